@@ -1,0 +1,13 @@
+// Logs and metrics with one shared vocabulary. A leaf: imports nothing of ours.
+//   fields.ts           names shared by logs and metrics
+//   log.ts              the logger: event name plus fields (redact.ts takes secrets out, text.ts is for people)
+//   metrics.ts          counters, gauges, histograms and their Prometheus text
+//   process-metrics.ts  what every process measures about itself
+
+export type { FieldName } from "./fields.ts";
+export { field } from "./fields.ts";
+export type { LogFields, LogFormat, Logger, LoggerOptions, LogLevel } from "./log.ts";
+export { createLogger, logFormats, logLevels, silentLogger } from "./log.ts";
+export type { Counter, Histogram, Labels, MetricOptions, Metrics, Reading } from "./metrics.ts";
+export { createMetrics, metricsContentType } from "./metrics.ts";
+export { observeProcess } from "./process-metrics.ts";
