@@ -1,0 +1,101 @@
+// What a fleet is: agents, events, configs, selectors, desired state, rollouts. Pure: no I/O, no clock, no
+// randomness. Every decision Muster makes is a function in here; services only load, call, and write.
+
+export {
+  type Acknowledgement,
+  type AgentView,
+  apply,
+  type Connection,
+  type Description,
+  type EffectiveConfigRef,
+  type Facet,
+  factsOf,
+  hasCapability,
+  isConnected,
+  labelsOf,
+  unknownAgent,
+  updatedAtMs,
+} from "./agent.ts";
+export { type Assessment, assess, type CohortAgent, type DesiredRecord, isFailure, isSettled } from "./assess.ts";
+export { type Attempt, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
+export {
+  assessFiles,
+  type Config,
+  type ConfigFile,
+  canonicalFiles,
+  DEFAULT_CONTENT_TYPE,
+  DEFAULT_ORDER,
+  hashFiles,
+  MAX_REVISION_BYTES,
+  type Revision,
+} from "./config.ts";
+export {
+  type Assignment,
+  type Contribution,
+  composeFiles,
+  createWanted,
+  type Desired,
+  desiredOf,
+  EVERYONE,
+  isSameDesired,
+  type Layer,
+  NOBODY,
+  type Rank,
+  rankOf,
+} from "./desired.ts";
+export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
+export {
+  type AckState,
+  type AgentConnected,
+  type AgentDisconnected,
+  type AgentEvent,
+  type Attributes,
+  type AttributeValue,
+  coalesce,
+  type DisconnectReason,
+  type Fence,
+  type Health,
+  isNewer,
+  type Transport,
+} from "./event.ts";
+export {
+  type ConfigHash,
+  type ConfigId,
+  type GatewayId,
+  type InstanceUid,
+  parseConfigHash,
+  parseConfigId,
+  parseGatewayId,
+  parseInstanceUid,
+  parseRolloutId,
+  type RolloutId,
+} from "./ids.ts";
+export { layersAfter } from "./layers.ts";
+export { MIN_REACHED_PERCENT, type Plan, type PlanInput, plan, REBUILD_MS } from "./plan.ts";
+export {
+  AGENT_STATES,
+  type AgentRolloutState,
+  DEFAULT_APPLY_TIMEOUT_MS,
+  initialStatus,
+  isEnded,
+  MAX_STAGES,
+  MIN_APPLY_TIMEOUT_MS,
+  ROLLOUT_REASONS,
+  ROLLOUT_TRANSITIONS,
+  type Rollout,
+  type RolloutCounts,
+  type RolloutFailure,
+  type RolloutPhase,
+  type RolloutReason,
+  type RolloutSpec,
+  type RolloutStatus,
+  type RolloutWish,
+  STAGE_TRANSITIONS,
+  type Stage,
+  type StageSize,
+  type StageState,
+  type StageStatus,
+  stageSize,
+  targetedCount,
+} from "./rollout.ts";
+export { matches, parseSelector, parseTargetSelector, type Requirement, type Selector } from "./selector.ts";

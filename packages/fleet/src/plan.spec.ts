@@ -1,0 +1,287 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { type CohortAgent, DARK_TIMEOUT_MS } from "./assess.ts";
+import { type AgentTraits, aCohortAgent, aHash, anAgent, aRollout, aUid, stages } from "./builders.ts";
+import { EVERYONE, rankOf } from "./desired.ts";
+import { type PlanInput, plan, REBUILD_MS } from "./plan.ts";
+import {
+  type AgentRolloutState,
+  initialStatus,
+  isEnded,
+  ROLLOUT_TRANSITIONS,
+  type RolloutSpec,
+  type RolloutStatus,
+  stageSize,
+  targetedCount,
+} from "./rollout.ts";
+
+const applied: AgentTraits = {
+  offered: { hash: aHash(), atMs: 0, answer: "applied" },
+  ack: { hash: aHash(), state: "applied" },
+};
+
+/** A fleet in which exactly the agents within the cutoff were assigned, and all of those are like `traits`. */
+function fleet(
+  spec: RolloutSpec,
+  status: RolloutStatus,
+  size: number,
+  traits: AgentTraits = applied,
+): readonly CohortAgent[] {
+  return Array.from({ length: size }, (_, i) => {
+    const uid = aUid(i + 1);
+    const isReached = rankOf(spec.id, uid) <= status.cutoff;
+    return aCohortAgent(spec, anAgent(isReached ? { uid, ...traits } : { uid }), isReached);
+  });
+}
+
+function pass(
+  spec: RolloutSpec,
+  status: RolloutStatus,
+  size: number,
+  traits = applied,
+  rest: Partial<PlanInput> = {},
+): RolloutStatus {
+  return plan({ spec, status, cohort: fleet(spec, status, size, traits), fleetSinceMs: -1, nowMs: 1000, ...rest })
+    .status;
+}
+
+describe("plan", () => {
+  it("reaches exactly 5, 25 and 50 of 50 agents with 10, 50 and 100 percent", () => {
+    const spec = aRollout(stages(10, 50, 100));
+    let status = initialStatus(spec);
+    const reached: number[] = [];
+    for (let i = 0; i < 10 && !isEnded(status.phase); i++) {
+      status = pass(spec, status, 50);
+      reached.push(50 - status.counts.queued);
+    }
+    assert.deepEqual([...new Set(reached)], [5, 25, 50]);
+    assert.equal(status.phase, "succeeded");
+    assert.deepEqual(
+      status.stages.map((s) => [s.state, s.size]),
+      [
+        ["passed", 5],
+        ["passed", 25],
+        ["passed", 50],
+      ],
+    );
+    assert.equal(status.counts.verified, 50);
+  });
+
+  it("answers the very same status when nothing changed", () => {
+    const spec = aRollout(stages(10, 100));
+    const status = pass(spec, initialStatus(spec), 50, {});
+    assert.equal(pass(spec, status, 50, {}), status);
+  });
+
+  it("does not pass a stage whose agents are merely silent", () => {
+    const spec = aRollout(stages(10, 100));
+    let status = initialStatus(spec);
+    for (let i = 0; i < 3; i++) status = pass(spec, status, 50, { offered: { hash: aHash(), atMs: 0 } });
+    assert.equal(status.stageIndex, 0);
+    assert.equal(status.counts.offered, 5);
+  });
+
+  it("waits for the bake time, and starts it over when an agent turns bad within it", () => {
+    const spec = aRollout([
+      { size: { kind: "count", count: 5 }, bakeMs: 60_000 },
+      { size: { kind: "percent", percent: 100 }, bakeMs: 0 },
+    ]);
+    let status = pass(spec, pass(spec, initialStatus(spec), 50), 50);
+    assert.equal(status.stages[0]?.state, "baking");
+    assert.equal(
+      plan({ spec, status, cohort: fleet(spec, status, 50), fleetSinceMs: -1, nowMs: 20_000 }).wakeAtMs,
+      50_000,
+    );
+    status = pass(spec, status, 50, { ...applied, healthy: false }, { nowMs: 30_000 });
+    assert.deepEqual([status.stages[0]?.state, status.reason], ["converging", "stage_reopened"]);
+    status = pass(spec, status, 50, applied, { nowMs: 50_000 });
+    assert.equal(pass(spec, status, 50, applied, { nowMs: 109_000 }).stageIndex, 0);
+    assert.equal(pass(spec, status, 50, applied, { nowMs: 110_000 }).stageIndex, 1);
+  });
+
+  it("pauses on a failure and names the agent; resuming accepts that one and no other", () => {
+    const spec = aRollout(stages(10, 100));
+    const failed: AgentTraits = { ack: { hash: aHash(), state: "failed", error: "no such exporter" } };
+    const started = pass(spec, initialStatus(spec), 50);
+    const paused = pass(spec, started, 50, failed);
+    assert.deepEqual([paused.phase, paused.reason], ["paused", "agents_failed"]);
+    assert.match(paused.message, /^Agent [0-9a-f-]{36} and 4 more failed: no such exporter$/);
+    const resumed = pass({ ...spec, generation: 2 }, paused, 50, failed);
+    assert.equal(resumed.phase, "running");
+    assert.equal(resumed.stageIndex, 1);
+    const again = pass({ ...spec, generation: 2 }, resumed, 50, failed);
+    assert.equal(again.phase, "paused");
+  });
+
+  it("holds still while paused and goes on where it was", () => {
+    const spec = aRollout(stages(10, 100));
+    const started = pass(spec, initialStatus(spec), 50);
+    const paused = pass({ ...spec, generation: 2, wish: "pause", wishReason: "lunch" }, started, 50);
+    assert.equal(paused.message, "Paused by an operator: lunch");
+    assert.equal(pass({ ...spec, generation: 2, wish: "pause" }, paused, 50).stageIndex, 0);
+    const resumed = pass({ ...spec, generation: 3, wish: "run" }, paused, 50);
+    assert.equal(resumed.cutoff, EVERYONE);
+  });
+
+  it("ends at once when aborted, and stays ended", () => {
+    const spec = aRollout(stages(10, 100));
+    const started = pass(spec, initialStatus(spec), 50);
+    const halted = pass({ ...spec, generation: 2, wish: "abort" }, started, 50);
+    assert.deepEqual([halted.phase, halted.endedAtMs, halted.cutoff], ["halted", 1000, started.cutoff]);
+    assert.equal(pass({ ...spec, generation: 3 }, halted, 50), halted);
+  });
+
+  it("finishes a rollout that is for nobody", () => {
+    const spec = aRollout(stages(10, 100));
+    assert.equal(pass(spec, initialStatus(spec), 0).phase, "succeeded");
+  });
+
+  it("waits when more of a stage is offline than may be", () => {
+    const spec = aRollout(stages(100));
+    const started = pass(spec, initialStatus(spec), 10);
+    const waiting = pass(spec, started, 10, { connected: false });
+    assert.deepEqual([waiting.phase, waiting.reason], ["running", "waiting_for_agents"]);
+    assert.equal(waiting.counts.offline_deferred, 10);
+  });
+
+  it("does not take a fleet that lost its state for an empty one", () => {
+    const spec = aRollout(stages(100));
+    const started = pass(spec, initialStatus(spec), 10);
+    const lost = { cohort: [], fleetSinceMs: 5_000 };
+    const held = pass(spec, started, 0, applied, { ...lost, nowMs: 6_000 });
+    assert.deepEqual([held.phase, held.reason], ["running", "rebuilding"]);
+    const after = pass(spec, held, 0, applied, { ...lost, nowMs: 5_000 + REBUILD_MS });
+    assert.equal(after.phase, "running");
+  });
+});
+
+describe("assessment of an assigned agent", () => {
+  const passive = ["ReportsStatus", "AcceptsRemoteConfig"];
+  const late = 400_000;
+  const cases: readonly (readonly [name: string, traits: AgentTraits, nowMs: number, expected: AgentRolloutState])[] = [
+    ["is not yet offered", {}, 0, "assigned"],
+    ["is never offered anything", {}, late, "timed_out"],
+    ["was offline before the offer", { connected: false }, late, "offline_deferred"],
+    ["was offered", { offered: { hash: aHash(), atMs: 0 } }, 0, "offered"],
+    ["is silent after the offer", { offered: { hash: aHash(), atMs: 0 } }, late, "timed_out"],
+    ["went dark after the offer", { connected: false, offered: { hash: aHash(), atMs: 0 } }, late, "timed_out"],
+    ["is applying", { ack: { hash: aHash(), state: "applying" } }, 0, "applying"],
+    ["says applying for ever", { ack: { hash: aHash(), state: "applying" } }, late, "timed_out"],
+    ["applied and is healthy", applied, 0, "verified"],
+    ["applied and crashes", { ...applied, healthy: false }, 0, "applied_unverified"],
+    ["applied and keeps crashing", { ...applied, healthy: false }, late, "unhealthy"],
+    ["applied and vanished", { ...applied, connected: false, disconnectedAtMs: 0 }, 1, "applied_unverified"],
+    ["applied and stays away", { ...applied, connected: false }, DARK_TIMEOUT_MS, "timed_out"],
+    ["failed", { ack: { hash: aHash(), state: "failed" } }, 0, "failed"],
+    [
+      "went back by itself",
+      { offered: { hash: aHash(), atMs: 0, answer: "failed" }, ack: { hash: aHash("0"), state: "applied" } },
+      0,
+      "failed",
+    ],
+    ["had it already", { ack: { hash: aHash(), state: "applied" } }, 0, "verified"],
+    ["accepts no configs", { capabilities: ["ReportsStatus"] }, 0, "incapable"],
+    [
+      "never tells a status, but shows the config",
+      {
+        capabilities: [...passive, "ReportsEffectiveConfig"],
+        offered: { hash: aHash(), atMs: 10 },
+        effectiveConfigAtMs: 20,
+      },
+      30,
+      "verified",
+    ],
+    [
+      "never tells a status, and shows the old config",
+      {
+        capabilities: [...passive, "ReportsEffectiveConfig"],
+        offered: { hash: aHash(), atMs: 10 },
+        effectiveConfigAtMs: 5,
+      },
+      30,
+      "offered",
+    ],
+    [
+      "tells nothing, and stays healthy",
+      { capabilities: passive, offered: { hash: aHash(), atMs: 0 } },
+      15_000,
+      "verified",
+    ],
+  ];
+  for (const [name, traits, nowMs, expected] of cases) {
+    it(`${name}: ${expected}`, () => {
+      const spec = aRollout(stages(100));
+      const status = { ...initialStatus(spec), cutoff: EVERYONE, observedGeneration: 1 };
+      const { counts } = plan({
+        spec,
+        status,
+        cohort: [aCohortAgent(spec, anAgent(traits))],
+        fleetSinceMs: -1,
+        nowMs,
+      }).status;
+      assert.equal(counts[expected], 1, JSON.stringify(counts));
+    });
+  }
+});
+
+describe("stage size", () => {
+  const cases: readonly (readonly [percent: number, fleet: number, expected: number])[] = [
+    [10, 50, 5],
+    [10, 51, 6],
+    [7, 100, 7],
+    [0.1, 5, 1],
+    [100, 3, 3],
+    [33.4, 3, 2],
+  ];
+  for (const [percent, size, expected] of cases) {
+    it(`${percent} % of ${size} is ${expected}`, () =>
+      assert.equal(stageSize({ kind: "percent", percent }, size), expected));
+  }
+});
+
+describe("any rollout over any fleet", () => {
+  const traits: readonly AgentTraits[] = [
+    {},
+    applied,
+    { connected: false },
+    { ack: { hash: aHash(), state: "failed" } },
+    { ack: { hash: aHash(), state: "applying" } },
+    { capabilities: [] },
+  ];
+
+  it("keeps every agent in one state, never lowers the cutoff, and moves as the table allows", () => {
+    const stepArb = fc.record({
+      traits: fc.array(fc.constantFrom(...traits), { maxLength: 12 }),
+      afterMs: fc.nat(200_000),
+      wish: fc.constantFrom("run", "pause", "run", "run", "abort"),
+    });
+    fc.assert(
+      fc.property(fc.array(stepArb, { maxLength: 12 }), (steps) => {
+        let spec = aRollout(stages(10, 50, 100));
+        let status = initialStatus(spec);
+        let nowMs = 0;
+        for (const step of steps) {
+          nowMs += step.afterMs;
+          if (step.wish !== spec.wish)
+            spec = { ...spec, wish: step.wish as RolloutSpec["wish"], generation: spec.generation + 1 };
+          const cohort = step.traits.map((t, i) => {
+            const uid = aUid(i);
+            return aCohortAgent(spec, anAgent({ uid, ...t }), rankOf(spec.id, uid) <= status.cutoff);
+          });
+          const next = plan({ spec, status, cohort, fleetSinceMs: -1, nowMs });
+          assert.ok(next.status.cutoff >= status.cutoff);
+          if (!isEnded(status.phase)) assert.equal(targetedCount(next.status.counts), cohort.length);
+          const reachable: readonly string[] = [
+            status.phase,
+            ...ROLLOUT_TRANSITIONS[status.phase],
+            ...ROLLOUT_TRANSITIONS[status.phase].flatMap((p) => [...ROLLOUT_TRANSITIONS[p]]),
+          ];
+          assert.ok(reachable.includes(next.status.phase));
+          assert.equal(next.wakeAtMs === null, isEnded(next.status.phase));
+          status = next.status;
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,273 @@
+// The next step of a rollout: plan(spec, status, cohort, now) → status and when to look again. Pure: the worker
+// loads, calls this, and writes what it answers (services/rollout). Safe to run any number of times.
+//
+// Order of work, each part on what the parts before it decided:
+//   1. the operator's wish   2. judge every agent   3. failures pause   4. the stage at work moves on
+//
+// Invariants
+//   P1. A stage starts only when the one before it passed, and passes only on verified agents: never on "none pending".
+//   P2. The cutoff only grows, and only while running.
+//   P3. A fleet that has just lost its state is never mistaken for an empty one: nothing moves until it is told again.
+
+import { type Assessment, assess, type CohortAgent, isFailure, isSettled } from "./assess.ts";
+import { EVERYONE, type Rank, rankOf } from "./desired.ts";
+import { FleetError } from "./error.ts";
+import {
+  type AgentRolloutState,
+  isEnded,
+  NO_COUNTS,
+  ROLLOUT_TRANSITIONS,
+  type RolloutPhase,
+  type RolloutReason,
+  type RolloutSpec,
+  type RolloutStatus,
+  STAGE_TRANSITIONS,
+  type Stage,
+  type StageState,
+  type StageStatus,
+  stageSize,
+} from "./rollout.ts";
+
+/** What a pass decided. */
+export interface Plan {
+  /** The very status that went in when nothing changed. */
+  readonly status: RolloutStatus;
+  /** When to look again although nothing was reported; null once the rollout has ended. */
+  readonly wakeAtMs: number | null;
+}
+
+/** What a pass looks at. */
+export interface PlanInput {
+  readonly spec: RolloutSpec;
+  readonly status: RolloutStatus;
+  /** Every agent that the rollout's selector matches now. */
+  readonly cohort: readonly CohortAgent[];
+  /** Since when the fleet state exists; it is younger than the rollout after it was lost. */
+  readonly fleetSinceMs: number;
+  readonly nowMs: number;
+}
+
+/** Share of a stage's agents that must be verified before the stage may pass; the others may be offline. */
+export const MIN_REACHED_PERCENT = 90;
+/** How long agents are given to tell a lost fleet state again. */
+export const REBUILD_MS = 60_000;
+/** A running rollout is looked at this often even when nothing is expected. */
+const MAX_SLEEP_MS = 30_000;
+/** Failures that a status names. */
+const MAX_FAILURES = 10;
+
+interface Judged extends Assessment {
+  readonly rank: Rank;
+  readonly agent: CohortAgent;
+}
+
+/** Decides the next step of a rollout. */
+export function plan(input: PlanInput): Plan {
+  const { spec, nowMs } = input;
+  if (isEnded(input.status.phase)) return { status: input.status, wakeAtMs: null };
+  const wished = withWish(input.status, input);
+  const judged = judge(input.cohort, spec, wished, nowMs);
+  const counted = withCounts(wished, judged);
+  const checked = withFailures(counted, judged, nowMs);
+  const moved = checked.phase === "running" ? withProgress(checked, judged, input) : checked;
+  const status = isSameStatus(input.status, moved) ? input.status : { ...moved, updatedAtMs: nowMs };
+  return { status, wakeAtMs: isEnded(status.phase) ? null : wakeAt(status, judged, input) };
+}
+
+/** Changes phase as the table allows, with why. */
+function enter(status: RolloutStatus, phase: RolloutPhase, reason: RolloutReason, message: string): RolloutStatus {
+  const allowed: readonly RolloutPhase[] = ROLLOUT_TRANSITIONS[status.phase];
+  if (phase !== status.phase && !allowed.includes(phase)) {
+    throw new FleetError("internal", `a rollout cannot go from ${status.phase} to ${phase}`);
+  }
+  return { ...status, phase, reason, message };
+}
+
+function because(sentence: string, reason: string): string {
+  return reason === "" ? `${sentence}.` : `${sentence}: ${reason}`;
+}
+
+// 1. The operator's wish
+
+function withWish(status: RolloutStatus, { spec, cohort, nowMs }: PlanInput): RolloutStatus {
+  if (status.observedGeneration === spec.generation) return status;
+  const seen = { ...status, observedGeneration: spec.generation };
+  switch (spec.wish) {
+    case "abort":
+      return {
+        ...enter(seen, "halted", "operator_aborted", because("Ended by an operator", spec.wishReason)),
+        endedAtMs: nowMs,
+      };
+    case "pause":
+      return enter(seen, "paused", "operator_paused", because("Paused by an operator", spec.wishReason));
+    case "run": {
+      if (status.phase !== "paused") return seen;
+      const failed = judge(cohort, spec, seen, nowMs).filter((one) => isFailure(one.state));
+      const accepted = failed.length === 0 ? "" : ` with ${failed.length} failed agents accepted`;
+      const resumed = enter(
+        seen,
+        "running",
+        "operator_resumed",
+        because(`Resumed by an operator${accepted}`, spec.wishReason),
+      );
+      return { ...resumed, acceptedFailures: failed.map((one) => one.agent.view.uid) };
+    }
+  }
+}
+
+// 2. Judge every agent
+
+function judge(
+  cohort: readonly CohortAgent[],
+  spec: RolloutSpec,
+  status: RolloutStatus,
+  nowMs: number,
+): readonly Judged[] {
+  return cohort.map((agent) => ({
+    ...assess(agent, spec, status, nowMs),
+    rank: rankOf(spec.id, agent.view.uid),
+    agent,
+  }));
+}
+
+function withCounts(status: RolloutStatus, judged: readonly Judged[]): RolloutStatus {
+  const counts: Record<AgentRolloutState, number> = { ...NO_COUNTS };
+  for (const { state } of judged) counts[state] += 1;
+  return { ...status, counts };
+}
+
+// 3. Failures pause
+
+function withFailures(status: RolloutStatus, judged: readonly Judged[], nowMs: number): RolloutStatus {
+  const accepted = new Set<string>(status.acceptedFailures);
+  const failed = judged.filter(({ state, agent }) => isFailure(state) && !accepted.has(agent.view.uid));
+  const failures = failed
+    .slice(0, MAX_FAILURES)
+    .map(({ agent, state, error }) => ({ uid: agent.view.uid, state, error }));
+  const listed = { ...status, failures };
+  const [first] = failures;
+  if (first === undefined || status.phase !== "running") return listed;
+  const others = failed.length === 1 ? "" : ` and ${failed.length - 1} more`;
+  const message = `Agent ${first.uid}${others} ${first.state.replace("_", " ")}: ${first.error}`;
+  return { ...enter(listed, "paused", "agents_failed", message), updatedAtMs: nowMs };
+}
+
+// 4. The stage at work moves on
+
+function withProgress(status: RolloutStatus, judged: readonly Judged[], input: PlanInput): RolloutStatus {
+  const { spec, nowMs, fleetSinceMs } = input;
+  if (isRebuilding(spec, fleetSinceMs, nowMs)) {
+    return enter(status, "running", "rebuilding", "The fleet state was lost; waiting for the agents to tell it again.");
+  }
+  const stage = spec.stages[status.stageIndex];
+  const at = status.stages[status.stageIndex];
+  if (stage === undefined || at === undefined) return complete(status, spec, nowMs);
+  switch (at.state) {
+    case "pending":
+      return startStage(status, stage, judged, input);
+    case "converging":
+      return converge(status, stage, at, judged, input);
+    case "baking":
+      return bake(status, stage, at, judged, input);
+    case "passed":
+      return withProgress(nextStage(status), judged, input);
+  }
+}
+
+function isRebuilding(spec: RolloutSpec, fleetSinceMs: number, nowMs: number): boolean {
+  return spec.createdAtMs < fleetSinceMs && nowMs < fleetSinceMs + REBUILD_MS;
+}
+
+function complete(status: RolloutStatus, spec: RolloutSpec, nowMs: number): RolloutStatus {
+  const message = `Every stage passed; ${spec.configId} revision ${spec.revision} is stable.`;
+  return { ...enter(status, "succeeded", "completed", message), endedAtMs: nowMs };
+}
+
+function nextStage(status: RolloutStatus): RolloutStatus {
+  return { ...status, stageIndex: status.stageIndex + 1, passedCutoff: status.cutoff };
+}
+
+function startStage(status: RolloutStatus, stage: Stage, judged: readonly Judged[], input: PlanInput): RolloutStatus {
+  const ranks = judged
+    .filter(({ state }) => state !== "incapable")
+    .map(({ rank }) => rank)
+    .sort();
+  const isLast = status.stageIndex === input.spec.stages.length - 1;
+  const size = isLast ? ranks.length : stageSize(stage.size, ranks.length);
+  // The last stage is everyone, also agents that have not come yet.
+  const cutoff = isLast ? EVERYONE : (ranks[size - 1] ?? status.cutoff);
+  const started = withStage(status, { state: "converging", size, startedAtMs: input.nowMs, convergedAtMs: null });
+  const grown = cutoff > started.cutoff ? { ...started, cutoff } : started;
+  const message = `Stage ${status.stageIndex + 1} of ${input.spec.stages.length} began: ${size} agents.`;
+  const next = enter(grown, "running", "stage_started", message);
+  // Judged again under the new cutoff, so that the counts say who is on the way.
+  const rejudged = judge(input.cohort, input.spec, next, input.nowMs);
+  return size === 0 ? withProgress(next, rejudged, input) : withCounts(next, rejudged);
+}
+
+function converge(
+  status: RolloutStatus,
+  stage: Stage,
+  at: StageStatus,
+  judged: readonly Judged[],
+  input: PlanInput,
+): RolloutStatus {
+  const reached = reachedAgents(status, judged);
+  if (!reached.every(({ state }) => isSettled(state))) return status;
+  const isCounted = (one: Judged): boolean => one.state === "verified" || isFailure(one.state); // failures here are accepted ones
+  const countedCount = reached.filter(isCounted).length;
+  const neededCount = Math.ceil((at.size * MIN_REACHED_PERCENT) / 100);
+  if (countedCount < neededCount) {
+    const message = `${countedCount} of ${at.size} agents of stage ${status.stageIndex + 1} are reached, ${neededCount} are needed; the others are offline.`;
+    return enter(status, "running", "waiting_for_agents", message);
+  }
+  const baking = withStage(status, { ...at, state: "baking", convergedAtMs: input.nowMs });
+  const message = `Stage ${status.stageIndex + 1} is good; it bakes for ${stage.bakeMs / 1000} s.`;
+  return withProgress(enter(baking, "running", "stage_baking", message), judged, input);
+}
+
+function bake(
+  status: RolloutStatus,
+  stage: Stage,
+  at: StageStatus,
+  judged: readonly Judged[],
+  input: PlanInput,
+): RolloutStatus {
+  if (!reachedAgents(status, judged).every(({ state }) => isSettled(state))) {
+    const reopened = withStage(status, { ...at, state: "converging", convergedAtMs: null });
+    return enter(
+      reopened,
+      "running",
+      "stage_reopened",
+      `An agent of stage ${status.stageIndex + 1} is no longer good.`,
+    );
+  }
+  if (input.nowMs < (at.convergedAtMs ?? input.nowMs) + stage.bakeMs) return status;
+  return withProgress(withStage(status, { ...at, state: "passed" }), judged, input);
+}
+
+function reachedAgents(status: RolloutStatus, judged: readonly Judged[]): readonly Judged[] {
+  return judged.filter(({ rank }) => rank <= status.cutoff);
+}
+
+function withStage(status: RolloutStatus, next: StageStatus): RolloutStatus {
+  const before: StageState = status.stages[status.stageIndex]?.state ?? "pending";
+  const allowed: readonly StageState[] = STAGE_TRANSITIONS[before];
+  if (!allowed.includes(next.state)) {
+    throw new FleetError("internal", `a stage cannot go from ${before} to ${next.state}`);
+  }
+  return { ...status, stages: status.stages.with(status.stageIndex, next) };
+}
+
+function wakeAt(status: RolloutStatus, judged: readonly Judged[], { spec, nowMs }: PlanInput): number {
+  const at = status.stages[status.stageIndex];
+  const stage = spec.stages[status.stageIndex];
+  const bakedAtMs = at?.state === "baking" && stage !== undefined ? (at.convergedAtMs ?? nowMs) + stage.bakeMs : null;
+  const changes = judged.map(({ changesAtMs }) => changesAtMs).filter((ms) => ms !== null);
+  const earliest = [...changes, ...(bakedAtMs === null ? [] : [bakedAtMs])].reduce((a, b) => Math.min(a, b), Infinity);
+  return Math.max(nowMs, Math.min(earliest, nowMs + MAX_SLEEP_MS));
+}
+
+function isSameStatus(a: RolloutStatus, b: RolloutStatus): boolean {
+  return JSON.stringify({ ...a, updatedAtMs: 0 }) === JSON.stringify({ ...b, updatedAtMs: 0 });
+}

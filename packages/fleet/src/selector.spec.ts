@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { FleetError } from "./error.ts";
+import { matches, parseSelector, parseTargetSelector } from "./selector.ts";
+
+const labels = new Map([
+  ["env", "prod"],
+  ["region", "eu"],
+  ["name", "prod-17"],
+  ["k8s.pod/name", "a b"],
+]);
+
+const cases: readonly (readonly [selector: string, expected: boolean])[] = [
+  ["", true],
+  ["env=prod", true],
+  ["env==prod", true],
+  ["env=staging", false],
+  ["env!=staging", true],
+  ["canary!=true", true],
+  ["env", true],
+  ["!env", false],
+  ["!canary", true],
+  ["region in (eu,us)", true],
+  ["region notin (eu,us)", false],
+  ["zone notin (a)", true],
+  ["env=prod, region in ( eu , us ) ,!canary", true],
+  ["env=prod,region=us", false],
+  ["name=prod-*", true],
+  ["name=prod-?", false],
+  ["name=prod-??", true],
+  ["name!=prod-*", false],
+  ['name="prod-*"', false],
+  ['k8s.pod/name="a b"', true],
+  ["name=prod.17", false],
+];
+
+describe("selector", () => {
+  for (const [text, expected] of cases) {
+    it(`${text === "" ? "(empty)" : text} is ${expected}`, () => {
+      assert.equal(matches(parseSelector(text), labels), expected);
+    });
+  }
+
+  const errors: readonly (readonly [selector: string, column: number])[] = [
+    ["env=", 5],
+    ["=prod", 1],
+    ["env=prod,", 10],
+    ["env in eu", 8],
+    ["env in (eu", 11],
+    ["env prod", 5],
+    ['env="prod', 5],
+    ["env=prod region=eu", 10],
+  ];
+  for (const [text, column] of errors) {
+    it(`${text} is refused, pointing at column ${column}`, () => {
+      assert.throws(
+        () => parseSelector(text),
+        (error) =>
+          error instanceof FleetError && error.code === "invalid" && error.message.includes(`column ${column} `),
+      );
+    });
+  }
+
+  it("refuses passing facts in the target of a config", () => {
+    assert.throws(() => parseTargetSelector("env=prod,connected=true"), /passing fact/);
+  });
+
+  it("never throws anything but an invalid FleetError", () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          matches(parseSelector(text), labels);
+        } catch (error) {
+          assert.ok(error instanceof FleetError && error.code === "invalid");
+        }
+      }),
+    );
+  });
+});

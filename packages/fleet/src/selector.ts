@@ -1,0 +1,173 @@
+// The selector language: which agents. Kubernetes label-selector syntax over attributes, plus globs and quotes.
+//
+//   selector    = [ requirement { "," requirement } ]          empty selects every agent
+//   requirement = key | "!" key | key op value | key "in" list | key "notin" list
+//   op          = "=" | "==" | "!="                            value may hold * (any text) and ? (one character)
+//   list        = "(" value { "," value } ")"
+//   value       = bare word | "double quoted"                  quoted values are never globs
+//
+// As in Kubernetes, != and notin also select agents that lack the key. One parser and one evaluator, used for
+// targets, queries and watches alike.
+
+import { FleetError } from "./error.ts";
+
+/** One condition on one key. */
+export type Requirement =
+  | { readonly kind: "exists"; readonly key: string; readonly negated: boolean }
+  | { readonly kind: "in"; readonly key: string; readonly values: readonly string[]; readonly negated: boolean }
+  | { readonly kind: "glob"; readonly key: string; readonly pattern: RegExp; readonly negated: boolean };
+
+/** A parsed selector: all requirements must hold. */
+export interface Selector {
+  readonly text: string;
+  readonly requirements: readonly Requirement[];
+}
+
+/** Keys that are facts about an agent's present state rather than its attributes. */
+export const FACT_KEYS: ReadonlySet<string> = new Set(["connected", "healthy", "config.status", "gateway"]);
+
+/** Parses a selector. @throws FleetError `invalid`, naming the column and what was expected there */
+export function parseSelector(text: string): Selector {
+  const tokens = tokenize(text);
+  const requirements: Requirement[] = [];
+  if (peek(tokens).kind === "end") return { text, requirements };
+  for (;;) {
+    requirements.push(parseRequirement(tokens));
+    const next = tokens.take();
+    if (next.kind === "end") return { text, requirements };
+    if (next.kind !== ",") throw tokens.error(next, `"," or the end`);
+  }
+}
+
+/** Parses a selector that says who a config is for: attributes only, since facts change by themselves. @throws FleetError `invalid` */
+export function parseTargetSelector(text: string): Selector {
+  const selector = parseSelector(text);
+  const fact = selector.requirements.find((requirement) => FACT_KEYS.has(requirement.key));
+  if (fact !== undefined) {
+    const description = `"${fact.key}" is a passing fact; a config is for agents by their attributes. Leave it out.`;
+    throw FleetError.invalid([{ field: "selector", description }]);
+  }
+  return selector;
+}
+
+/** Whether labels satisfy every requirement. */
+export function matches(selector: Selector, labels: ReadonlyMap<string, string>): boolean {
+  return selector.requirements.every(
+    (requirement) => holds(requirement, labels.get(requirement.key)) !== requirement.negated,
+  );
+}
+
+function holds(requirement: Requirement, value: string | undefined): boolean {
+  switch (requirement.kind) {
+    case "exists":
+      return value !== undefined;
+    case "in":
+      return value !== undefined && requirement.values.includes(value);
+    case "glob":
+      return value !== undefined && requirement.pattern.test(value);
+  }
+}
+
+type TokenKind = "word" | "quoted" | "," | "(" | ")" | "=" | "!=" | "!" | "end";
+interface Token {
+  readonly kind: TokenKind;
+  readonly text: string;
+  /** Counted from 1. */
+  readonly column: number;
+}
+interface Tokens {
+  readonly list: readonly Token[];
+  position: number;
+  take(): Token;
+  error(at: Token, expected: string): FleetError;
+}
+
+/** Space, or one token. Bare words hold anything but the characters that mean something. */
+const TOKEN = /\s+|"((?:[^"\\]|\\.)*)"|(==?)|(!=)|([!,()])|([^\s,()=!"]+)/y;
+
+function tokenize(text: string): Tokens {
+  const list: Token[] = [];
+  const pattern = new RegExp(TOKEN);
+  while (pattern.lastIndex < text.length) {
+    const column = pattern.lastIndex + 1;
+    const match = pattern.exec(text);
+    if (match === null) throw syntaxError(text, column, `a closing quote for the one in column ${column}`);
+    const [, quoted, equals, unequal, symbol, word] = match;
+    if (quoted !== undefined) list.push({ kind: "quoted", text: quoted.replaceAll(/\\(.)/g, "$1"), column });
+    else if (equals !== undefined) list.push({ kind: "=", text: equals, column });
+    else if (unequal !== undefined) list.push({ kind: "!=", text: unequal, column });
+    else if (symbol !== undefined)
+      list.push({ kind: symbol as TokenKind, text: symbol, column }); // the class above
+    else if (word !== undefined) list.push({ kind: "word", text: word, column });
+  }
+  const end: Token = { kind: "end", text: "the end", column: text.length + 1 };
+  return {
+    list,
+    position: 0,
+    take() {
+      return list[this.position++] ?? end;
+    },
+    error: (at, expected) => syntaxError(text, at.column, expected, at.text),
+  };
+}
+
+function syntaxError(text: string, column: number, expected: string, found?: string): FleetError {
+  const but = found === undefined ? "" : `, found "${found}"`;
+  const description = `column ${column} of "${text}": expected ${expected}${but}.`;
+  return FleetError.invalid([{ field: "selector", description }]);
+}
+
+function peek(tokens: Tokens): Token {
+  return tokens.list[tokens.position] ?? { kind: "end", text: "the end", column: 0 };
+}
+
+function parseRequirement(tokens: Tokens): Requirement {
+  const first = tokens.take();
+  if (first.kind === "!") return { kind: "exists", key: parseKey(tokens, tokens.take()), negated: true };
+  const key = parseKey(tokens, first);
+  const next = peek(tokens);
+  if (next.kind === "=" || next.kind === "!=") {
+    tokens.take();
+    return comparison(key, parseValue(tokens), next.kind === "!=");
+  }
+  if (next.kind === "word" && (next.text === "in" || next.text === "notin")) {
+    tokens.take();
+    return { kind: "in", key, values: parseList(tokens), negated: next.text === "notin" };
+  }
+  if (next.kind === "," || next.kind === "end") return { kind: "exists", key, negated: false };
+  throw tokens.error(next, `"=", "!=", "in", "notin", "," or the end`);
+}
+
+function parseKey(tokens: Tokens, token: Token): string {
+  if (token.kind !== "word" && token.kind !== "quoted") throw tokens.error(token, "an attribute name");
+  return token.text;
+}
+
+function parseValue(tokens: Tokens): Token {
+  const token = tokens.take();
+  if (token.kind !== "word" && token.kind !== "quoted") {
+    throw tokens.error(token, "a value (quote it if it is empty or holds , ( ) = !)");
+  }
+  return token;
+}
+
+function parseList(tokens: Tokens): readonly string[] {
+  const open = tokens.take();
+  if (open.kind !== "(") throw tokens.error(open, `"("`);
+  const values: string[] = [];
+  for (;;) {
+    values.push(parseValue(tokens).text);
+    const next = tokens.take();
+    if (next.kind === ")") return values;
+    if (next.kind !== ",") throw tokens.error(next, `"," or ")"`);
+  }
+}
+
+function comparison(key: string, value: Token, negated: boolean): Requirement {
+  if (value.kind === "quoted" || !/[*?]/.test(value.text)) return { kind: "in", key, values: [value.text], negated };
+  const source = value.text
+    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll(/\*+/g, ".*")
+    .replaceAll("?", ".");
+  return { kind: "glob", key, pattern: new RegExp(`^${source}$`, "su"), negated };
+}
