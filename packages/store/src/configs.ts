@@ -1,0 +1,197 @@
+// Configs and their revisions: control state, written by management only, on disk before it is answered.
+
+import {
+  type Config,
+  type ConfigFile,
+  type ConfigHash,
+  type ConfigId,
+  FleetError,
+  type Revision,
+  type RolloutId,
+} from "@muster/fleet";
+import type { Redis } from "ioredis";
+import { createConfig, publishRevision, updateConfig } from "./gen/scripts.ts";
+import { controlKeys } from "./keys.ts";
+import { run } from "./redis.ts";
+
+/** How long a request id makes a repeat harmless. */
+export const REQUEST_TTL_S = 24 * 3_600;
+
+/** A config with what rollouts made of it. */
+export interface StoredConfig {
+  readonly config: Config;
+  /** 0: none yet. */
+  readonly stableRevision: number;
+  readonly activeRollout: RolloutId | null;
+}
+
+/** The part of a config that people change. */
+export type ConfigHead = Pick<Config, "id" | "description" | "selector" | "order" | "createdAtMs" | "updatedAtMs">;
+
+/** Configs. `requestId` is "" when the caller gave none. */
+export interface Configs {
+  /** @throws FleetError `already_exists` */
+  create(head: ConfigHead, requestId: string): Promise<StoredConfig>;
+  /** @throws FleetError `conflict` when `generation` is not the present one */
+  update(head: ConfigHead, generation: number, requestId: string): Promise<StoredConfig>;
+  get(id: ConfigId): Promise<StoredConfig | undefined>;
+  /** Ids above `after`, in order. */
+  list(after: string, limit: number): Promise<readonly StoredConfig[]>;
+  /** Stores the next revision; content equal to the latest answers that one. @throws FleetError `not_found` */
+  publish(revision: Omit<Revision, "number">, requestId: string): Promise<Revision>;
+  /** `number` 0 is the latest. */
+  revision(id: ConfigId, number: number): Promise<Revision | undefined>;
+  /** Newest first, below `before` (0: from the latest). */
+  revisions(id: ConfigId, before: number, limit: number): Promise<readonly Revision[]>;
+}
+
+interface Context {
+  readonly control: Redis;
+  /** Resolves when what was written is on disk. */
+  readonly settle: () => Promise<void>;
+}
+
+export function createConfigs(control: Redis, settle: () => Promise<void>): Configs {
+  const context = { control, settle };
+  return {
+    create: (head, requestId) => create(context, head, requestId),
+    update: (head, generation, requestId) => update(context, head, generation, requestId),
+    get: (id) => load(control, id),
+    list: (after, limit) => list(control, after, limit),
+    publish: (revision, requestId) => publish(context, revision, requestId),
+    revision: (id, number) => loadRevision(control, id, number),
+    revisions: (id, before, limit) => listRevisions(control, id, before, limit),
+  };
+}
+
+async function load(control: Redis, id: ConfigId): Promise<StoredConfig | undefined> {
+  const [fields, status] = await Promise.all([
+    control.hgetall(controlKeys.config(id)),
+    control.hgetall(controlKeys.configStatus(id)),
+  ]);
+  const { json, generation, latest } = fields;
+  if (json === undefined) return undefined;
+  const head = JSON.parse(json) as ConfigHead; // written below
+  const activeRollout = (status["active"] as RolloutId | undefined) ?? null; // written by start-rollout
+  return {
+    config: { ...head, generation: Number(generation), latestRevision: Number(latest) },
+    stableRevision: Number(status["stable"] ?? 0),
+    activeRollout,
+  };
+}
+
+async function loadSurely(control: Redis, id: ConfigId): Promise<StoredConfig> {
+  const stored = await load(control, id);
+  if (stored === undefined) throw configNotFound(id);
+  return stored;
+}
+
+async function create({ control, settle }: Context, head: ConfigHead, requestId: string): Promise<StoredConfig> {
+  const { keys, ttl } = requestKey("create-config", requestId, controlKeys.config(head.id));
+  const scriptKeys = [controlKeys.config(head.id), controlKeys.configs, ...keys];
+  const code = await run(control, createConfig, scriptKeys, [head.id, JSON.stringify(head), ttl]);
+  if (code === 0) {
+    const message = `A config "${head.id}" exists; choose another id, or publish a revision of it.`;
+    throw new FleetError("already_exists", message, { reason: "CONFIG_EXISTS", details: { config_id: head.id } });
+  }
+  await settle();
+  return await loadSurely(control, head.id);
+}
+
+async function update(
+  { control, settle }: Context,
+  head: ConfigHead,
+  generation: number,
+  requestId: string,
+): Promise<StoredConfig> {
+  const { keys, ttl } = requestKey("update-config", requestId, controlKeys.config(head.id));
+  const scriptKeys = [controlKeys.config(head.id), ...keys];
+  const code = await run(control, updateConfig, scriptKeys, [generation, JSON.stringify(head), ttl]);
+  const stored = await loadSurely(control, head.id);
+  if (code === 0) throw generationConflict(stored.config, generation);
+  await settle();
+  return stored;
+}
+
+async function list(control: Redis, after: string, limit: number): Promise<readonly StoredConfig[]> {
+  const from = after === "" ? "-" : `(${after}`;
+  const ids = await control.zrangebylex(controlKeys.configs, from, "+", "LIMIT", 0, limit);
+  return await Promise.all(ids.map((id) => loadSurely(control, id as ConfigId))); // only create adds members
+}
+
+async function publish(
+  { control, settle }: Context,
+  fresh: Omit<Revision, "number">,
+  requestId: string,
+): Promise<Revision> {
+  const id = fresh.configId;
+  const { keys, ttl } = requestKey("publish-revision", requestId, controlKeys.config(id));
+  const scriptKeys = [controlKeys.config(id), controlKeys.revisions(id), ...keys];
+  const number = Number(await run(control, publishRevision, scriptKeys, [fresh.hash, encodeRevision(fresh), ttl]));
+  if (number === 0) throw configNotFound(id);
+  await settle();
+  const stored = await loadRevision(control, id, number);
+  if (stored === undefined) throw new FleetError("internal", `revision ${number} of ${id} vanished as it was written`);
+  return stored;
+}
+
+async function loadRevision(control: Redis, id: ConfigId, number: number): Promise<Revision | undefined> {
+  const wanted = number === 0 ? await latestRevision(control, id) : number;
+  const text = await control.hget(controlKeys.revisions(id), String(wanted));
+  return text === null ? undefined : decodeRevision(id, wanted, text);
+}
+
+async function latestRevision(control: Redis, id: ConfigId): Promise<number> {
+  return Number((await control.hget(controlKeys.config(id), "latest")) ?? 0);
+}
+
+async function listRevisions(
+  control: Redis,
+  id: ConfigId,
+  before: number,
+  limit: number,
+): Promise<readonly Revision[]> {
+  const top = before === 0 ? await latestRevision(control, id) : before - 1;
+  const numbers = Array.from({ length: Math.max(0, Math.min(limit, top)) }, (_, i) => top - i);
+  const found = await Promise.all(numbers.map((number) => loadRevision(control, id, number)));
+  return found.filter((revision) => revision !== undefined);
+}
+
+/** The error for a config that does not exist. */
+export function configNotFound(id: string): FleetError {
+  const message = `There is no config "${id}"; create it first, or list those there are.`;
+  return new FleetError("not_found", message, { reason: "CONFIG_NOT_FOUND", details: { config_id: id } });
+}
+
+function generationConflict({ id, generation }: Config, expected: number): FleetError {
+  const message = `Config "${id}" is at generation ${generation}, not ${expected}; read it again and repeat the change.`;
+  const details = { config_id: id, expected_generation: String(expected), generation: String(generation) };
+  return new FleetError("conflict", message, { reason: "GENERATION_MISMATCH", details });
+}
+
+/** The key that remembers a request, and for how long; `unused` stands in where there is no request id. */
+export function requestKey(
+  method: string,
+  requestId: string,
+  unused: string,
+): { readonly keys: readonly string[]; readonly ttl: number } {
+  if (requestId === "") return { keys: [unused], ttl: 0 };
+  return { keys: [controlKeys.request(`${method}:${requestId}`)], ttl: REQUEST_TTL_S };
+}
+
+function encodeRevision({ hash, files, message, createdAtMs }: Omit<Revision, "number">): string {
+  const encoded = files.map((file) => ({ ...file, body: Buffer.from(file.body).toString("base64") }));
+  return JSON.stringify({ hash, files: encoded, message, createdAtMs });
+}
+
+function decodeRevision(configId: ConfigId, number: number, text: string): Revision {
+  // Written by encodeRevision.
+  const { hash, files, message, createdAtMs } = JSON.parse(text) as {
+    readonly hash: ConfigHash;
+    readonly files: readonly { readonly name: string; readonly contentType: string; readonly body: string }[];
+    readonly message: string;
+    readonly createdAtMs: number;
+  };
+  const decoded: ConfigFile[] = files.map((file) => ({ ...file, body: Buffer.from(file.body, "base64") }));
+  return { configId, number, hash, files: decoded, message, createdAtMs };
+}

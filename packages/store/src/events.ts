@@ -1,0 +1,170 @@
+// The event streams as the projector reads them: one consumer group over all partitions, at least once.
+// An entry leaves the stream when it is acknowledged, so a stream's length is its lag and nothing unread is trimmed.
+
+import type { AgentEvent } from "@muster/fleet";
+import type { Redis } from "ioredis";
+import { fleetKeys, type Partition } from "./keys.ts";
+import { closeRedis, isRedisAway, type OnRedisError, openPatient, untilReady } from "./redis.ts";
+
+const GROUP = "projector";
+const READ_COUNT = 64;
+const READ_BLOCK_MS = 2_000;
+const CLAIM_COUNT = 64;
+/** An entry that a consumer has held this long is taken from it: the consumer is presumed dead. */
+const CLAIM_IDLE_MS = 10_000;
+const CLAIM_EVERY_MS = 5_000;
+const DEAD_LETTERS = 1_000;
+
+/** One stream entry: the events of many agents of one partition. */
+export interface EventBatch {
+  readonly partition: Partition;
+  readonly entryId: string;
+  readonly events: readonly AgentEvent[];
+}
+
+/** Reads and acknowledges the event streams. */
+export interface Events {
+  /**
+   * Hands every batch to `project`, those of crashed consumers too, until the signal aborts. A batch is
+   * acknowledged when `project` resolves; one that throws comes again. Resolves when nothing is in hand.
+   */
+  consume(
+    consumer: string,
+    project: (batches: readonly EventBatch[]) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Entries that wait in all streams. */
+  lag(): Promise<number>;
+}
+
+type Entries = readonly (readonly [id: string, fields: readonly string[] | null])[];
+
+export function createEvents(fleet: Redis, url: string, partitions: number, onError: OnRedisError): Events {
+  const all = Array.from({ length: partitions }, (_, p) => p);
+  return {
+    async lag() {
+      const lengths = await Promise.all(all.map((p) => fleet.xlen(fleetKeys.events(p))));
+      return lengths.reduce((sum, length) => sum + length, 0);
+    },
+    async consume(consumer, project, signal) {
+      const reader = openPatient(url, onError);
+      const stop = (): void => closeRedis(reader);
+      signal.addEventListener("abort", stop, { once: true });
+      const consumption = { fleet, reader, consumer, partitions: all, project, signal };
+      try {
+        await consumeAll(consumption);
+      } finally {
+        closeRedis(reader);
+      }
+    },
+  };
+}
+
+interface Consumption {
+  readonly fleet: Redis;
+  readonly reader: Redis;
+  readonly consumer: string;
+  readonly partitions: readonly Partition[];
+  readonly project: (batches: readonly EventBatch[]) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+async function consumeAll(consumption: Consumption): Promise<void> {
+  const { fleet, signal } = consumption;
+  let claimedAtMs = 0;
+  while (!signal.aborted) {
+    try {
+      if (Date.now() - claimedAtMs > CLAIM_EVERY_MS) {
+        claimedAtMs = Date.now();
+        await claim(consumption);
+      }
+      await readOnce(consumption);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Error && error.message.includes("NOGROUP")) await createGroups(consumption);
+      else if (isRedisAway(error)) await untilReady(fleet, signal);
+      else throw error;
+    }
+  }
+}
+
+async function createGroups({ fleet, partitions }: Consumption): Promise<void> {
+  const create = async (p: Partition): Promise<void> => {
+    try {
+      await fleet.xgroup("CREATE", fleetKeys.events(p), GROUP, "0", "MKSTREAM");
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes("BUSYGROUP"))) throw error;
+    }
+  };
+  await Promise.all(partitions.map(create));
+}
+
+async function readOnce(consumption: Consumption): Promise<void> {
+  const { reader, consumer, partitions } = consumption;
+  const keys = partitions.map((p) => fleetKeys.events(p));
+  // ioredis types the reply of XREADGROUP as unknown; RESP2 gives [[key, entries], ...] or null.
+  const reply = (await reader.xreadgroup(
+    "GROUP",
+    GROUP,
+    consumer,
+    "COUNT",
+    READ_COUNT,
+    "BLOCK",
+    READ_BLOCK_MS,
+    "STREAMS",
+    ...keys,
+    ...keys.map(() => ">"),
+  )) as readonly (readonly [key: string, entries: Entries])[] | null;
+  const batches: EventBatch[] = [];
+  for (const [key, entries] of reply ?? [])
+    batches.push(...(await parseEntries(consumption, keys.indexOf(key), entries)));
+  await projectAll(consumption, batches);
+}
+
+/** Takes over what crashed consumers left. */
+async function claim(consumption: Consumption): Promise<void> {
+  const { fleet, consumer, partitions } = consumption;
+  for (const p of partitions) {
+    const [, entries] = (await fleet.xautoclaim(
+      fleetKeys.events(p),
+      GROUP,
+      consumer,
+      CLAIM_IDLE_MS,
+      "0",
+      "COUNT",
+      CLAIM_COUNT,
+    )) as [next: string, entries: Entries, deleted: unknown]; // the reply as Redis documents it
+    await projectAll(consumption, await parseEntries(consumption, p, entries));
+  }
+}
+
+async function parseEntries(
+  { fleet }: Consumption,
+  partition: Partition,
+  entries: Entries,
+): Promise<readonly EventBatch[]> {
+  const batches: EventBatch[] = [];
+  for (const [entryId, fields] of entries) {
+    const text = fields?.[1] ?? "[]";
+    try {
+      batches.push({ partition, entryId, events: JSON.parse(text) as readonly AgentEvent[] }); // written by sessions.ts
+    } catch {
+      // An entry nobody can read must not stop the stream; it is kept where an operator finds it.
+      await fleet.xadd(fleetKeys.deadLetters(partition), "MAXLEN", "~", DEAD_LETTERS, "*", "e", text);
+      batches.push({ partition, entryId, events: [] });
+    }
+  }
+  return batches;
+}
+
+async function projectAll({ fleet, project }: Consumption, batches: readonly EventBatch[]): Promise<void> {
+  if (batches.length === 0) return;
+  await project(batches);
+  const ids = Map.groupBy(batches, (batch) => batch.partition);
+  await Promise.all(
+    [...ids].flatMap(([p, done]) => {
+      const entryIds = done.map((batch) => batch.entryId);
+      return [fleet.xack(fleetKeys.events(p), GROUP, ...entryIds), fleet.xdel(fleetKeys.events(p), ...entryIds)];
+    }),
+  );
+}

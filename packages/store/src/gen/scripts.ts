@@ -1,0 +1,144 @@
+// Generated from src/lua by scripts/generate.ts (npm run generate). Do not edit.
+
+/**
+ * append-events.lua — one partition's share of a gateway's flush: the events, and what each session is resumed from.
+ * KEYS[1]    stream  muster:{p}:events
+ * KEYS[2..]  hash    muster:{p}:session:<uid>, one per agent of the batch
+ * ARGV[1]    most entries the stream may hold
+ * ARGV[2]    events (JSON array); empty when only checkpoints are written
+ * ARGV[3..]  per session: epoch, "1" while open or "0", checkpoint (JSON)
+ * Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown
+ * Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
+ */
+export const appendEvents = { name: "muster-append-events", lua: "if ARGV[2] ~= '' then\n  if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\n  redis.call('XADD', KEYS[1], '*', 'e', ARGV[2])\nend\nlocal codes = {1}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 3\n  local epoch = redis.call('HGET', KEYS[i], 'epoch')\n  if epoch == ARGV[base] then\n    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'checkpoint', ARGV[base + 2])\n    codes[i] = 1\n  elseif epoch then\n    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftCheckpoint', ARGV[base + 2])\n    codes[i] = 0\n  else\n    codes[i] = -1\n  end\nend\nreturn codes" } as const;
+
+/**
+ * assign-desired.lua — write what one agent should run, unless a decision on newer assignments was written already.
+ * KEYS[1]  hash    muster:{p}:desired:<uid>
+ * KEYS[2]  hash    muster:{p}:session:<uid>
+ * KEYS[3]  stream  muster:{p}:changes
+ * ARGV[1]  version of the assignments that the decision rests on (integer)
+ * ARGV[2]  desired config (JSON), or '' for no opinion · ARGV[3] uid · ARGV[4] most entries of the changes stream
+ * Returns  {0} a newer decision stands · {1, id of the gateway that holds the agent or ''}
+ * Why atomic: a worker that was presumed dead must not take an agent back to an older decision.
+ */
+export const assignDesired = { name: "muster-assign-desired", lua: "local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0)\nif version > tonumber(ARGV[1]) then return {0} end\nredis.call('HSET', KEYS[1], 'version', ARGV[1], 'json', ARGV[2])\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'u', ARGV[3])\nlocal session = redis.call('HMGET', KEYS[2], 'open', 'gateway')\nif session[1] == '1' then return {1, session[2]} end\nreturn {1, ''}" } as const;
+
+/**
+ * commit-status.lua — replace a rollout's status if nobody moved it first, with what agents should run from then on.
+ * KEYS[1]  hash    muster:{ctl}:rollout:<id>:status
+ * KEYS[2]  hash    muster:{ctl}:assignments (config id → layers)
+ * KEYS[3]  string  muster:{ctl}:assignments-version
+ * KEYS[4]  hash    muster:{ctl}:config:<id>:status
+ * KEYS[5]  set     muster:{ctl}:rollouts-active
+ * ARGV[1]  version the caller read (integer) · ARGV[2]  status (JSON)
+ * ARGV[3]  config id · ARGV[4]  layers (JSON), or '' when unchanged · ARGV[5]  rollout id
+ * ARGV[6]  "1" when the rollout ended · ARGV[7]  revision that became stable, or ''
+ * Returns  1 committed · 0 version moved (caller re-reads)
+ * Why atomic: a worker that was presumed dead must not overwrite the one that replaced it.
+ */
+export const commitStatus = { name: "muster-commit-status", lua: "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end\nredis.call('HSET', KEYS[1], 'version', tonumber(ARGV[1]) + 1, 'json', ARGV[2])\nif ARGV[4] ~= '' then\n  redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])\n  redis.call('INCR', KEYS[3])\nend\nif ARGV[6] == '1' then\n  if redis.call('HGET', KEYS[4], 'active') == ARGV[5] then redis.call('HDEL', KEYS[4], 'active') end\n  redis.call('SREM', KEYS[5], ARGV[5])\nend\nif ARGV[7] ~= '' then redis.call('HSET', KEYS[4], 'stable', ARGV[7]) end\nreturn 1" } as const;
+
+/**
+ * create-config.lua — add a config, once per id and once per request.
+ * KEYS[1]  hash    muster:{ctl}:config:<id>
+ * KEYS[2]  zset    muster:{ctl}:configs (ids, by text)
+ * KEYS[3]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
+ * ARGV[1]  id · ARGV[2]  config (JSON) · ARGV[3]  seconds a request is remembered, 0 without a request id
+ * Returns  1 created · 0 the id is taken · 2 this request created it before
+ * Why atomic: two creators of one id must not both succeed.
+ */
+export const createConfig = { name: "muster-create-config", lua: "if ARGV[3] ~= '0' and redis.call('GET', KEYS[3]) == ARGV[1] then return 2 end\nif redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\nredis.call('HSET', KEYS[1], 'json', ARGV[2], 'generation', 1, 'latest', 0)\nredis.call('ZADD', KEYS[2], 0, ARGV[1])\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], ARGV[1], 'EX', ARGV[3]) end\nreturn 1" } as const;
+
+/**
+ * open-session.lua — a gateway takes an agent over: hands out the epoch and tells what the session goes on from.
+ * KEYS[1]  hash  muster:{p}:session:<uid>
+ * KEYS[2]  hash  muster:{p}:desired:<uid>
+ * ARGV[1]  gateway id
+ * ARGV[2]  lowest epoch to hand out (integer); above any that the caller knows of
+ * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, checkpoint or '', desired config or ''}
+ * Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
+ * At least the time in ms, so that epochs go on rising when the fleet state was lost.
+ */
+export const openSession = { name: "muster-open-session", lua: "local before = redis.call('HMGET', KEYS[1], 'epoch', 'gateway', 'open', 'checkpoint')\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), tonumber(before[1] or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nredis.call('HSET', KEYS[1], 'epoch', text, 'gateway', ARGV[1], 'open', '1')\nreturn {text, before[1] or '', before[2] or '', before[3] or '', before[4] or '', redis.call('HGET', KEYS[2], 'json') or ''}" } as const;
+
+/**
+ * publish-revision.lua — store the next revision of a config, unless its content is the latest already.
+ * KEYS[1]  hash    muster:{ctl}:config:<id>
+ * KEYS[2]  hash    muster:{ctl}:config:<id>:revisions (number → JSON)
+ * KEYS[3]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
+ * ARGV[1]  content hash · ARGV[2]  revision without its number (JSON) · ARGV[3]  seconds a request is remembered, 0 without a request id
+ * Returns  the revision's number · 0 no such config
+ * Why atomic: numbers must not be given twice, nor skipped.
+ */
+export const publishRevision = { name: "muster-publish-revision", lua: "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\nif ARGV[3] ~= '0' then\n  local number = redis.call('GET', KEYS[3])\n  if number then return tonumber(number) end\nend\nlocal latest = redis.call('HMGET', KEYS[1], 'latest', 'latestHash')\nlocal number = tonumber(latest[1])\nif latest[2] ~= ARGV[1] then\n  number = number + 1\n  redis.call('HSET', KEYS[2], number, ARGV[2])\n  redis.call('HSET', KEYS[1], 'latest', number, 'latestHash', ARGV[1])\nend\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], number, 'EX', ARGV[3]) end\nreturn number" } as const;
+
+/**
+ * put-body.lua — store a sealed body under its address, once, until an agent's view uses it.
+ * KEYS[1]  string  muster:{p}:body:<address>
+ * ARGV[1]  sealed body · ARGV[2]  seconds it is kept while nobody uses it
+ * Returns  1 stored · 0 it was there
+ * Why atomic: a body about to expire must be kept for the view that is on its way.
+ */
+export const putBody = { name: "muster-put-body", lua: "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end\nif redis.call('TTL', KEYS[1]) > 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end\nreturn 0" } as const;
+
+/**
+ * save-agent.lua — replace an agent's view if nobody changed it first, and everything that follows from it.
+ * KEYS[1]    hash    muster:{p}:agent:<uid>
+ * KEYS[2]    zset    muster:{p}:agents (all uids, by text)
+ * KEYS[3]    stream  muster:{p}:changes
+ * KEYS[4]    zset    muster:{p}:unassigned (uid by version: desired config to be decided again)
+ * KEYS[5]    hash    muster:{p}:body-uses (how many agents use a body)
+ * KEYS[6,7]  string  muster:{p}:body:<address> now used · no longer used (KEYS[5] where there is none)
+ * KEYS[8..]  zset    muster:{p}:label:<k>=<v> or :gateway:<id>: first those to join, then those to leave
+ * ARGV[1]    version that was read (0: none) · [2] uid · [3] most entries of the changes stream · [4] "1" to decide again
+ * ARGV[5,6]  address of the body now used · no longer used, or ''
+ * ARGV[7]    seconds a body that nobody uses is kept · [8] how many of KEYS[8..] to join
+ * ARGV[9..]  field, value of the view
+ * Returns    1 saved · 0 the version moved (caller re-reads)
+ * Why atomic: an index that disagrees with its record would hide agents from rollouts.
+ */
+export const saveAgent = { name: "muster-save-agent", lua: "local version = redis.call('HGET', KEYS[1], 'v') or '0'\nif version ~= ARGV[1] then return 0 end\nlocal uid = ARGV[2]\nlocal nextVersion = tonumber(version) + 1\nredis.call('HSET', KEYS[1], 'v', nextVersion, unpack(ARGV, 9))\nredis.call('ZADD', KEYS[2], 0, uid)\nfor i = 8, #KEYS do\n  if i < 8 + tonumber(ARGV[8]) then redis.call('ZADD', KEYS[i], 0, uid) else redis.call('ZREM', KEYS[i], uid) end\nend\nif ARGV[4] == '1' then redis.call('ZADD', KEYS[4], nextVersion, uid) end\nif ARGV[5] ~= '' then\n  redis.call('HINCRBY', KEYS[5], ARGV[5], 1)\n  redis.call('PERSIST', KEYS[6])\nend\nif ARGV[6] ~= '' and redis.call('HINCRBY', KEYS[5], ARGV[6], -1) <= 0 then\n  redis.call('HDEL', KEYS[5], ARGV[6])\n  redis.call('EXPIRE', KEYS[7], ARGV[7])\nend\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nreturn 1" } as const;
+
+/**
+ * settle-unassigned.lua — strike an agent from the list of those to be decided again, unless it changed meanwhile.
+ * KEYS[1]  zset  muster:{p}:unassigned
+ * ARGV[1]  uid · ARGV[2]  version of the view that the decision rests on (integer)
+ * Returns  1 struck · 0 it changed since, or was not on the list
+ * Why atomic: a change between reading and striking must not be forgotten.
+ */
+export const settleUnassigned = { name: "muster-settle-unassigned", lua: "local version = redis.call('ZSCORE', KEYS[1], ARGV[1])\nif not version or tonumber(version) > tonumber(ARGV[2]) then return 0 end\nreturn redis.call('ZREM', KEYS[1], ARGV[1])" } as const;
+
+/**
+ * start-rollout.lua — record a rollout and make it the one that is at work on its config.
+ * KEYS[1]  hash    muster:{ctl}:config:<id>:status (active rollout, stable revision)
+ * KEYS[2]  hash    muster:{ctl}:rollout:<id>:spec
+ * KEYS[3]  hash    muster:{ctl}:rollout:<id>:status
+ * KEYS[4]  zset    muster:{ctl}:rollouts · KEYS[5] zset muster:{ctl}:config:<id>:rollouts (ids, by text)
+ * KEYS[6]  set     muster:{ctl}:rollouts-active
+ * KEYS[7]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
+ * ARGV[1]  rollout id · ARGV[2]  spec (JSON) · ARGV[3]  first status (JSON) · ARGV[4]  seconds a request is remembered, 0 without a request id
+ * Returns  {1, rollout id} started · {2, id} this request started that one before · {0, id} that one is at work
+ * Why atomic: two rollouts at work on one config would make blame impossible.
+ */
+export const startRollout = { name: "muster-start-rollout", lua: "if ARGV[4] ~= '0' then\n  local before = redis.call('GET', KEYS[7])\n  if before then return {2, before} end\nend\nlocal active = redis.call('HGET', KEYS[1], 'active')\nif active then return {0, active} end\nredis.call('HSET', KEYS[1], 'active', ARGV[1])\nredis.call('HSET', KEYS[2], 'generation', 1, 'json', ARGV[2])\nredis.call('HSET', KEYS[3], 'version', 1, 'json', ARGV[3])\nredis.call('ZADD', KEYS[4], 0, ARGV[1])\nredis.call('ZADD', KEYS[5], 0, ARGV[1])\nredis.call('SADD', KEYS[6], ARGV[1])\nif ARGV[4] ~= '0' then redis.call('SET', KEYS[7], ARGV[1], 'EX', ARGV[4]) end\nreturn {1, ARGV[1]}" } as const;
+
+/**
+ * update-config.lua — replace a config's changeable part if its generation is still the one that was read.
+ * KEYS[1]  hash    muster:{ctl}:config:<id>
+ * KEYS[2]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
+ * ARGV[1]  generation that was read (integer) · ARGV[2]  config (JSON)
+ * ARGV[3]  seconds a request is remembered, 0 without a request id
+ * Returns  1 replaced · 0 the generation moved · 2 this request replaced it before
+ * Why atomic: two editors must not overwrite each other unseen.
+ */
+export const updateConfig = { name: "muster-update-config", lua: "if ARGV[3] ~= '0' and redis.call('EXISTS', KEYS[2]) == 1 then return 2 end\nif redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end\nredis.call('HSET', KEYS[1], 'json', ARGV[2], 'generation', tonumber(ARGV[1]) + 1)\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[3]) end\nreturn 1" } as const;
+
+/**
+ * wish-rollout.lua — replace a rollout's spec if its generation is still the one that was read.
+ * KEYS[1]  hash  muster:{ctl}:rollout:<id>:spec
+ * ARGV[1]  generation that was read (integer) · ARGV[2]  spec (JSON) with the next generation
+ * Returns  1 replaced · 0 the generation moved (caller re-reads)
+ * Why atomic: of two operators who act at once, the second must see what the first did.
+ */
+export const wishRollout = { name: "muster-wish-rollout", lua: "if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end\nredis.call('HSET', KEYS[1], 'generation', tonumber(ARGV[1]) + 1, 'json', ARGV[2])\nreturn 1" } as const;

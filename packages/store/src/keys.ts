@@ -1,0 +1,88 @@
+// Every Redis key, spelled once. Noun first, ids last; all keys of one partition share its hash tag {p}, all
+// control state shares {ctl}, so that each script touches one slot. Nothing else in the project builds a key.
+//
+// key                                  type    single writer    meaning
+// muster:fleet:incarnation             string  any (NX)         when this fleet state began, and a nonce
+// muster:gateways                      zset    gateways         gateway ids by last renewal
+// muster:gateway:<id>                  string  that gateway     its lease, with what it says of itself
+// muster:gateway:<id>:inbox            stream  rollout, gateways  hints: ids to look at again; trimmed, safe to lose
+// muster:{p}:events                    stream  gateways         facts about the agents of partition p
+// muster:{p}:dead-letters              stream  projector        entries that could not be read
+// muster:{p}:agents                    zset    projector        uids, by text
+// muster:{p}:agent:<uid>               hash    projector        view of one agent, a field per facet
+// muster:{p}:label:<k>=<v>             zset    projector        uids with this attribute
+// muster:{p}:gateway:<id>              zset    projector        uids connected at this gateway
+// muster:{p}:changes                   stream  projector, rollout  uids that changed, for watchers; trimmed
+// muster:{p}:unassigned                zset    projector adds, rollout strikes  uids whose desired config is to be decided
+// muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on
+// muster:{p}:session:<uid>             hash    gateways         epoch, owner, checkpoint
+// muster:{p}:desired:<uid>             hash    rollout          what the agent should run
+// muster:{p}:body:<address>            string  gateways         sealed effective config, once per content
+// muster:{p}:body-uses                 hash    projector        how many views use a body
+// muster:{ctl}:install                 hash    any (NX)         what is fixed at install: partitions
+// muster:{ctl}:configs                 zset    management       config ids, by text
+// muster:{ctl}:config:<id>             hash    management       head of a config
+// muster:{ctl}:config:<id>:revisions   hash    management       number → revision
+// muster:{ctl}:config:<id>:rollouts    zset    management       ids of its rollouts
+// muster:{ctl}:config:<id>:status      hash    management claims, rollout releases  active rollout, stable revision
+// muster:{ctl}:rollouts                zset    management       all rollout ids
+// muster:{ctl}:rollouts-active         set     management adds, rollout removes  those that have not ended
+// muster:{ctl}:rollout:<id>:spec       hash    management       what was asked
+// muster:{ctl}:rollout:<id>:status     hash    rollout          how far it is
+// muster:{ctl}:assignments             hash    rollout          config id → layers
+// muster:{ctl}:assignments-version     string  rollout          counts their changes
+// muster:{ctl}:request:<id>            string  management       what a request did, for 24 h
+// {muster-queue}:*                     BullMQ  queue.ts         ids of work to look at
+
+import { crc32 } from "node:zlib";
+
+/** A partition number, 0 to P - 1. */
+export type Partition = number;
+
+/** The partition that all keys of an agent live in. */
+export function partitionOf(uid: string, partitions: number): Partition {
+  return crc32(uid) % partitions;
+}
+
+/** Keys of fleet state: may be lost and is told again by the agents. */
+export const fleetKeys = {
+  incarnation: "muster:fleet:incarnation",
+  gateways: "muster:gateways",
+  gateway: (id: string) => `muster:gateway:${id}`,
+  inbox: (id: string) => `muster:gateway:${id}:inbox`,
+  events: (p: Partition) => `muster:{${p}}:events`,
+  deadLetters: (p: Partition) => `muster:{${p}}:dead-letters`,
+  agents: (p: Partition) => `muster:{${p}}:agents`,
+  agent: (p: Partition, uid: string) => `muster:{${p}}:agent:${uid}`,
+  label: (p: Partition, key: string, value: string) => `muster:{${p}}:label:${key}=${value}`,
+  gatewayAgents: (p: Partition, gateway: string) => `muster:{${p}}:gateway:${gateway}`,
+  changes: (p: Partition) => `muster:{${p}}:changes`,
+  unassigned: (p: Partition) => `muster:{${p}}:unassigned`,
+  assignedVersion: (p: Partition) => `muster:{${p}}:assigned-version`,
+  session: (p: Partition, uid: string) => `muster:{${p}}:session:${uid}`,
+  desired: (p: Partition, uid: string) => `muster:{${p}}:desired:${uid}`,
+  body: (p: Partition, address: string) => `muster:{${p}}:body:${address}`,
+  bodyUses: (p: Partition) => `muster:{${p}}:body-uses`,
+} as const;
+
+/** Keys of control state: what operators said; must never be lost. */
+export const controlKeys = {
+  install: "muster:{ctl}:install",
+  configs: "muster:{ctl}:configs",
+  config: (id: string) => `muster:{ctl}:config:${id}`,
+  revisions: (id: string) => `muster:{ctl}:config:${id}:revisions`,
+  configRollouts: (id: string) => `muster:{ctl}:config:${id}:rollouts`,
+  configStatus: (id: string) => `muster:{ctl}:config:${id}:status`,
+  rollouts: "muster:{ctl}:rollouts",
+  activeRollouts: "muster:{ctl}:rollouts-active",
+  spec: (id: string) => `muster:{ctl}:rollout:${id}:spec`,
+  status: (id: string) => `muster:{ctl}:rollout:${id}:status`,
+  assignments: "muster:{ctl}:assignments",
+  assignmentsVersion: "muster:{ctl}:assignments-version",
+  request: (id: string) => `muster:{ctl}:request:${id}`,
+} as const;
+
+/** Prefix of BullMQ's own keys; the braces keep a queue in one slot. */
+export const QUEUE_PREFIX = "{muster-queue}";
+/** Channel on which rollout ids are published when their spec or status changed. */
+export const ROLLOUT_CHANNEL = "muster:rollouts";

@@ -1,0 +1,28 @@
+-- append-events.lua — one partition's share of a gateway's flush: the events, and what each session is resumed from.
+--
+-- KEYS[1]    stream  muster:{p}:events
+-- KEYS[2..]  hash    muster:{p}:session:<uid>, one per agent of the batch
+-- ARGV[1]    most entries the stream may hold
+-- ARGV[2]    events (JSON array); empty when only checkpoints are written
+-- ARGV[3..]  per session: epoch, "1" while open or "0", checkpoint (JSON)
+-- Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown
+-- Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
+if ARGV[2] ~= '' then
+  if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
+  redis.call('XADD', KEYS[1], '*', 'e', ARGV[2])
+end
+local codes = {1}
+for i = 2, #KEYS do
+  local base = 3 + (i - 2) * 3
+  local epoch = redis.call('HGET', KEYS[i], 'epoch')
+  if epoch == ARGV[base] then
+    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'checkpoint', ARGV[base + 2])
+    codes[i] = 1
+  elseif epoch then
+    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftCheckpoint', ARGV[base + 2])
+    codes[i] = 0
+  else
+    codes[i] = -1
+  end
+end
+return codes

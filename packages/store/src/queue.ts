@@ -1,0 +1,107 @@
+// The work queue: the only file that knows BullMQ. Jobs carry ids and mean "look again"; whoever works one reads
+// everything afresh, so a job that runs twice, late or beside its zombie does no harm. Three kinds:
+//   reconcile  bring one rollout a step closer to its spec; waiting ones of the same rollout are one
+//   assign     decide desired configs of one partition; waiting ones of the same partition are one
+//   sweep      every half minute: look at everything that a lost job might have left
+
+import type { RolloutId } from "@muster/fleet";
+import { type Job, Queue, Worker } from "bullmq";
+import type { Partition } from "./keys.ts";
+import { QUEUE_PREFIX } from "./keys.ts";
+import { closeRedis, type OnRedisError, openHot, openPatient } from "./redis.ts";
+
+const NAME = "muster-work";
+const SWEEP_EVERY_MS = 30_000;
+/** Reports of many agents arrive together; one look soon after serves them all. */
+const GATHER_MS = 100;
+const CONCURRENCY = 8;
+const LOCK_MS = 30_000;
+const FINISHED = { removeOnComplete: true, removeOnFail: 100 } as const;
+const RETRIES = { attempts: 5, backoff: { type: "exponential", delay: 500 } } as const;
+
+/** Asks for work. Never fails the caller's own task: a lost request is healed by the sweep. */
+export interface WorkQueue {
+  /** Look at this rollout soon. */
+  requestReconcile(id: RolloutId): Promise<void>;
+  /** Look at this rollout at a time (milliseconds since 1970). */
+  requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
+  /** Decide desired configs in this partition. */
+  requestAssign(partition: Partition): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Does the work. */
+export interface WorkHandlers {
+  reconcile(id: RolloutId): Promise<void>;
+  assign(partition: Partition): Promise<void>;
+  sweep(): Promise<void>;
+}
+
+type Payload = { readonly rolloutId?: RolloutId; readonly partition?: Partition };
+
+/** Opens the asking side. */
+export async function openQueue(url: string, onError: OnRedisError): Promise<WorkQueue> {
+  const connection = await openHot(url, onError);
+  const queue = new Queue<Payload>(NAME, {
+    connection,
+    prefix: QUEUE_PREFIX,
+    defaultJobOptions: { ...FINISHED, ...RETRIES },
+  });
+  queue.on("error", onError);
+  return {
+    async requestReconcile(rolloutId) {
+      const deduplication = { id: `reconcile-${rolloutId}`, keepLastIfActive: true };
+      await queue.add("reconcile", { rolloutId }, { deduplication, delay: GATHER_MS });
+    },
+    async requestReconcileAt(rolloutId, atMs) {
+      const delay = Math.max(0, atMs - Date.now());
+      // One wake-up per rollout and second: asking again for the same is the same job.
+      const jobId = `wake-${rolloutId}-${Math.ceil(atMs / 1_000)}`;
+      await queue.add("reconcile", { rolloutId }, { jobId, delay });
+    },
+    async requestAssign(partition) {
+      const deduplication = { id: `assign-${partition}`, keepLastIfActive: true };
+      await queue.add("assign", { partition }, { deduplication });
+    },
+    async close() {
+      await queue.close();
+      closeRedis(connection);
+    },
+  };
+}
+
+/** Starts a worker; the answer closes it once the jobs in hand are done. */
+export async function openWorker(
+  url: string,
+  handlers: WorkHandlers,
+  onError: OnRedisError,
+): Promise<() => Promise<void>> {
+  const scheduling = await openHot(url, onError);
+  const queue = new Queue<Payload>(NAME, { connection: scheduling, prefix: QUEUE_PREFIX });
+  queue.on("error", onError);
+  await queue.upsertJobScheduler("sweep", { every: SWEEP_EVERY_MS }, { name: "sweep", opts: FINISHED });
+  const connection = openPatient(url, onError);
+  const worker = new Worker<Payload>(NAME, (job) => work(job, handlers), {
+    connection,
+    prefix: QUEUE_PREFIX,
+    concurrency: CONCURRENCY,
+    lockDuration: LOCK_MS,
+    stalledInterval: LOCK_MS / 2,
+    maxStalledCount: 10,
+  });
+  worker.on("error", onError);
+  worker.on("failed", (_, error) => onError(error));
+  return async () => {
+    await worker.close();
+    await queue.close();
+    closeRedis(scheduling);
+    closeRedis(connection);
+  };
+}
+
+async function work(job: Job<Payload>, handlers: WorkHandlers): Promise<void> {
+  const { rolloutId, partition } = job.data;
+  if (job.name === "reconcile" && rolloutId !== undefined) await handlers.reconcile(rolloutId);
+  else if (job.name === "assign" && partition !== undefined) await handlers.assign(partition);
+  else if (job.name === "sweep") await handlers.sweep();
+}

@@ -1,0 +1,100 @@
+// Which gateway holds which agent, and what a session is resumed from when the agent turns up at another one.
+// Written by gateways only. The epoch that opening hands out orders everything that is ever said of the agent.
+
+import type { AgentEvent, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
+import type { Redis } from "ioredis";
+import { appendEvents, openSession } from "./gen/scripts.ts";
+import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
+import { run } from "./redis.ts";
+
+/** What a session is resumed from; opaque to the store. JSON. */
+export type Checkpoint = string;
+
+/** What the store knows when a gateway takes an agent over. */
+export interface OpenedSession {
+  readonly epoch: number;
+  /** The session before, or null when the store knows of none. */
+  readonly before: {
+    readonly epoch: number;
+    readonly gateway: GatewayId;
+    readonly wasOpen: boolean;
+    readonly checkpoint: Checkpoint | null;
+  } | null;
+  readonly desired: DesiredRecord | null;
+}
+
+/** One agent's share of a flush. */
+export interface SessionFlush {
+  readonly uid: InstanceUid;
+  readonly epoch: number;
+  readonly isOpen: boolean;
+  readonly checkpoint: Checkpoint;
+  readonly events: readonly AgentEvent[];
+}
+
+/** What became of each session of a flush, in order. `unknown`: the fleet state was lost, open it again. */
+export type FlushOutcome =
+  | { readonly kind: "full" }
+  | { readonly kind: "written"; readonly sessions: readonly ("kept" | "superseded" | "unknown")[] };
+
+/** Sessions and the events they produce. */
+export interface Sessions {
+  /** Takes an agent over. `minEpoch` is above any epoch the caller knows of. */
+  open(uid: InstanceUid, gateway: GatewayId, minEpoch: number): Promise<OpenedSession>;
+  /** What the previous owner left behind after it was taken over, if it did; null until then. */
+  readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
+  /** Writes one partition's events and checkpoints. */
+  flush(partition: Partition, batch: readonly SessionFlush[]): Promise<FlushOutcome>;
+  partitionOf(uid: InstanceUid): Partition;
+}
+
+/** A stream this long means that no projector works; gateways keep what they have until one does. */
+const MAX_STREAM_ENTRIES = 100_000;
+
+export function createSessions(fleet: Redis, partitions: number): Sessions {
+  return {
+    partitionOf: (uid) => partitionOf(uid, partitions),
+    async open(uid, gateway, minEpoch) {
+      const p = partitionOf(uid, partitions);
+      const keys = [fleetKeys.session(p, uid), fleetKeys.desired(p, uid)];
+      // The script's header fixes six strings.
+      const reply = (await run(fleet, openSession, keys, [gateway, minEpoch])) as readonly string[];
+      return parseOpened(reply);
+    },
+    async readLeft(uid, epoch) {
+      const p = partitionOf(uid, partitions);
+      const [leftEpoch, checkpoint] = await fleet.hmget(fleetKeys.session(p, uid), "leftEpoch", "leftCheckpoint");
+      return leftEpoch === String(epoch) ? (checkpoint ?? null) : null;
+    },
+    async flush(partition, batch) {
+      const events = batch.flatMap((session) => session.events);
+      const keys = [fleetKeys.events(partition), ...batch.map(({ uid }) => fleetKeys.session(partition, uid))];
+      const sessions = batch.flatMap((s) => [s.epoch, s.isOpen ? "1" : "0", s.checkpoint]);
+      const payload = events.length === 0 ? "" : JSON.stringify(events);
+      const reply = await run(fleet, appendEvents, keys, [MAX_STREAM_ENTRIES, payload, ...sessions]);
+      const [written, ...codes] = reply as readonly number[]; // the script's header
+      if (written === 0) return { kind: "full" };
+      return { kind: "written", sessions: codes.map(flushCode) };
+    },
+  };
+}
+
+function flushCode(code: number): "kept" | "superseded" | "unknown" {
+  if (code === 1) return "kept";
+  return code === 0 ? "superseded" : "unknown";
+}
+
+function parseOpened(reply: readonly string[]): OpenedSession {
+  const [epoch = "0", epochBefore = "", gateway = "", open = "", checkpoint = "", desired = ""] = reply;
+  const before = {
+    epoch: Number(epochBefore),
+    gateway: gateway as GatewayId, // written by a gateway with its own id
+    wasOpen: open === "1",
+    checkpoint: checkpoint === "" ? null : checkpoint,
+  };
+  return {
+    epoch: Number(epoch),
+    before: epochBefore === "" ? null : before,
+    desired: desired === "" ? null : (JSON.parse(desired) as DesiredRecord), // written by desired.ts
+  };
+}

@@ -1,0 +1,91 @@
+// Opens the store: every part of it over the connections it needs, and what is fixed at install.
+
+import { FleetError } from "@muster/fleet";
+import type { Redis } from "ioredis";
+import { type Agents, createAgents } from "./agents.ts";
+import { type Bodies, createBodies } from "./bodies.ts";
+import { type Changes, createChanges } from "./changes.ts";
+import { type Configs, createConfigs } from "./configs.ts";
+import { createDesired, type DesiredConfigs } from "./desired.ts";
+import { type Durability, detectDurability, settle } from "./durable.ts";
+import { createEvents, type Events } from "./events.ts";
+import { createGateways, type Gateways } from "./gateways.ts";
+import { controlKeys } from "./keys.ts";
+import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
+import { createRollouts, type Rollouts } from "./rollouts.ts";
+import { createSessions, type Sessions } from "./sessions.ts";
+
+/** Where the store is and how it is laid out. */
+export interface StoreOptions {
+  /** Redis of the fleet state. */
+  readonly redisUrl: string;
+  /** Redis of the control state; may be the same. */
+  readonly controlUrl: string;
+  /** Fixed at install; a store that was laid out otherwise refuses to open. */
+  readonly partitions: number;
+  /** The installation's 32-byte key. */
+  readonly encryptionKey: Uint8Array;
+  /** Told about trouble with connections, which go on trying. */
+  readonly onError: OnRedisError;
+}
+
+/** Everything Muster keeps. */
+export interface Store {
+  readonly sessions: Sessions;
+  readonly events: Events;
+  readonly agents: Agents;
+  readonly bodies: Bodies;
+  readonly desired: DesiredConfigs;
+  readonly changes: Changes;
+  readonly gateways: Gateways;
+  readonly configs: Configs;
+  readonly rollouts: Rollouts;
+  readonly partitions: number;
+  /** How safe an answered control write is; "eventually" deserves a warning. */
+  readonly durability: Durability;
+  /** Whether both Redis answer. */
+  isReady(): boolean;
+  close(): void;
+}
+
+/** Opens the store. @throws FleetError `unavailable` when a Redis does not answer, `failed_precondition` when it is laid out otherwise */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { redisUrl, controlUrl, partitions, encryptionKey, onError } = options;
+  const fleet = await openHot(redisUrl, onError);
+  const control = controlUrl === redisUrl ? fleet : await openHot(controlUrl, onError);
+  try {
+    await checkInstall(control, partitions);
+  } catch (error) {
+    closeRedis(fleet);
+    closeRedis(control);
+    throw error;
+  }
+  const durability = await detectDurability(control);
+  const settled = (): Promise<void> => settle(control, durability);
+  return {
+    sessions: createSessions(fleet, partitions),
+    events: createEvents(fleet, redisUrl, partitions, onError),
+    agents: createAgents(fleet, partitions),
+    bodies: createBodies(fleet, encryptionKey),
+    desired: createDesired(fleet, control, partitions),
+    changes: createChanges(fleet, redisUrl, partitions, onError),
+    gateways: createGateways(fleet, redisUrl, onError),
+    configs: createConfigs(control, settled),
+    rollouts: createRollouts(control, controlUrl, settled, onError),
+    partitions,
+    durability,
+    isReady: () => fleet.status === "ready" && control.status === "ready",
+    close() {
+      closeRedis(fleet);
+      closeRedis(control);
+    },
+  };
+}
+
+async function checkInstall(control: Redis, partitions: number): Promise<void> {
+  await control.hsetnx(controlKeys.install, "partitions", partitions);
+  const installed = await control.hget(controlKeys.install, "partitions");
+  if (installed === String(partitions)) return;
+  const message = `This installation has ${installed} partitions, not ${partitions}; set MUSTER_PARTITIONS=${installed}.`;
+  throw new FleetError("failed_precondition", message, { reason: "PARTITIONS_FIXED" });
+}
