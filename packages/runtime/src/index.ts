@@ -1,6 +1,6 @@
 // What every process needs around its own idea. Closed to anything that is not process lifecycle.
 //   service.ts        runService: the life of a process (stop.ts who ends it, closers.ts what was opened)
-//   env.ts, vars.ts   declarative environment → typed config (common-config.ts: what every service takes)
+//   env.ts, vars.ts   declarative environment → typed config (base-config.ts: what every service takes)
 //   clock.ts          time and dice as a value; backoff.ts: how long to wait before trying again
 //   background.ts     counted fire-and-forget
 //   health.ts         /healthz, /readyz, /metrics
@@ -12,8 +12,8 @@ export { backoffMs, createBackoff } from "./backoff.ts";
 export type { Clock } from "./clock.ts";
 export { systemClock } from "./clock.ts";
 export type { Defer } from "./closers.ts";
-export type { CommonConfig } from "./common-config.ts";
-export { commonConfig } from "./common-config.ts";
+export type { BaseConfig } from "./base-config.ts";
+export { baseConfig } from "./base-config.ts";
 export type { ConfigOf, Env, ParseConfig, Variable, Variables } from "./env.ts";
 export { ConfigError, defineConfig, renderVariables } from "./env.ts";
 export type { Health, HealthCheck, HealthServer, Readiness } from "./health.ts";

@@ -165,7 +165,7 @@ describe("runService", { concurrency: 4 }, () => {
     });
   }
 
-  it("prints every wrong setting, its own and the common ones, and exits 1", async () => {
+  it("prints every wrong setting, its own and the ones every service takes, and exits 1", async () => {
     const example = start("nonsense", { MUSTER_DRAIN_MS: "soon", EXAMPLE_PORT: "-1" });
     assert.deepEqual(await example.exited, failed);
     const lines = example.stderr().trim().split("\n");

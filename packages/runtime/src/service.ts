@@ -11,7 +11,7 @@ import { createLogger, createMetrics, field, type Logger, type Metrics, observeP
 import { createBackground, type RunInBackground } from "./background.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createClosers, type Defer } from "./closers.ts";
-import { type CommonConfig, commonConfig } from "./common-config.ts";
+import { type BaseConfig, baseConfig } from "./base-config.ts";
 import { ConfigError, type Env, parseAll } from "./env.ts";
 import { createHealth, type Health, openHealthServer } from "./health.ts";
 import { listenForStop, type Stop } from "./stop.ts";
@@ -55,11 +55,11 @@ export async function runService<C>(
   run: (context: ServiceContext<C>) => Promise<void>,
   options: ServiceOptions = {},
 ): Promise<never> {
-  const { common, config } = loadConfig(name, parseConfig, options);
-  const log = createLogger({ service: name, level: common.logLevel, format: common.logFormat });
+  const { base, config } = loadConfig(name, parseConfig, options);
+  const log = createLogger({ service: name, level: base.logLevel, format: base.logFormat });
   exitOnCrash(log);
-  const stop = listenForStop(common);
-  const clean = await live(name, common, stop, log, (context) => run({ ...context, config }));
+  const stop = listenForStop(base);
+  const clean = await live(name, base, stop, log, (context) => run({ ...context, config }));
   return process.exit(clean ? 0 : 1);
 }
 
@@ -68,7 +68,7 @@ type BareContext = Omit<ServiceContext<unknown>, "config">;
 /** From opening the health port to the last closer; resolves whether all of it went well. */
 async function live(
   name: string,
-  common: CommonConfig,
+  base: BaseConfig,
   stop: Stop,
   log: Logger,
   run: (context: BareContext) => Promise<void>,
@@ -79,7 +79,7 @@ async function live(
   const life: { phase: "starting" | "ready" | "failed"; working: boolean } = { phase: "starting", working: true };
 
   const work = async () => {
-    const outfit = await openOutfit(name, common, closers.defer, () => (signal.aborted ? "draining" : life.phase));
+    const outfit = await openOutfit(name, base, closers.defer, () => (signal.aborted ? "draining" : life.phase));
     const ready = (ports: Readonly<Record<string, number>> = {}) => {
       if (life.phase !== "starting" || signal.aborted) return;
       life.phase = "ready";
@@ -125,13 +125,13 @@ async function live(
 }
 
 /** What every service has around its work: metrics about itself and the health port that shows them. */
-async function openOutfit(name: string, common: CommonConfig, defer: Defer, phase: () => string) {
+async function openOutfit(name: string, base: BaseConfig, defer: Defer, phase: () => string) {
   const metrics = createMetrics(name);
   const health = createHealth();
   health.check("service", () => (phase() === "ready" ? null : phase()));
   const observed = observeProcess(metrics, name);
   defer("process metrics", () => observed.stop());
-  const address = { host: common.healthHost, port: common.healthPort };
+  const address = { host: base.healthHost, port: base.healthPort };
   const server = await openHealthServer(address, health, metrics).catch((error: unknown) => {
     if (!isInUse(error)) throw error;
     const { host, port } = address;
@@ -144,8 +144,8 @@ async function openOutfit(name: string, common: CommonConfig, defer: Defer, phas
 /** Both configs, or the end of the process with one line per problem on standard error. */
 function loadConfig<C>(name: string, parseConfig: (env: Env) => C, { healthPort = 0 }: ServiceOptions) {
   try {
-    const [common, config] = parseAll(process.env, commonConfig(healthPort), parseConfig);
-    return { common, config };
+    const [base, config] = parseAll(process.env, baseConfig(healthPort), parseConfig);
+    return { base, config };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const problem of error.problems) process.stderr.write(`${name}: ${problem}\n`);

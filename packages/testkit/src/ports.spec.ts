@@ -1,14 +1,16 @@
-// A free port can be listened on at once.
+// A free port can be listened on at once; a taken one is not free.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { it } from "node:test";
-import { freePort } from "./ports.ts";
+import { freePort, isFree } from "./ports.ts";
 
-it("finds a port that can be listened on", async () => {
+it("finds a port that can be listened on, and sees that it is taken then", async () => {
   const port = await freePort();
-  assert.ok(port > 0 && port < 65536);
+  assert.ok(port < 32_768, "below the range of outgoing connections");
+  assert.equal(await isFree(port), true);
   const server = createServer().listen(port, "127.0.0.1");
   await new Promise((resolve, reject) => server.once("listening", resolve).once("error", reject));
+  assert.equal(await isFree(port), false);
   await new Promise((resolve) => server.close(resolve));
 });

@@ -5,7 +5,7 @@ import { defineConfig, type ParseConfig } from "./env.ts";
 import { boolVar, durationMsVar, enumVar, portVar, stringVar } from "./vars.ts";
 
 /** What every service takes from its environment. */
-export interface CommonConfig {
+export interface BaseConfig {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly healthHost: string;
@@ -15,7 +15,7 @@ export interface CommonConfig {
 }
 
 /** The parser for a service whose health port is `healthPort` unless the environment says otherwise. */
-export function commonConfig(healthPort: number): ParseConfig<CommonConfig> {
+export function baseConfig(healthPort: number): ParseConfig<BaseConfig> {
   return defineConfig({
     logLevel: enumVar("MUSTER_LOG_LEVEL", { values: logLevels, default: "info", help: "Least level of log lines." }),
     logFormat: enumVar("MUSTER_LOG_FORMAT", {
