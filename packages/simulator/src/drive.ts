@@ -42,6 +42,7 @@ export interface Drive {
   told(): readonly string[];
   sequenceNums(): readonly bigint[];
   lastSequenceNum(): number;
+  flags(): readonly bigint[];
   moves(): readonly string[];
   /** With hashes as the text they were made of. */
   view(): AgentView;
@@ -96,18 +97,12 @@ export function createDrive(options: BehaviourOptions, halfDuplex = false): Driv
       const config = files === undefined ? {} : { config: { configMap } };
       drive.receive({ remoteConfig: { configHash: Buffer.from(hash), ...config } });
     },
-    restart() {
-      drive.input({ kind: "started" });
-      drive.input({ kind: "connected" });
-    },
+    restart: () => drive.fresh(),
     advance(ms) {
       const untilMs = nowMs + ms;
-      for (;;) {
-        const [timer, dueMs] = [...timers].toSorted((a, b) => a[1] - b[1])[0] ?? [];
-        if (timer === undefined || dueMs === undefined || dueMs > untilMs) break;
-        timers.delete(timer);
-        nowMs = dueMs;
-        drive.input({ kind: "timer", timer });
+      for (let due = takeDue(timers, untilMs); due !== undefined; due = takeDue(timers, untilMs)) {
+        nowMs = due.atMs;
+        drive.input({ kind: "timer", timer: due.timer });
       }
       nowMs = untilMs;
     },
@@ -122,6 +117,7 @@ export function createDrive(options: BehaviourOptions, halfDuplex = false): Driv
     told: () => said.map(({ message }) => describeMessage(message)),
     sequenceNums: () => said.map(({ message }) => message.sequenceNum),
     lastSequenceNum: () => Number(said.at(-1)?.message.sequenceNum ?? -1n),
+    flags: () => said.map(({ message }) => message.flags),
     moves: () => moves,
     view() {
       const view = viewOf(state, state.link !== "down");
@@ -130,6 +126,14 @@ export function createDrive(options: BehaviourOptions, halfDuplex = false): Driv
     stored: () => textOf(state.stored?.hash ?? ""),
   };
   return drive;
+}
+
+/** Takes out the timer that is due first, if it is due by then. */
+function takeDue(timers: Map<TimerName, number>, untilMs: number): { timer: TimerName; atMs: number } | undefined {
+  const [timer, atMs] = [...timers].toSorted((a, b) => a[1] - b[1])[0] ?? [];
+  if (timer === undefined || atMs === undefined || atMs > untilMs) return undefined;
+  timers.delete(timer);
+  return { timer, atMs };
 }
 
 function withTimes(said: readonly Said[], originMs: number): readonly string[] {

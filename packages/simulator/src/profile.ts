@@ -39,6 +39,8 @@ export interface Behaviour {
   readonly halfDuplex: boolean;
   /** Says goodbye over plain HTTP too, which clients in the field do not do yet. */
   readonly disconnectsOverHttp: boolean;
+  /** Asks the server for a lasting uid until it gets one. */
+  readonly requestsUid: boolean;
   /** content_type of the effective config. */
   readonly effectiveContentType: string;
   readonly compose: Compose;
@@ -64,6 +66,8 @@ export interface BehaviourOptions {
   readonly validates?: boolean;
   /** Default false. */
   readonly disconnectsOverHttp?: boolean;
+  /** Sets RequestInstanceUid until the server gives a uid. Default false. */
+  readonly requestsUid?: boolean;
   /** Bits to add to those of the profile. */
   readonly addCapabilities?: readonly AgentCapability[];
   /** Bits to remove, last. */
@@ -112,6 +116,7 @@ export function resolveBehaviour(options: BehaviourOptions, halfDuplex: boolean,
     keepsUid: profile !== "extension",
     halfDuplex,
     disconnectsOverHttp: options.disconnectsOverHttp ?? false,
+    requestsUid: options.requestsUid ?? false,
     effectiveContentType: profile === "extension" ? "text/yaml" : "",
     compose,
   };

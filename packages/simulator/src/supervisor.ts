@@ -1,7 +1,7 @@
 // A simulated agent as a pure state machine: step(state, input) → [state, effects].
 //
 // No socket, clock or randomness: agent.ts feeds it and carries out its effects in order. What it does, and
-// when, was observed on real supervisors; supervisor.spec.ts has a case per observation. Misbehaviour on
+// when, was observed on real supervisors; two specs have a case per observation. Misbehaviour on
 // purpose is not here but in misbehaviour.ts.
 
 import { hasCapability } from "@muster/protocol";
@@ -51,7 +51,7 @@ export function createSupervisor(behaviour: Behaviour, identity: Identity, endpo
     heartbeatMs: behaviour.heartbeatMs,
     endpoint,
     homeEndpoint: endpoint,
-    requestsUid: false,
+    requestsUid: behaviour.requestsUid,
   };
 }
 
@@ -124,7 +124,7 @@ function start(turn: Turn): void {
     current: boot ?? baseConfig(behaviour),
     currentHash: lastWorking !== undefined && boot === lastWorking.config ? lastWorking.hash : (stored?.hash ?? ""),
     nextPid: turn.state.nextPid,
-    requestsUid: turn.state.requestsUid,
+    requestsUid: behaviour.keepsUid ? turn.state.requestsUid : behaviour.requestsUid,
   };
   turn.effects.push({ kind: "connect" });
   if (boot === undefined) return;
