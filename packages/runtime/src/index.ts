@@ -20,6 +20,7 @@ export type { Health, HealthCheck, HealthServer, Readiness } from "./health.ts";
 export { createHealth, openHealthServer } from "./health.ts";
 export type { ServiceContext, ServiceOptions } from "./service.ts";
 export { runService } from "./service.ts";
+export { storeVars } from "./store-vars.ts";
 export type { VariableOptions } from "./vars.ts";
 export {
   boolVar,

@@ -22,6 +22,8 @@ export type Hint =
   | { readonly kind: "desired"; readonly uids: readonly InstanceUid[] }
   /** Another gateway took this agent over and needs what this one knows. */
   | { readonly kind: "hand-over"; readonly uid: InstanceUid; readonly epoch: number; readonly to: GatewayId }
+  /** Another gateway took this agent over and needs nothing. */
+  | { readonly kind: "superseded"; readonly uid: InstanceUid; readonly epoch: number }
   /** The agent that was asked for was handed over. */
   | { readonly kind: "handed-over"; readonly uid: InstanceUid };
 

@@ -11,5 +11,5 @@ export type { Partition } from "./keys.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";
 export type { Rollouts, StoredRollout } from "./rollouts.ts";
-export type { Checkpoint, FlushOutcome, OpenedSession, SessionFlush, Sessions } from "./sessions.ts";
+export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";

@@ -7,8 +7,18 @@ import { appendEvents, openSession } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";
 
-/** What a session is resumed from; opaque to the store. JSON. */
-export type Checkpoint = string;
+/** What a session is resumed from. */
+export interface Checkpoint {
+  /** OpAMP sequence number of the last message that was processed. */
+  readonly seq: bigint;
+  /** The rest; opaque to the store. JSON. */
+  readonly state: string;
+}
+
+/** A heartbeat in hand while a session opens. */
+export interface OpeningHeartbeat {
+  readonly seq: bigint;
+}
 
 /** What the store knows when a gateway takes an agent over. */
 export interface OpenedSession {
@@ -30,6 +40,8 @@ export interface SessionFlush {
   readonly isOpen: boolean;
   readonly checkpoint: Checkpoint;
   readonly events: readonly AgentEvent[];
+  /** How the session ended; counts only while no newer session took over. */
+  readonly ending: AgentEvent | null;
 }
 
 /** What became of each session of a flush, in order. `unknown`: the fleet state was lost, open it again. */
@@ -39,8 +51,13 @@ export type FlushOutcome =
 
 /** Sessions and the events they produce. */
 export interface Sessions {
-  /** Takes an agent over. `minEpoch` is above any epoch the caller knows of. */
-  open(uid: InstanceUid, gateway: GatewayId, minEpoch: number): Promise<OpenedSession>;
+  /** Takes an agent over. `minEpoch` is above any epoch the caller knows of; `heartbeat` is the message in hand if it is one. */
+  open(
+    uid: InstanceUid,
+    gateway: GatewayId,
+    minEpoch: number,
+    heartbeat: OpeningHeartbeat | null,
+  ): Promise<OpenedSession>;
   /** What the previous owner left behind after it was taken over, if it did; null until then. */
   readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
   /** Writes one partition's events and checkpoints. */
@@ -54,22 +71,30 @@ const MAX_STREAM_ENTRIES = 100_000;
 export function createSessions(fleet: Redis, partitions: number): Sessions {
   return {
     partitionOf: (uid) => partitionOf(uid, partitions),
-    async open(uid, gateway, minEpoch) {
+    async open(uid, gateway, minEpoch, heartbeat) {
       const p = partitionOf(uid, partitions);
       const keys = [fleetKeys.session(p, uid), fleetKeys.desired(p, uid)];
-      // The script's header fixes six strings.
-      const reply = (await run(fleet, openSession, keys, [gateway, minEpoch])) as readonly string[];
+      const seqs = heartbeat === null ? ["", ""] : [String(heartbeat.seq - 1n), String(heartbeat.seq)];
+      // The script's header fixes seven strings.
+      const reply = (await run(fleet, openSession, keys, [gateway, minEpoch, ...seqs])) as readonly string[];
       return parseOpened(reply);
     },
     async readLeft(uid, epoch) {
       const p = partitionOf(uid, partitions);
-      const [leftEpoch, checkpoint] = await fleet.hmget(fleetKeys.session(p, uid), "leftEpoch", "leftCheckpoint");
-      return leftEpoch === String(epoch) ? (checkpoint ?? null) : null;
+      const fields = await fleet.hmget(fleetKeys.session(p, uid), "leftEpoch", "leftSeq", "leftCheckpoint");
+      const [leftEpoch, seq, state] = fields;
+      return leftEpoch === String(epoch) ? parseCheckpoint(seq ?? "", state ?? "") : null;
     },
     async flush(partition, batch) {
       const events = batch.flatMap((session) => session.events);
       const keys = [fleetKeys.events(partition), ...batch.map(({ uid }) => fleetKeys.session(partition, uid))];
-      const sessions = batch.flatMap((s) => [s.epoch, s.isOpen ? "1" : "0", s.checkpoint]);
+      const sessions = batch.flatMap(({ epoch, isOpen, checkpoint, ending }) => [
+        epoch,
+        isOpen ? "1" : "0",
+        String(checkpoint.seq),
+        checkpoint.state,
+        ending === null ? "" : JSON.stringify(ending),
+      ]);
       const payload = events.length === 0 ? "" : JSON.stringify(events);
       const reply = await run(fleet, appendEvents, keys, [MAX_STREAM_ENTRIES, payload, ...sessions]);
       const [written, ...codes] = reply as readonly number[]; // the script's header
@@ -85,16 +110,20 @@ function flushCode(code: number): "kept" | "superseded" | "unknown" {
 }
 
 function parseOpened(reply: readonly string[]): OpenedSession {
-  const [epoch = "0", epochBefore = "", gateway = "", open = "", checkpoint = "", desired = ""] = reply;
+  const [epoch = "0", epochBefore = "", gateway = "", open = "", seq = "", state = "", desired = ""] = reply;
   const before = {
     epoch: Number(epochBefore),
     gateway: gateway as GatewayId, // written by a gateway with its own id
     wasOpen: open === "1",
-    checkpoint: checkpoint === "" ? null : checkpoint,
+    checkpoint: parseCheckpoint(seq, state),
   };
   return {
     epoch: Number(epoch),
     before: epochBefore === "" ? null : before,
     desired: desired === "" ? null : (JSON.parse(desired) as DesiredRecord), // written by desired.ts
   };
+}
+
+function parseCheckpoint(seq: string, state: string): Checkpoint | null {
+  return seq === "" || state === "" ? null : { seq: BigInt(seq), state };
 }

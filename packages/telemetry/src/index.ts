@@ -1,9 +1,11 @@
 // Logs and metrics with one shared vocabulary. A leaf: imports nothing of ours.
 //   fields.ts           names shared by logs and metrics
+//   error-log.ts        errors that come in floods
 //   log.ts              the logger: event name plus fields (redact.ts takes secrets out, text.ts is for people)
 //   metrics.ts          counters, gauges, histograms and their Prometheus text
 //   process-metrics.ts  what every process measures about itself
 
+export { createErrorLog } from "./error-log.ts";
 export type { FieldName } from "./fields.ts";
 export { field } from "./fields.ts";
 export type { LogFields, LogFormat, Logger, LoggerOptions, LogLevel } from "./log.ts";

@@ -5,12 +5,13 @@
  * KEYS[1]    stream  muster:{p}:events
  * KEYS[2..]  hash    muster:{p}:session:<uid>, one per agent of the batch
  * ARGV[1]    most entries the stream may hold
- * ARGV[2]    events (JSON array); empty when only checkpoints are written
- * ARGV[3..]  per session: epoch, "1" while open or "0", checkpoint (JSON)
+ * ARGV[2]    events (JSON array); empty when there are none
+ * ARGV[3..]  per session: epoch, "1" while open or "0", last sequence number, checkpoint (JSON),
+ *            event (JSON) that ends the session or '': counts only while no newer session took over
  * Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown
  * Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
  */
-export const appendEvents = { name: "muster-append-events", lua: "if ARGV[2] ~= '' then\n  if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\n  redis.call('XADD', KEYS[1], '*', 'e', ARGV[2])\nend\nlocal codes = {1}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 3\n  local epoch = redis.call('HGET', KEYS[i], 'epoch')\n  if epoch == ARGV[base] then\n    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'checkpoint', ARGV[base + 2])\n    codes[i] = 1\n  elseif epoch then\n    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftCheckpoint', ARGV[base + 2])\n    codes[i] = 0\n  else\n    codes[i] = -1\n  end\nend\nreturn codes" } as const;
+export const appendEvents = { name: "muster-append-events", lua: "if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\nif ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end\nlocal codes, endings = {1}, {}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 5\n  local epoch = redis.call('HGET', KEYS[i], 'epoch')\n  if epoch == ARGV[base] then\n    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'seq', ARGV[base + 2], 'checkpoint', ARGV[base + 3])\n    if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end\n    codes[i] = 1\n  elseif epoch then\n    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftSeq', ARGV[base + 2], 'leftCheckpoint', ARGV[base + 3])\n    codes[i] = 0\n  else\n    codes[i] = -1\n  end\nend\nif #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end\nreturn codes" } as const;
 
 /**
  * assign-desired.lua — write what one agent should run, unless a decision on newer assignments was written already.
@@ -56,11 +57,13 @@ export const createConfig = { name: "muster-create-config", lua: "if ARGV[3] ~= 
  * KEYS[2]  hash  muster:{p}:desired:<uid>
  * ARGV[1]  gateway id
  * ARGV[2]  lowest epoch to hand out (integer); above any that the caller knows of
- * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, checkpoint or '', desired config or ''}
+ * ARGV[3,4]  sequence number that the message in hand follows · its own, when it is a heartbeat; else '' ''
+ * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint or '', desired config or ''}
  * Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
  * At least the time in ms, so that epochs go on rising when the fleet state was lost.
+ * A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.
  */
-export const openSession = { name: "muster-open-session", lua: "local before = redis.call('HMGET', KEYS[1], 'epoch', 'gateway', 'open', 'checkpoint')\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), tonumber(before[1] or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nredis.call('HSET', KEYS[1], 'epoch', text, 'gateway', ARGV[1], 'open', '1')\nreturn {text, before[1] or '', before[2] or '', before[3] or '', before[4] or '', redis.call('HGET', KEYS[2], 'json') or ''}" } as const;
+export const openSession = { name: "muster-open-session", lua: "local before = redis.call('HMGET', KEYS[1], 'epoch', 'gateway', 'open', 'seq', 'checkpoint')\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), tonumber(before[1] or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nredis.call('HSET', KEYS[1], 'epoch', text, 'gateway', ARGV[1], 'open', '1')\nif ARGV[3] ~= '' and before[4] == ARGV[3] then redis.call('HSET', KEYS[1], 'seq', ARGV[4]) end\nreturn {text, before[1] or '', before[2] or '', before[3] or '', before[4] or '', before[5] or '', redis.call('HGET', KEYS[2], 'json') or ''}" } as const;
 
 /**
  * publish-revision.lua — store the next revision of a config, unless its content is the latest already.

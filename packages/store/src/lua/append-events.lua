@@ -3,26 +3,27 @@
 -- KEYS[1]    stream  muster:{p}:events
 -- KEYS[2..]  hash    muster:{p}:session:<uid>, one per agent of the batch
 -- ARGV[1]    most entries the stream may hold
--- ARGV[2]    events (JSON array); empty when only checkpoints are written
--- ARGV[3..]  per session: epoch, "1" while open or "0", checkpoint (JSON)
+-- ARGV[2]    events (JSON array); empty when there are none
+-- ARGV[3..]  per session: epoch, "1" while open or "0", last sequence number, checkpoint (JSON),
+--            event (JSON) that ends the session or '': counts only while no newer session took over
 -- Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown
 -- Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
-if ARGV[2] ~= '' then
-  if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
-  redis.call('XADD', KEYS[1], '*', 'e', ARGV[2])
-end
-local codes = {1}
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
+if ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end
+local codes, endings = {1}, {}
 for i = 2, #KEYS do
-  local base = 3 + (i - 2) * 3
+  local base = 3 + (i - 2) * 5
   local epoch = redis.call('HGET', KEYS[i], 'epoch')
   if epoch == ARGV[base] then
-    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'checkpoint', ARGV[base + 2])
+    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'seq', ARGV[base + 2], 'checkpoint', ARGV[base + 3])
+    if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end
     codes[i] = 1
   elseif epoch then
-    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftCheckpoint', ARGV[base + 2])
+    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftSeq', ARGV[base + 2], 'leftCheckpoint', ARGV[base + 3])
     codes[i] = 0
   else
     codes[i] = -1
   end
 end
+if #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end
 return codes

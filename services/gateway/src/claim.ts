@@ -1,0 +1,84 @@
+// Taking an agent over: the store hands out the epoch, and where the last gateway knows more than the store (the
+// heartbeats it answered from memory), that gateway is asked for it, so that an agent that merely moved is never
+// asked to tell everything again.
+
+import type { DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
+import type { Checkpoint, Hint, OpenedSession, OpeningHeartbeat } from "@muster/store";
+import type { Opening } from "./session.ts";
+
+/** What it needs of the store. */
+export interface ClaimDeps {
+  readonly self: GatewayId;
+  open(uid: InstanceUid, self: GatewayId, minEpoch: number, heartbeat: OpeningHeartbeat | null): Promise<OpenedSession>;
+  readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
+  isAlive(gateway: GatewayId): Promise<boolean>;
+  hint(to: GatewayId, hint: Hint): Promise<void>;
+  onHandOver(): void;
+  /** Told of hints that could not be sent; the claim goes on without. */
+  onError(error: unknown): void;
+}
+
+/** The message for which the session is opened. */
+export interface Claim {
+  readonly uid: InstanceUid;
+  /** Above any epoch this gateway had for the agent. */
+  readonly minEpoch: number;
+  /** Its sequence number; null when the agent is only opened anew. */
+  readonly seq: bigint | null;
+  readonly isHeartbeat: boolean;
+  /** Whether it tells everything anyway. */
+  readonly isFull: boolean;
+}
+
+/** Takes agents over. */
+export interface Claims {
+  /** Rejects when the store is away. */
+  claim(claim: Claim): Promise<Opening>;
+  /** Another gateway has handed this agent over. */
+  handedOver(uid: InstanceUid): void;
+}
+
+/** How long a gateway may take to hand over; then the sequence number decides alone. */
+const HAND_OVER_TIMEOUT_MS = 1_000;
+
+export function createClaims(deps: ClaimDeps): Claims {
+  const waiting = new Map<InstanceUid, () => void>();
+
+  /** Waits until the other gateway wrote what it knows; null when it does not in time. */
+  async function askBefore(uid: InstanceUid, epoch: number, gateway: GatewayId): Promise<Checkpoint | null> {
+    if (!(await deps.isAlive(gateway))) return null;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, HAND_OVER_TIMEOUT_MS);
+    waiting.set(uid, resolve);
+    try {
+      deps.onHandOver();
+      await deps.hint(gateway, { kind: "hand-over", uid, epoch, to: deps.self });
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      waiting.delete(uid);
+    }
+    return await deps.readLeft(uid, epoch);
+  }
+
+  async function resumeFrom(claim: Claim, before: NonNullable<OpenedSession["before"]>): Promise<Checkpoint | null> {
+    const { checkpoint, gateway, epoch, wasOpen } = before;
+    if (!wasOpen || gateway === deps.self) return checkpoint;
+    const follows = claim.seq === null || (checkpoint !== null && claim.seq === checkpoint.seq + 1n);
+    if (!follows && !claim.isFull) return (await askBefore(claim.uid, epoch, gateway)) ?? checkpoint;
+    deps.hint(gateway, { kind: "superseded", uid: claim.uid, epoch }).catch(deps.onError);
+    return checkpoint;
+  }
+
+  return {
+    handedOver: (uid) => waiting.get(uid)?.(),
+    async claim(claim) {
+      const heartbeat = claim.isHeartbeat && claim.seq !== null ? { seq: claim.seq } : null;
+      const opened = await deps.open(claim.uid, deps.self, claim.minEpoch, heartbeat);
+      const { epoch, before } = opened;
+      const desired: DesiredRecord | null = opened.desired;
+      if (before === null) return { epoch, checkpoint: null, isMove: false, desired };
+      return { epoch, checkpoint: await resumeFrom(claim, before), isMove: before.wasOpen, desired };
+    },
+  };
+}

@@ -1,0 +1,33 @@
+// Wiring: environment → store → gateway; drained when the process is asked to end.
+
+import { runService } from "@muster/runtime";
+import { openStore } from "@muster/store";
+import { createErrorLog } from "@muster/telemetry";
+import { parseConfig } from "./config.ts";
+import { openGateway } from "./gateway.ts";
+
+/** Share of the drain's deadline that closing sockets is spread over. */
+const SPREAD_MS = 4_000;
+
+await runService(
+  "gateway",
+  parseConfig,
+  async ({ config, signal, defer, log, clock, metrics, health, background, ready }) => {
+    const onError = createErrorLog(log, "store.failed");
+    const { redisUrl, partitions } = config;
+    const encryptionKey = config.encryptionKey();
+    const store = await openStore({
+      redisUrl,
+      controlUrl: config.controlUrl || redisUrl,
+      partitions,
+      encryptionKey,
+      onError,
+    });
+    defer("store", () => store.close());
+    health.check("redis", () => (store.isReady() ? null : "Redis does not answer"));
+    const gateway = await openGateway({ config, store, clock, metrics, background, signal, onError });
+    defer("sockets", () => gateway.drain(SPREAD_MS));
+    ready({ opamp: gateway.port });
+  },
+  { healthPort: 9320 },
+);

@@ -1,0 +1,74 @@
+// What a gateway measures. Hot paths add to plain integers; instruments read them when somebody asks.
+
+import type { Metrics } from "@muster/telemetry";
+
+/** Counts since the process began. */
+export interface Counts {
+  websocketConnections: number;
+  messagesReceived: number;
+  messagesSent: number;
+  heartbeats: number;
+  offers: number;
+  offerErrors: number;
+  fullStateRequests: number;
+  badMessages: number;
+  refusals: number;
+  handOvers: number;
+  agentsFlushed: number;
+  storeErrors: number;
+}
+
+/** Everything at zero. */
+export function createCounts(): Counts {
+  return {
+    websocketConnections: 0,
+    messagesReceived: 0,
+    messagesSent: 0,
+    heartbeats: 0,
+    offers: 0,
+    offerErrors: 0,
+    fullStateRequests: 0,
+    badMessages: 0,
+    refusals: 0,
+    handOvers: 0,
+    agentsFlushed: 0,
+    storeErrors: 0,
+  };
+}
+
+/** What else is read when somebody asks. */
+export interface Gauges {
+  sessions(): number;
+  sockets(): number;
+  waiting(): number;
+}
+
+/** Declares the instruments. Names of the OpAMP guides keep their form; ours begin with muster_. */
+export function observeGateway(metrics: Metrics, counts: Counts, gauges: Gauges): void {
+  const counters: readonly (readonly [name: string, count: keyof Counts, help: string])[] = [
+    ["opamp_connections_total", "websocketConnections", "How many WebSockets were accepted?"],
+    ["opamp_message_received_total", "messagesReceived", "How many messages came from agents?"],
+    ["opamp_message_sent_total", "messagesSent", "How many messages went to agents?"],
+    ["opamp_config_updates_total", "offers", "How many configs were offered?"],
+    ["opamp_config_update_errors_total", "offerErrors", "How many offers could not be made?"],
+    ["muster_gateway_heartbeats_total", "heartbeats", "How many messages were unchanged heartbeats?"],
+    ["muster_gateway_full_state_requests_total", "fullStateRequests", "How often was an agent asked for everything?"],
+    ["muster_gateway_bad_messages_total", "badMessages", "How many messages were malformed?"],
+    ["muster_gateway_refusals_total", "refusals", "How many messages or connections were turned away?"],
+    ["muster_gateway_hand_overs_total", "handOvers", "How often did another gateway have to say what it knew?"],
+    ["muster_gateway_flushed_agents_total", "agentsFlushed", "How many agents' changes were written?"],
+    ["muster_gateway_store_errors_total", "storeErrors", "How often did the store fail a request?"],
+  ];
+  for (const [name, count, help] of counters) metrics.observe(name, { help, kind: "counter" }, () => counts[count]);
+  metrics.observe(
+    "muster_gateway_sessions",
+    { help: "How many agents have a session?", kind: "gauge" },
+    gauges.sessions,
+  );
+  metrics.observe("muster_gateway_sockets", { help: "How many WebSockets are open?", kind: "gauge" }, gauges.sockets);
+  metrics.observe(
+    "muster_gateway_waiting_agents",
+    { help: "How many agents have changes that are not written yet?", kind: "gauge" },
+    gauges.waiting,
+  );
+}

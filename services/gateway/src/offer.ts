@@ -1,0 +1,72 @@
+// Whether an agent is offered its desired config now. Pure, one decision with its reason; session.ts asks it after
+// everything that could change the answer.
+//
+// The rule of the specification is R64: offer when the agent's hash is not ours. Everything else here is what
+// deployed agents taught: a hash that failed is never repeated (R65), an offer that was sent is not repeated while it
+// may still be at work (R69), and agents that never tell a status are offered a config once per process (R75).
+
+import type { ConfigHash, Desired, Transport } from "@muster/fleet";
+import { hasCapability, mayOffer } from "@muster/protocol";
+
+/** What the decision rests on. */
+export interface OfferInput {
+  readonly capabilities: bigint;
+  readonly transport: Transport;
+  readonly desired: Desired | null;
+  /** What the agent last said about a remote config. */
+  readonly acknowledged: { readonly hash: ConfigHash; readonly isApplying: boolean } | null;
+  /** Hashes that this agent said it failed. */
+  readonly failed: readonly ConfigHash[];
+  /** The last offer, in whichever session it was sent. */
+  readonly offered: Offered | null;
+  readonly epoch: number;
+  /** Whether the agent's process is newer than its last offer: its sequence numbers began anew. */
+  readonly hasRestarted: boolean;
+  readonly nowMs: number;
+}
+
+/** An offer that was sent. */
+export interface Offered {
+  readonly hash: ConfigHash;
+  readonly epoch: number;
+  readonly atMs: number;
+}
+
+/** The decision, with why not. */
+export type OfferDecision =
+  | { readonly kind: "offer"; readonly hash: ConfigHash }
+  | {
+      readonly kind: "none";
+      readonly why: "no_opinion" | "incapable" | "quarantined" | "current" | "already_offered";
+    };
+
+/** A poll's answer can be lost on the way; after this long without a word it is sent again. */
+const HTTP_REPEAT_MS = 30_000;
+
+/** Decides. */
+export function decideOffer(input: OfferInput): OfferDecision {
+  const { desired, acknowledged, offered, capabilities } = input;
+  if (desired === null) return { kind: "none", why: "no_opinion" };
+  const { hash } = desired;
+  if (!mayOffer(capabilities, "remoteConfig")) return { kind: "none", why: "incapable" };
+  if (input.failed.includes(hash)) return { kind: "none", why: "quarantined" };
+  const isLastOffer = offered?.hash === hash;
+  if (acknowledged?.hash === hash) {
+    // A supervisor that died while applying says APPLYING for ever; the same offer once more frees it.
+    const isStuck = acknowledged.isApplying && input.hasRestarted && !(isLastOffer && offered.epoch === input.epoch);
+    return isStuck ? { kind: "offer", hash } : { kind: "none", why: "current" };
+  }
+  if (isLastOffer && !mayRepeat(input, offered)) return { kind: "none", why: "already_offered" };
+  return { kind: "offer", hash };
+}
+
+function mayRepeat(input: OfferInput, offered: Offered): boolean {
+  if (!hasCapability(input.capabilities, "ReportsRemoteConfig"))
+    return input.hasRestarted && offered.epoch !== input.epoch;
+  switch (input.transport) {
+    case "websocket":
+      return offered.epoch !== input.epoch;
+    case "http":
+      return input.nowMs >= offered.atMs + HTTP_REPEAT_MS;
+  }
+}

@@ -1,0 +1,58 @@
+// The bytes of offers, by config hash: loads the revisions that make a desired config up, composes and encodes them
+// once, and keeps them while they are used. Revisions are immutable, so nothing here ever goes stale.
+
+import { type ConfigHash, type ConfigId, composeFiles, type Desired, FleetError, type Revision } from "@muster/fleet";
+import { LRUCache } from "lru-cache";
+import { type EncodedOffer, encodeOffer } from "./replies.ts";
+
+/** What it needs of the store. */
+export interface OffersDeps {
+  loadRevision(id: ConfigId, number: number): Promise<Revision | undefined>;
+}
+
+/** The bytes of offers. */
+export interface Offers {
+  /** At once, when the config is in memory. */
+  peek(hash: ConfigHash): EncodedOffer | undefined;
+  /** Loads what is missing; agents that are offered one config at once share one load. @throws FleetError */
+  load(desired: Desired): Promise<EncodedOffer>;
+}
+
+/** Encoded offers kept in memory, together. */
+const MAX_CACHE_BYTES = 64 * 1024 * 1024;
+
+export function createOffers(deps: OffersDeps): Offers {
+  const encoded = new LRUCache<ConfigHash, EncodedOffer>({
+    maxSize: MAX_CACHE_BYTES,
+    sizeCalculation: (bytes) => bytes.byteLength + 1,
+  });
+  const loading = new Map<ConfigHash, Promise<EncodedOffer>>();
+
+  async function compose(desired: Desired): Promise<EncodedOffer> {
+    const revisions = await Promise.all(
+      desired.contributions.map(async ({ configId, revision, hash }) => {
+        const found = await deps.loadRevision(configId, revision);
+        if (found?.hash === hash) return found;
+        throw new FleetError("not_found", `revision ${revision} of config "${configId}" is not in the store`);
+      }),
+    );
+    const filesOf = new Map(desired.contributions.map((part, i) => [part, revisions[i]?.files ?? []]));
+    const bytes = encodeOffer(
+      desired.hash,
+      composeFiles(desired, (part) => filesOf.get(part) ?? []),
+    );
+    encoded.set(desired.hash, bytes);
+    return bytes;
+  }
+
+  return {
+    peek: (hash) => encoded.get(hash),
+    async load(desired) {
+      const known = encoded.get(desired.hash) ?? loading.get(desired.hash);
+      if (known !== undefined) return await known;
+      const load = compose(desired).finally(() => loading.delete(desired.hash));
+      loading.set(desired.hash, load);
+      return await load;
+    },
+  };
+}

@@ -1,0 +1,175 @@
+// What waits to be written to the store: per agent one merged snapshot, flushed in micro-batches, one script call per
+// partition and tick. When Redis is away it goes on merging and writes later: bounded memory, nothing lost.
+//
+// Invariants
+//   O1. Per agent at most one event of a kind waits (fleet's coalesce), and one body.
+//   O2. What a failed flush took is merged back under what came meanwhile; a flush that did happen is repeated
+//       harmlessly, since events are fenced.
+//   O3. One flush per partition at a time, so that an agent's checkpoints are written in order.
+
+import { type AgentEvent, coalesce, type InstanceUid } from "@muster/fleet";
+import type { Checkpoint, FlushOutcome, Partition, SessionFlush } from "@muster/store";
+
+/** What the outbox needs of the world. */
+export interface OutboxDeps {
+  partitionOf(uid: InstanceUid): Partition;
+  flush(partition: Partition, batch: readonly SessionFlush[]): Promise<FlushOutcome>;
+  putBody(partition: Partition, address: string, body: Uint8Array): Promise<void>;
+  /** Told when a session that still waits or lives is no longer ours, or is unknown to the store. */
+  onLost(uid: InstanceUid, epoch: number, what: "superseded" | "unknown"): void;
+  onFlushed(count: number): void;
+  onError(error: unknown): void;
+}
+
+/** One agent's waiting snapshot. */
+interface Waiting {
+  readonly epoch: number;
+  readonly events: readonly AgentEvent[];
+  readonly body: { readonly address: string; readonly body: Uint8Array } | null;
+  readonly ending: AgentEvent | null;
+  /** Asked when the flush happens, so that it is as new as the events. */
+  readonly checkpoint: () => Checkpoint;
+}
+
+/** The agent, session and its checkpoint, for whatever is added. */
+export interface Source {
+  readonly uid: InstanceUid;
+  readonly epoch: number;
+  readonly checkpoint: () => Checkpoint;
+}
+
+/** What waits to be written. */
+export interface Outbox {
+  add(source: Source, event: AgentEvent): void;
+  keepBody(source: Source, address: string, body: Uint8Array): void;
+  /** Writes the session's last checkpoint with how it ended; null: it goes on elsewhere. */
+  end(source: Source, event: AgentEvent | null): void;
+  /** Writes the checkpoint although nothing changed. */
+  touch(source: Source): void;
+  /** Flushes whatever waits for this agent; false when the store could not take it. */
+  flushAgent(uid: InstanceUid): Promise<boolean>;
+  /** Flushes everything that waits; false when the store could not take all of it. */
+  flushAll(): Promise<boolean>;
+  /** Agents with something that waits. */
+  readonly size: number;
+}
+
+/** Agents per script call: bounds how long Redis is busy with one. */
+const MAX_BATCH = 250;
+
+export function createOutbox(deps: OutboxDeps): Outbox {
+  const partitions = new Map<Partition, Map<InstanceUid, Waiting>>();
+  const flushing = new Map<Partition, Promise<boolean>>();
+
+  const waitingOf = (uid: InstanceUid): Map<InstanceUid, Waiting> => {
+    const p = deps.partitionOf(uid);
+    const existing = partitions.get(p);
+    if (existing !== undefined) return existing;
+    const fresh = new Map<InstanceUid, Waiting>();
+    partitions.set(p, fresh);
+    return fresh;
+  };
+
+  const change = ({ uid, epoch, checkpoint }: Source, edit: (waiting: Waiting) => Waiting): void => {
+    const waiting = waitingOf(uid);
+    const before = waiting.get(uid) ?? { epoch, events: [], body: null, ending: null, checkpoint };
+    // A session that begins while the last one's end still waits takes its events along; its own end would be late.
+    const current = before.epoch === epoch ? before : { ...before, epoch, ending: null };
+    waiting.set(uid, edit({ ...current, checkpoint }));
+  };
+
+  const flushPartition = async (p: Partition): Promise<boolean> => {
+    for (;;) {
+      const running = flushing.get(p);
+      if (running === undefined) break;
+      await running;
+    }
+    const flush = flushWaiting(p, partitions.get(p) ?? new Map(), deps);
+    flushing.set(p, flush);
+    try {
+      return await flush;
+    } finally {
+      flushing.delete(p);
+    }
+  };
+
+  return {
+    add: (source, event) => change(source, (w) => ({ ...w, events: coalesce(w.events, event) })),
+    keepBody: (source, address, body) => change(source, (w) => ({ ...w, body: { address, body } })),
+    end: (source, event) => change(source, (w) => ({ ...w, ending: event })),
+    touch: (source) => change(source, (w) => w),
+    async flushAgent(uid) {
+      const p = deps.partitionOf(uid);
+      // Also when nothing waits: a flush that is under way may hold this agent.
+      return await flushPartition(p);
+    },
+    async flushAll() {
+      const done = await Promise.all([...partitions.keys()].map(flushPartition));
+      return done.every((isDone) => isDone);
+    },
+    get size() {
+      let count = 0;
+      for (const waiting of partitions.values()) count += waiting.size;
+      return count;
+    },
+  };
+}
+
+/** Flushes what waits in one partition, MAX_BATCH agents at a time. */
+async function flushWaiting(p: Partition, waiting: Map<InstanceUid, Waiting>, deps: OutboxDeps): Promise<boolean> {
+  while (waiting.size > 0) {
+    const taken = [...waiting].slice(0, MAX_BATCH);
+    for (const [uid] of taken) waiting.delete(uid);
+    const isWritten = await writeBatch(p, taken, deps);
+    if (isWritten) continue;
+    for (const [uid, older] of taken) waiting.set(uid, mergeBack(older, waiting.get(uid)));
+    return false;
+  }
+  return true;
+}
+
+async function writeBatch(
+  p: Partition,
+  taken: readonly (readonly [InstanceUid, Waiting])[],
+  deps: OutboxDeps,
+): Promise<boolean> {
+  try {
+    // Bodies first: a view must never point at one that is not there.
+    await Promise.all(
+      taken.flatMap(([, { body }]) => (body === null ? [] : [deps.putBody(p, body.address, body.body)])),
+    );
+    const batch = taken.map(([uid, { epoch, events, ending, checkpoint }]) => ({
+      uid,
+      epoch,
+      events,
+      ending,
+      isOpen: ending === null,
+      checkpoint: checkpoint(),
+    }));
+    const outcome = await deps.flush(p, batch);
+    if (outcome.kind === "full") {
+      deps.onError(new Error("the event stream is full: no projector keeps up; changes wait in memory"));
+      return false;
+    }
+    deps.onFlushed(taken.length);
+    for (const [i, { uid, epoch }] of batch.entries()) {
+      const fate = outcome.sessions[i];
+      if (fate === "superseded" || fate === "unknown") deps.onLost(uid, epoch, fate);
+    }
+    return true;
+  } catch (error) {
+    deps.onError(error);
+    return false;
+  }
+}
+
+function mergeBack(older: Waiting, newer: Waiting | undefined): Waiting {
+  if (newer === undefined) return older;
+  const ending = newer.ending ?? (newer.epoch === older.epoch ? older.ending : null);
+  return {
+    ...newer,
+    events: newer.events.reduce<readonly AgentEvent[]>(coalesce, older.events),
+    body: newer.body ?? older.body,
+    ending,
+  };
+}
