@@ -60,6 +60,8 @@ export interface Sessions {
   ): Promise<OpenedSession>;
   /** What the previous owner left behind after it was taken over, if it did; null until then. */
   readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
+  /** The gateway that has, or last had, the agent; null when none ever did. */
+  owner(uid: InstanceUid): Promise<GatewayId | null>;
   /** Writes one partition's events and checkpoints. */
   flush(partition: Partition, batch: readonly SessionFlush[]): Promise<FlushOutcome>;
   partitionOf(uid: InstanceUid): Partition;
@@ -84,6 +86,10 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
       const fields = await fleet.hmget(fleetKeys.session(p, uid), "leftEpoch", "leftSeq", "leftCheckpoint");
       const [leftEpoch, seq, state] = fields;
       return leftEpoch === String(epoch) ? parseCheckpoint(seq ?? "", state ?? "") : null;
+    },
+    async owner(uid) {
+      const p = partitionOf(uid, partitions);
+      return (await fleet.hget(fleetKeys.session(p, uid), "gateway")) as GatewayId | null; // written by open
     },
     async flush(partition, batch) {
       const events = batch.flatMap((session) => session.events);

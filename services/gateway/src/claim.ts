@@ -14,6 +14,7 @@ export interface ClaimDeps {
   isAlive(gateway: GatewayId): Promise<boolean>;
   hint(to: GatewayId, hint: Hint): Promise<void>;
   onHandOver(): void;
+  nowMs(): number;
   /** Told of hints that could not be sent; the claim goes on without. */
   onError(error: unknown): void;
 }
@@ -41,12 +42,27 @@ export interface Claims {
 /** How long a gateway may take to hand over; then the sequence number decides alone. */
 const HAND_OVER_TIMEOUT_MS = 1_000;
 
+/** For how long an answer about another gateway's life holds; a lease holds three times as long. */
+const ALIVE_MS = 3_000;
+
+/** Opens the claims of one gateway. */
 export function createClaims(deps: ClaimDeps): Claims {
   const waiting = new Map<InstanceUid, () => void>();
+  const alive = new Map<GatewayId, { readonly answer: Promise<boolean>; readonly untilMs: number }>();
+
+  /** Whether a gateway lives. Polls that wander ask for every one of them, so an answer is kept for a moment. */
+  function isAlive(gateway: GatewayId): Promise<boolean> {
+    const nowMs = deps.nowMs();
+    const known = alive.get(gateway);
+    if (known !== undefined && nowMs < known.untilMs) return known.answer;
+    const answer = deps.isAlive(gateway);
+    alive.set(gateway, { answer, untilMs: nowMs + ALIVE_MS });
+    answer.catch(() => alive.delete(gateway));
+    return answer;
+  }
 
   /** Waits until the other gateway wrote what it knows; null when it does not in time. */
   async function askBefore(uid: InstanceUid, epoch: number, gateway: GatewayId): Promise<Checkpoint | null> {
-    if (!(await deps.isAlive(gateway))) return null;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, HAND_OVER_TIMEOUT_MS);
     waiting.set(uid, resolve);
@@ -62,8 +78,8 @@ export function createClaims(deps: ClaimDeps): Claims {
   }
 
   async function resumeFrom(claim: Claim, before: NonNullable<OpenedSession["before"]>): Promise<Checkpoint | null> {
-    const { checkpoint, gateway, epoch, wasOpen } = before;
-    if (!wasOpen || gateway === deps.self) return checkpoint;
+    const { checkpoint, gateway, epoch } = before;
+    if (gateway === deps.self) return checkpoint;
     const follows = claim.seq === null || (checkpoint !== null && claim.seq === checkpoint.seq + 1n);
     if (!follows && !claim.isFull) return (await askBefore(claim.uid, epoch, gateway)) ?? checkpoint;
     deps.hint(gateway, { kind: "superseded", uid: claim.uid, epoch }).catch(deps.onError);
@@ -78,7 +94,9 @@ export function createClaims(deps: ClaimDeps): Claims {
       const { epoch, before } = opened;
       const desired: DesiredRecord | null = opened.desired;
       if (before === null) return { epoch, checkpoint: null, isMove: false, desired };
-      return { epoch, checkpoint: await resumeFrom(claim, before), isMove: before.wasOpen, desired };
+      const isMove = before.wasOpen && (before.gateway === deps.self || (await isAlive(before.gateway)));
+      const checkpoint = isMove ? await resumeFrom(claim, before) : before.checkpoint;
+      return { epoch, checkpoint, isMove, desired };
     },
   };
 }

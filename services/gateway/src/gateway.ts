@@ -55,6 +55,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
     readLeft: store.sessions.readLeft,
     isAlive: store.gateways.isAlive,
     hint: store.gateways.hint,
+    nowMs: clock.nowMs,
     onError,
     onHandOver: () => {
       counts.handOvers += 1;

@@ -1,0 +1,62 @@
+// Folds batches of events into agent views, and says who should look: rollouts whose agents changed, and the worker
+// that decides desired configs when an agent is new or describes itself anew. Safe to run twice on any batch.
+
+import type { AgentEvent, AgentView, DesiredRecord, InstanceUid, RolloutId } from "@muster/fleet";
+import type { EventBatch, Partition } from "@muster/store";
+
+/** What it needs. */
+export interface ProjectDeps {
+  /** Folds events into one agent's view, and saves it. */
+  project(
+    uid: InstanceUid,
+    events: readonly AgentEvent[],
+  ): Promise<{ readonly before: AgentView; readonly after: AgentView }>;
+  loadDesired(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
+  activeRollouts(): Promise<ReadonlySet<RolloutId>>;
+  partitionOf(uid: InstanceUid): Partition;
+  requestReconcile(id: RolloutId): Promise<void>;
+  requestAssign(partition: Partition): Promise<void>;
+  onProjected(agents: number, changed: number): void;
+  /** Told of requests for work that failed; the sweep makes up for them. */
+  onError(error: unknown): void;
+}
+
+/** Agents whose views are folded at a time. */
+const CONCURRENCY = 256;
+
+/** Projects some batches. Rejects when the store is away; the batches then come again. */
+export async function project(batches: readonly EventBatch[], deps: ProjectDeps): Promise<void> {
+  const byAgent = Map.groupBy(
+    batches.flatMap((batch) => batch.events),
+    (event) => event.uid,
+  );
+  const described = new Set<Partition>();
+  const changed: InstanceUid[] = [];
+  const agents = [...byAgent];
+  for (let from = 0; from < agents.length; from += CONCURRENCY) {
+    const folded = await Promise.all(
+      agents.slice(from, from + CONCURRENCY).map(([uid, events]) => deps.project(uid, events)),
+    );
+    for (const { before, after } of folded) {
+      if (after === before) continue;
+      changed.push(after.uid);
+      if (after.description !== before.description) described.add(deps.partitionOf(after.uid));
+    }
+  }
+  deps.onProjected(agents.length, changed.length);
+  // A request that fails must not bring the batch back: what it asks for is found by the next sweep anyway.
+  await requestWork(changed, described, deps).catch(deps.onError);
+}
+
+async function requestWork(
+  changed: readonly InstanceUid[],
+  described: ReadonlySet<Partition>,
+  deps: ProjectDeps,
+): Promise<void> {
+  await Promise.all([...described].map((partition) => deps.requestAssign(partition)));
+  const active = await deps.activeRollouts();
+  if (active.size === 0 || changed.length === 0) return;
+  const desired = await deps.loadDesired(changed);
+  const concerned = new Set(desired.flatMap((record) => record?.contributions.map((part) => part.rolloutId) ?? []));
+  await Promise.all([...concerned].filter((id) => active.has(id)).map((id) => deps.requestReconcile(id)));
+}

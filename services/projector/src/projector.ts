@@ -1,0 +1,101 @@
+// A projector, wired: event streams → views, and the reaper beside. main.ts opens it.
+
+import { randomUUID } from "node:crypto";
+import type { AgentEvent, RolloutId } from "@muster/fleet";
+import type { Clock } from "@muster/runtime";
+import type { Store, WorkQueue } from "@muster/store";
+import type { Logger, Metrics } from "@muster/telemetry";
+import { type ProjectDeps, project } from "./project.ts";
+import { reap } from "./reap.ts";
+
+/** What a projector needs of its process. */
+export interface ProjectorDeps {
+  readonly store: Store;
+  readonly queue: WorkQueue;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  onError(error: unknown): void;
+}
+
+/** A projector. */
+export interface Projector {
+  /** Projects until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Looks after dead gateways, and after the lag, until the signal aborts. */
+  watch(signal: AbortSignal): Promise<void>;
+}
+
+const REAP_MS = 2_000;
+/** For how long the list of active rollouts holds: asked for with every batch, it changes rarely. */
+const ACTIVE_MS = 1_000;
+
+export function createProjector({ store, queue, clock, log, metrics, onError }: ProjectorDeps): Projector {
+  const consumer = `projector-${randomUUID()}`;
+  const counts = { agents: 0, changed: 0, reaped: 0, lag: 0 };
+  const deps: ProjectDeps = {
+    project: store.agents.project,
+    loadDesired: store.desired.load,
+    activeRollouts: cacheActive(store.rollouts.active, clock),
+    partitionOf: store.sessions.partitionOf,
+    requestReconcile: queue.requestReconcile,
+    requestAssign: queue.requestAssign,
+    onError,
+    onProjected(agents, changed) {
+      counts.agents += agents;
+      counts.changed += changed;
+    },
+  };
+  observe(metrics, counts);
+  const reapDeps = {
+    gateways: store.gateways.list,
+    connectedAt: store.agents.connectedAt,
+    load: store.agents.load,
+    owner: store.sessions.owner,
+    project: (events: readonly AgentEvent[]) => project([{ partition: 0, entryId: "", events }], deps),
+    forget: store.gateways.forget,
+    nowMs: clock.nowMs,
+    onReaped: (gateway: string, count: number) => log.warn("gateway.lost", { gateway, agents: count }),
+  };
+  return {
+    run: (signal) => store.events.consume(consumer, (batches) => project(batches, deps), signal),
+    async watch(signal) {
+      while (!signal.aborted) {
+        try {
+          counts.reaped += await reap(reapDeps);
+          counts.lag = await store.events.lag();
+        } catch (error) {
+          onError(error);
+        }
+        await clock.delay(REAP_MS, signal);
+      }
+    },
+  };
+}
+
+function cacheActive(load: () => Promise<readonly RolloutId[]>, clock: Clock): () => Promise<ReadonlySet<RolloutId>> {
+  let known: ReadonlySet<RolloutId> = new Set();
+  let untilMs = 0;
+  return async () => {
+    if (clock.nowMs() < untilMs) return known;
+    known = new Set(await load());
+    untilMs = clock.nowMs() + ACTIVE_MS;
+    return known;
+  };
+}
+
+function observe(
+  metrics: Metrics,
+  counts: { readonly agents: number; readonly changed: number; readonly reaped: number; readonly lag: number },
+): void {
+  const counter = (name: string, help: string, read: () => number): void =>
+    metrics.observe(name, { help, kind: "counter" }, read);
+  counter("muster_projector_agents_total", "How many agents' events were folded?", () => counts.agents);
+  counter("muster_projector_changed_agents_total", "How many views changed by it?", () => counts.changed);
+  counter("muster_projector_lost_agents_total", "How many agents were lost with their gateway?", () => counts.reaped);
+  metrics.observe(
+    "muster_projector_lag_entries",
+    { help: "How many stream entries wait to be projected?", kind: "gauge" },
+    () => counts.lag,
+  );
+}

@@ -1,0 +1,55 @@
+// Liveness of gateways: the agents of one whose lease ran out are marked disconnected, unless another gateway has
+// them by now. Every projector does this; doing it twice changes nothing.
+
+import { type AgentEvent, type GatewayId, type InstanceUid, isConnected } from "@muster/fleet";
+import type { VersionedView } from "@muster/store";
+
+/** What it needs. */
+export interface ReapDeps {
+  gateways(): Promise<readonly { readonly id: GatewayId; readonly isAlive: boolean; readonly renewedAtMs: number }[]>;
+  connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
+  load(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
+  owner(uid: InstanceUid): Promise<GatewayId | null>;
+  /** Folds and hints, like events from a gateway. */
+  project(events: readonly AgentEvent[]): Promise<void>;
+  forget(gateway: GatewayId): Promise<void>;
+  nowMs(): number;
+  onReaped(gateway: GatewayId, count: number): void;
+}
+
+/** Agents looked at in one pass and partition. */
+const LIMIT = 500;
+/** A dead gateway is remembered this long: events it wrote may still wait to be projected. */
+const FORGET_MS = 10 * 60_000;
+
+/** One pass over all gateways. Answers how many agents were marked. */
+export async function reap(deps: ReapDeps): Promise<number> {
+  const gateways = await deps.gateways();
+  const alive = new Set(gateways.filter(({ isAlive }) => isAlive).map(({ id }) => id));
+  let reapedCount = 0;
+  for (const { id, isAlive, renewedAtMs } of gateways) {
+    if (isAlive) continue;
+    const uids = await deps.connectedAt(id, LIMIT);
+    if (uids.length === 0 && deps.nowMs() > renewedAtMs + FORGET_MS) await deps.forget(id);
+    const count = await markLost(uids, alive, deps);
+    if (count > 0) deps.onReaped(id, count);
+    reapedCount += count;
+  }
+  return reapedCount;
+}
+
+async function markLost(uids: readonly InstanceUid[], alive: ReadonlySet<GatewayId>, deps: ReapDeps): Promise<number> {
+  const views = await deps.load(uids);
+  // An agent that polls may be served by another gateway without having connected anew.
+  const owners = await Promise.all(views.map(({ view }) => deps.owner(view.uid)));
+  const events = views.flatMap(({ view }, i): AgentEvent[] => {
+    const owner = owners[i] ?? null;
+    if (view.connection === null || !isConnected(view) || (owner !== null && alive.has(owner))) return [];
+    const { epoch } = view.connection;
+    // The last word of that session; a newer session has a higher epoch and outdoes it.
+    const n = Number.MAX_SAFE_INTEGER;
+    return [{ kind: "agent.disconnected", uid: view.uid, epoch, n, atMs: deps.nowMs(), reason: "gateway_lost" }];
+  });
+  if (events.length > 0) await deps.project(events);
+  return events.length;
+}

@@ -1,0 +1,103 @@
+// Decides and writes what the agents of one partition should run, and hints the gateways that hold them. The one place
+// where desired configs are written: newcomers, rollouts and rebuilt fleets all come through here, and all get
+// the answer of one pure function (fleet's createWanted). Safe to run twice: only differences are written.
+
+import {
+  createWanted,
+  type DesiredRecord,
+  type GatewayId,
+  type InstanceUid,
+  isSameDesired,
+  labelsOf,
+} from "@muster/fleet";
+import type { Assignments, Hint, Partition, VersionedView } from "@muster/store";
+
+/** What it needs. */
+export interface AssignDeps {
+  assignments(): Promise<Assignments>;
+  assignedVersion(partition: Partition): Promise<number>;
+  setAssignedVersion(partition: Partition, version: number): Promise<void>;
+  /** Uids of the partition above `after`, in order. */
+  page(partition: Partition, after: string, limit: number): Promise<readonly InstanceUid[]>;
+  unassigned(
+    partition: Partition,
+    limit: number,
+  ): Promise<readonly { readonly uid: InstanceUid; readonly version: number }[]>;
+  settle(uid: InstanceUid, version: number): Promise<void>;
+  loadViews(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
+  loadDesired(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
+  write: WriteDesired;
+  hint(to: GatewayId, hint: Hint): Promise<void>;
+  onAssigned(count: number): void;
+  nowMs(): number;
+}
+
+/** As store's DesiredConfigs.assign. */
+type WriteDesired = (
+  uid: InstanceUid,
+  desired: ReturnType<ReturnType<typeof createWanted>>,
+  version: number,
+  nowMs: number,
+) => Promise<GatewayId | null | "stale">;
+
+/** Agents decided at a time. */
+const CHUNK = 500;
+
+/** One pass over a partition: everybody when the assignments changed, else those that are new or changed. */
+export async function assign(partition: Partition, deps: AssignDeps): Promise<void> {
+  const assignments = await deps.assignments();
+  const wanted = createWanted(assignments.list);
+  if ((await deps.assignedVersion(partition)) < assignments.version) {
+    await assignAll(partition, assignments.version, wanted, deps);
+    await deps.setAssignedVersion(partition, assignments.version);
+  }
+  for (;;) {
+    const waiting = await deps.unassigned(partition, CHUNK);
+    if (waiting.length === 0) return;
+    await assignSome(
+      waiting.map(({ uid }) => uid),
+      assignments.version,
+      wanted,
+      deps,
+    );
+    await Promise.all(waiting.map(({ uid, version }) => deps.settle(uid, version)));
+  }
+}
+
+type Wanted = ReturnType<typeof createWanted>;
+
+async function assignAll(partition: Partition, version: number, wanted: Wanted, deps: AssignDeps): Promise<void> {
+  let after = "";
+  for (;;) {
+    const uids = await deps.page(partition, after, CHUNK);
+    const last = uids.at(-1);
+    if (last === undefined) return;
+    await assignSome(uids, version, wanted, deps);
+    after = last;
+  }
+}
+
+async function assignSome(
+  uids: readonly InstanceUid[],
+  version: number,
+  wanted: Wanted,
+  deps: AssignDeps,
+): Promise<void> {
+  const [views, present] = await Promise.all([deps.loadViews(uids), deps.loadDesired(uids)]);
+  const presentOf = new Map(uids.map((uid, i) => [uid, present[i] ?? null]));
+  const writes = views.flatMap(({ view }) => {
+    // Who has not said what it is cannot be told what to run: "everyone but canaries" would match it.
+    if (view.description === null) return [];
+    const desired = wanted(view.uid, labelsOf(view));
+    return isSameDesired(desired, presentOf.get(view.uid) ?? null) ? [] : [{ uid: view.uid, desired }];
+  });
+  const gateways = await Promise.all(
+    writes.map(async ({ uid, desired }) => ({ uid, gateway: await deps.write(uid, desired, version, deps.nowMs()) })),
+  );
+  deps.onAssigned(writes.length);
+  const held = gateways.filter(({ gateway }) => gateway !== null && gateway !== "stale");
+  const byGateway = Map.groupBy(held, ({ gateway }) => gateway as GatewayId); // the filter above
+  await Promise.all(
+    [...byGateway].map(([to, agents]) => deps.hint(to, { kind: "desired", uids: agents.map(({ uid }) => uid) })),
+  );
+}

@@ -1,0 +1,55 @@
+// Brings one rollout one step closer to its spec: load, plan, commit, ask for the assignment, say when to look again.
+// Safe to run twice and beside another worker; reads everything afresh, and dying between any two lines is fine.
+
+import { type CohortAgent, isEnded, plan, type RolloutId, type RolloutStatus } from "@muster/fleet";
+import type { Partition, StoredRollout } from "@muster/store";
+
+/** What it needs. */
+export interface ReconcileDeps {
+  loadRollout(id: RolloutId): Promise<StoredRollout | undefined>;
+  /** Every agent that the selector matches now. */
+  loadCohort(selector: string): Promise<readonly CohortAgent[]>;
+  /** Since when the fleet state exists, milliseconds since 1970. */
+  fleetSinceMs(): Promise<number>;
+  commit(rollout: StoredRollout, next: RolloutStatus): Promise<boolean>;
+  requestAssign(partition: Partition): Promise<void>;
+  requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
+  onMoved(rollout: StoredRollout, next: RolloutStatus): void;
+  nowMs(): number;
+  readonly partitions: number;
+}
+
+/** How a pass ended. */
+export type Outcome =
+  | { readonly kind: "gone" }
+  /** Somebody else moved it first; they, or the next pass, go on. */
+  | { readonly kind: "conflict" }
+  | { readonly kind: "settled" }
+  | { readonly kind: "waiting"; readonly untilMs: number };
+
+/** One pass. */
+export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Outcome> {
+  const rollout = await deps.loadRollout(id);
+  if (rollout === undefined) return { kind: "gone" };
+  const { spec, status } = rollout;
+  if (isEnded(status.phase)) return { kind: "settled" };
+  const [cohort, fleetSinceMs] = await Promise.all([deps.loadCohort(spec.selector), deps.fleetSinceMs()]);
+  const next = plan({ spec, status, cohort, fleetSinceMs, nowMs: deps.nowMs() });
+  if (next.status !== status) {
+    if (!(await deps.commit(rollout, next.status))) {
+      await deps.requestReconcileAt(id, deps.nowMs());
+      return { kind: "conflict" };
+    }
+    deps.onMoved(rollout, next.status);
+  }
+  // Agents of a stage that are not assigned yet may be so because a pass died here before.
+  const hasMoved = next.status.cutoff !== status.cutoff || isEnded(next.status.phase);
+  if (hasMoved || next.status.counts.assigned > 0) await assignEverywhere(deps);
+  if (next.wakeAtMs === null) return { kind: "settled" };
+  await deps.requestReconcileAt(id, next.wakeAtMs);
+  return { kind: "waiting", untilMs: next.wakeAtMs };
+}
+
+async function assignEverywhere({ partitions, requestAssign }: ReconcileDeps): Promise<void> {
+  await Promise.all(Array.from({ length: partitions }, (_, p) => requestAssign(p)));
+}
