@@ -57,13 +57,26 @@ function run(command, args, options) {
   });
 }
 
-/** npm passes signals on, but when it is killed outright nobody tells us: then our parent changes. */
+/**
+ * npm passes signals on, but when it is killed outright nobody tells us. Between npm and us there may be a shell, which
+ * stays: so the parent's parent is watched too, where /proc shows it.
+ */
 function watchNpm(onGone) {
   if (process.env["npm_lifecycle_event"] === undefined) return undefined;
-  const parent = process.ppid;
-  const timer = setInterval(() => process.ppid === parent || onGone(), 1000);
+  const ancestors = () => `${process.ppid} ${parentOf(process.ppid)}`;
+  const before = ancestors();
+  const timer = setInterval(() => ancestors() === before || onGone(), 1000);
   timer.unref(); // the child is what we wait for
   return timer;
+}
+
+function parentOf(pid) {
+  try {
+    // The name in parentheses may hold anything; the state and the parent's id follow it.
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ")[1];
+  } catch {
+    return "";
+  }
 }
 
 /** npm's own script, to be run under a Node of our choice; null when npm cannot be found. */

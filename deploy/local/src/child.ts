@@ -181,7 +181,8 @@ async function becomeReady(spec: ChildSpec, exited: Promise<Exit>, signal: Abort
 /** One line on how a process ended, its last words, and where to read more. */
 function obituary(spec: ChildSpec, { code, signal }: Exit): string {
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-  const words = lastWords(readTail(spec.logFile));
+  // Who was killed had no last words: its last line is about something else.
+  const words = signal === null ? lastWords(readTail(spec.logFile)) : "";
   return `${spec.name} ended ${how}${words === "" ? "" : `: ${words}`}; see ${shown(spec.logFile)}.`;
 }
 

@@ -48,6 +48,8 @@ export interface StackOptions {
   readonly logFormat?: "json" | "text";
   /** How long a service may drain; default 10 s. It is killed one second later. */
   readonly drainMs?: number;
+  /** The file that a service is started from; default `services/<service>/src/main.ts` of this checkout. */
+  readonly entryOf?: (service: ServiceName) => string;
   /** Hears of every process that ended unasked after it had become ready; default: nobody does. */
   readonly onCrash?: (crash: Crash) => void;
 }
@@ -154,7 +156,7 @@ function createService(place: Place, key: string, options: StackOptions): Servic
     {
       name,
       command: process.execPath,
-      args: [join(root, "services", service, "src", "main.ts")],
+      args: [options.entryOf?.(service) ?? join(root, "services", service, "src", "main.ts")],
       env: () => ({
         ...(options.baseEnv ?? withoutSettings(process.env)),
         ...settings(place, key, drainMs, options),

@@ -149,7 +149,8 @@ async function takeDown(undo: readonly Undo[]): Promise<boolean> {
 /** The first crash ends the stack; those that follow from it are not reported. */
 function createCrashSignal() {
   const controller = new AbortController();
-  const report = ({ sentence }: Crash) => controller.abort(new Remedy(`${sentence} Stopping; npm start begins anew.`));
+  const report = ({ sentence }: Crash) =>
+    controller.abort(new Remedy(`${sentence} Stopping everything; run npm start again.`));
   return { signal: controller.signal, report };
 }
 
