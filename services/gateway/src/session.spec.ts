@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseGatewayId } from "@muster/fleet";
+import { aHash, aUid } from "@muster/fleet/builders";
+import { agentCapabilityMask } from "@muster/protocol";
+import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
+import type { Report, ReportedFacet } from "./report.ts";
+import {
+  type ActiveSession,
+  beat,
+  type Effect,
+  type Input,
+  type Opening,
+  openSession,
+  type Peer,
+  type Session,
+  step,
+} from "./session.ts";
+
+const CAPABILITIES = agentCapabilityMask(["ReportsStatus", "AcceptsRemoteConfig", "ReportsRemoteConfig"]);
+const peer: Peer = { uid: aUid(), gateway: parseGatewayId("gw"), transport: "websocket", remoteAddress: "127.0.0.1" };
+
+const description = (digest = "d"): ReportedFacet => ({
+  kind: "description",
+  digest,
+  identifying: [],
+  nonIdentifying: [],
+});
+const ack = (state: "applied" | "applying" | "failed", hash = aHash("b")): ReportedFacet => ({
+  kind: "acknowledgement",
+  digest: `${state} ${hash}`,
+  hash,
+  state,
+  error: "",
+});
+const aReport = (seq: number, facets: readonly ReportedFacet[] = [], rest: Partial<Report> = {}): Report => ({
+  seq: BigInt(seq),
+  capabilities: CAPABILITIES,
+  facets,
+  isGoodbye: false,
+  ...rest,
+});
+const reports = (report: Report, nowMs = 0, exchange = 1): Input => ({
+  kind: "report",
+  report,
+  exchange,
+  nowMs,
+  mayAskFullState: true,
+});
+const opens = (opening: Partial<Opening> = {}): Input => ({
+  kind: "opened",
+  opened: { epoch: 5, checkpoint: null, isMove: false, desired: null, ...opening },
+  nowMs: 0,
+  mayAskFullState: true,
+});
+const desired = { hash: aHash("b"), contributions: [] };
+
+/** Runs inputs and answers the session with the effects of the last one. */
+function run(
+  inputs: readonly Input[],
+  at: Session = openSession(peer),
+): { session: Session; effects: readonly Effect[] } {
+  let [session, effects]: readonly [Session, readonly Effect[]] = [at, []];
+  for (const input of inputs) [session, effects] = step(session, input);
+  return { session, effects };
+}
+
+/** A session whose agent has told everything at sequence number 0. */
+function told(opening: Partial<Opening> = {}): ActiveSession {
+  const { session } = run([reports(aReport(0, [description()])), opens(opening)]);
+  assert.ok(session.kind === "active");
+  return session;
+}
+
+/** Effects in short: what a reply asks for, and which events are emitted. */
+function brief(effects: readonly Effect[]): string {
+  return effects
+    .map((effect) => {
+      if (effect.kind === "emit" || effect.kind === "end")
+        return effect.event.kind.replace("agent.", effect.kind === "end" ? "end " : "");
+      if (effect.kind === "reply" || effect.kind === "push")
+        return `${effect.kind}${effect.fullState ? " full" : ""}${effect.offer === null ? "" : " offer"}`;
+      return effect.kind;
+    })
+    .join(", ");
+}
+
+describe("a session", () => {
+  it("emits nothing before it has an epoch, and then everything, in order, under it (S1)", () => {
+    const opening = run([reports(aReport(0, [description()]))]);
+    assert.equal(brief(opening.effects), "open");
+    const { effects } = run([opens()], opening.session);
+    assert.equal(brief(effects), "connected, capabilities-changed, described, reply");
+    const events = effects.flatMap((e) => (e.kind === "emit" ? [e.event] : []));
+    assert.deepEqual(
+      events.map((e) => [e.epoch, e.n]),
+      [
+        [5, 1],
+        [5, 2],
+        [5, 3],
+      ],
+    );
+  });
+
+  it("answers every message that waited for the epoch (S3)", () => {
+    const { effects } = run([reports(aReport(0, [description()]), 0, 1), reports(aReport(1), 0, 2), opens()]);
+    assert.deepEqual(
+      effects.flatMap((e) => (e.kind === "reply" ? [e.to] : [])),
+      [1, 2],
+    );
+  });
+
+  it("refuses what waits when the store is away", () => {
+    const { session, effects } = run([reports(aReport(0)), { kind: "open-failed" }]);
+    assert.equal(brief(effects), "refuse");
+    assert.equal(session.kind, "opening");
+  });
+
+  it("emits nothing for a report that repeats what is known (S4)", () => {
+    assert.equal(brief(run([reports(aReport(1, [description()]))], told()).effects), "reply");
+  });
+
+  it("answers heartbeats without a thought while nothing is owed", () => {
+    const session = told();
+    assert.equal(beat(session, 1, Number(CAPABILITIES))?.seq, 1n);
+    assert.equal(beat(session, 2, Number(CAPABILITIES)), null, "a gap");
+    assert.equal(beat(session, 1, 1), null, "other capabilities");
+    assert.equal(beat(told({ desired }), 1, Number(CAPABILITIES))?.seq, 1n, "an offer under way on a WebSocket");
+  });
+
+  it("asks for full state at a gap, once, and again only after growing pauses (S2)", () => {
+    let session: Session = told();
+    const at = (seq: number, nowMs: number): string => {
+      const next = run([reports(aReport(seq), nowMs)], session);
+      session = next.session;
+      return brief(next.effects);
+    };
+    assert.equal(at(7, 1_000), "reply full");
+    assert.equal(at(8, 2_000), "reply");
+    assert.equal(at(9, 31_000), "reply full");
+    assert.equal(at(10, 62_000), "reply");
+    assert.equal(at(11, 92_000), "reply full");
+    const answered = run([reports(aReport(12, [description()]), 93_000)], session);
+    assert.equal(brief(answered.effects), "reply");
+    assert.ok(answered.session.kind === "active" && answered.session.isQuiet);
+  });
+
+  it("does not ask when the message after a gap tells everything, nor for a repeated message", () => {
+    assert.equal(brief(run([reports(aReport(0, [description()]))], told()).effects), "reply");
+    assert.equal(brief(run([reports(aReport(1)), reports(aReport(1))], told()).effects), "reply");
+  });
+
+  it("does not ask beyond the budget, but remembers to", () => {
+    const later = run([{ ...reports(aReport(7)), mayAskFullState: false } as Input], told());
+    assert.equal(brief(later.effects), "reply");
+    assert.equal(brief(run([reports(aReport(8))], later.session).effects), "reply full");
+  });
+
+  it("takes a poll of a bare uid as a sign of life and no more (R43)", () => {
+    const { session, effects } = run(
+      [reports(aReport(0, [], { capabilities: 0n }))],
+      run([reports(aReport(3))], told()).session,
+    );
+    assert.equal(brief(effects), "reply");
+    assert.ok(session.kind === "active" && session.seq === 3n);
+  });
+
+  it("goes on from a checkpoint without asking for anything", () => {
+    const known = { ...NOTHING_KNOWN, capabilities: CAPABILITIES, digests: { description: "d" } };
+    const checkpoint = { seq: 41n, state: encodeKnown(known) };
+    const { effects } = run([reports(aReport(42)), opens({ checkpoint })]);
+    assert.equal(brief(effects), "connected, reply");
+  });
+
+  it("is no new connection when a poll merely moved", () => {
+    const known = { ...NOTHING_KNOWN, capabilities: CAPABILITIES, digests: { description: "d" } };
+    const opening = openSession({ ...peer, transport: "http" });
+    const checkpoint = { seq: 41n, state: encodeKnown(known) };
+    const { effects } = run([reports(aReport(42)), opens({ checkpoint, isMove: true })], opening);
+    assert.equal(brief(effects), "reply");
+  });
+
+  it("offers with the first reply, records the offer, and does not repeat it", () => {
+    const first = run([reports(aReport(0, [description()])), opens({ desired })]);
+    assert.equal(brief(first.effects), "connected, capabilities-changed, described, config-offered, reply offer");
+    assert.equal(brief(run([reports(aReport(1))], first.session).effects), "reply");
+  });
+
+  it("pushes a new desired config at once, and the newest replaces one under way", () => {
+    const pushed = run([{ kind: "desired", desired, nowMs: 0 }], told());
+    assert.equal(brief(pushed.effects), "config-offered, push offer");
+    const replaced = run(
+      [{ kind: "desired", desired: { hash: aHash("c"), contributions: [] }, nowMs: 0 }],
+      pushed.session,
+    );
+    assert.equal(brief(replaced.effects), "config-offered, push offer");
+  });
+
+  it("remembers a failed hash for good, also when the agent goes back by itself", () => {
+    const failed = run(
+      [
+        { kind: "desired", desired, nowMs: 0 },
+        reports(aReport(1, [ack("failed")])),
+        reports(aReport(2, [ack("applied", aHash("a"))])),
+      ],
+      told(),
+    );
+    assert.equal(brief(failed.effects), "config-acknowledged, reply");
+    assert.equal(brief(run([{ kind: "desired", desired, nowMs: 0 }], failed.session).effects), "");
+  });
+
+  it("offers again when the offer could not be loaded", () => {
+    const offered = run(
+      [
+        { kind: "desired", desired, nowMs: 0 },
+        { kind: "offer-failed", hash: desired.hash },
+      ],
+      told(),
+    );
+    assert.equal(brief(run([reports(aReport(1))], offered.session).effects), "config-offered, reply offer");
+  });
+
+  it("offers nothing to an agent whose state is not told yet", () => {
+    const { effects } = run([reports(aReport(9)), opens({ desired })]);
+    assert.equal(brief(effects), "connected, capabilities-changed, reply full");
+  });
+
+  it("says goodbye after the reply", () => {
+    const { session, effects } = run([reports(aReport(1, [], { isGoodbye: true }))], told());
+    assert.equal(brief(effects), "reply, end disconnected");
+    assert.equal(session.kind, "closed");
+  });
+
+  it("tells everything again when the store lost it, and offers nothing the agent already has", () => {
+    const current = run(
+      [{ kind: "desired", desired, nowMs: 0 }, reports(aReport(1, [ack("applied")]))],
+      told(),
+    ).session;
+    const anew = run([opens({ epoch: 9, desired })], current);
+    assert.equal(brief(anew.effects), "connected, capabilities-changed, push full");
+    const answered = run([reports(aReport(2, [description(), ack("applied")]))], anew.session);
+    assert.equal(brief(answered.effects), "described, config-acknowledged, reply");
+  });
+});
