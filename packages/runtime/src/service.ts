@@ -9,9 +9,9 @@
 
 import { createLogger, createMetrics, field, type Logger, type Metrics, observeProcess } from "@muster/telemetry";
 import { createBackground, type RunInBackground } from "./background.ts";
+import { type BaseConfig, baseConfig } from "./base-config.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createClosers, type Defer } from "./closers.ts";
-import { type BaseConfig, baseConfig } from "./base-config.ts";
 import { ConfigError, type Env, parseAll } from "./env.ts";
 import { createHealth, type Health, openHealthServer } from "./health.ts";
 import { listenForStop, type Stop } from "./stop.ts";
