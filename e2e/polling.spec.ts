@@ -1,0 +1,85 @@
+// Law 14: agents that poll through a round-robin proxy meet another gateway with every connection. After the first
+// report nobody is asked for full state again, no offer is lost, and nobody "reconnects".
+
+import assert from "node:assert/strict";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { after, before, it } from "node:test";
+import { until } from "@muster/testkit";
+import { offersTo, openWorld, publish, untilListed, untilSucceeded, type World } from "./world.ts";
+
+let world: World;
+let proxy: RoundRobin;
+before(async () => {
+  world = await openWorld({ gateway: 2 });
+  proxy = await openRoundRobin(world.stack.opampUrls.map((url) => Number(new URL(url).port)));
+});
+after(async () => {
+  await world.close();
+  proxy.close();
+});
+
+it("serves polls that wander between two gateways", async () => {
+  const { operator } = world;
+  const endpoint = `http://127.0.0.1:${proxy.port}/v1/opamp`;
+  const fleet = await world.fleet({ count: 20, endpoint, heartbeatMs: 300 });
+  const listed = await untilListed(operator, 20, "connected=true,healthy=true");
+  const connectedAt = new Map(listed.map((agent) => [agent.instanceUid, agent.connection?.connectTime?.seconds]));
+  const asked = fleet.counts().fullStateRequests;
+  const polls = fleet.counts().received;
+  await until(() => fleet.counts().received > polls + 400, { timeoutMs: 30_000, what: "400 more polls" });
+
+  const hash = await publish(operator, "base");
+  const { rollout } = await operator.rollouts.startRollout({ configId: "base" });
+  const done = await untilSucceeded(operator, rollout?.rolloutId ?? "");
+  assert.equal(done.counts?.verified, 20n);
+  const afterwards = await untilListed(operator, 20, "connected=true,config.status=applied");
+  for (const agent of afterwards) {
+    assert.equal(agent.remoteConfigStatus?.hash, hash);
+    assert.equal(agent.connection?.connectTime?.seconds, connectedAt.get(agent.instanceUid), "nobody reconnected");
+  }
+  for (const agent of fleet.agents) assert.deepEqual(offersTo(agent), [hash]);
+  assert.equal(fleet.counts().fullStateRequests, asked, "no full report was asked for after the first");
+  assert.ok(
+    proxy.perTarget.every((count) => count > 50),
+    `connections per gateway: ${proxy.perTarget}`,
+  );
+});
+
+interface RoundRobin {
+  readonly port: number;
+  /** Connections that each target got. */
+  readonly perTarget: readonly number[];
+  close(): void;
+}
+
+/** A TCP proxy that takes its targets in turn and ends every connection after one exchange, so that each poll moves. */
+async function openRoundRobin(targets: readonly number[]): Promise<RoundRobin> {
+  const perTarget = targets.map(() => 0);
+  const open = new Set<Socket>();
+  let next = 0;
+  const server: Server = createServer((client) => {
+    const index = next++ % targets.length;
+    perTarget[index] = (perTarget[index] ?? 0) + 1;
+    const upstream = connect(targets[index] ?? 0, "127.0.0.1");
+    for (const socket of [client, upstream]) {
+      open.add(socket);
+      socket.on("close", () => open.delete(socket)).on("error", () => undefined);
+    }
+    client.pipe(upstream);
+    // The gateway's whole answer fits one segment here; the agent comes back over a new connection.
+    upstream.on("data", (bytes) => client.end(bytes));
+    client.on("close", () => upstream.destroy());
+    upstream.on("close", () => client.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  return {
+    port: address.port,
+    perTarget,
+    close() {
+      server.close();
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
