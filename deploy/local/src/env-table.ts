@@ -5,11 +5,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { baseConfig, type ParseConfig, renderVariables } from "@muster/runtime";
 
 const services = { gateway: 9320, projector: 9321, rollout: 9322, management: 9323 } as const;
-const readme = new URL("README.md", import.meta.url);
+const readme = new URL("../../README.md", import.meta.url);
 const [begin, end] = ["<!-- variables -->", "<!-- /variables -->"];
 
 async function tableOf(service: string): Promise<string> {
-  const module: { readonly parseConfig: ParseConfig<unknown> } = await import(`../services/${service}/src/config.ts`);
+  const module: { readonly parseConfig: ParseConfig<unknown> } = await import(
+    `../../../services/${service}/src/config.ts`
+  );
   return `### ${service}\n\n${renderVariables(module.parseConfig.variables).trim()}\n`;
 }
 
