@@ -16,6 +16,7 @@ const SWEEP_EVERY_MS = 30_000;
 const GATHER_MS = 100;
 const CONCURRENCY = 8;
 const LOCK_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 const FINISHED = { removeOnComplete: true, removeOnFail: 100 } as const;
 const RETRIES = { attempts: 5, backoff: { type: "exponential", delay: 500 } } as const;
 
@@ -41,7 +42,7 @@ type Payload = { readonly rolloutId?: RolloutId; readonly partition?: Partition 
 
 /** Opens the asking side. */
 export async function openQueue(url: string, onError: OnRedisError): Promise<WorkQueue> {
-  const connection = await openHot(url, onError);
+  const connection = await openHot(url, onError, CONNECT_TIMEOUT_MS);
   const queue = new Queue<Payload>(NAME, {
     connection,
     prefix: QUEUE_PREFIX,
@@ -54,10 +55,9 @@ export async function openQueue(url: string, onError: OnRedisError): Promise<Wor
       await queue.add("reconcile", { rolloutId }, { deduplication, delay: GATHER_MS });
     },
     async requestReconcileAt(rolloutId, atMs) {
-      const delay = Math.max(0, atMs - Date.now());
-      // One wake-up per rollout and second: asking again for the same is the same job.
-      const jobId = `wake-${rolloutId}-${Math.ceil(atMs / 1_000)}`;
-      await queue.add("reconcile", { rolloutId }, { jobId, delay });
+      // One wake-up per rollout: every look at it knows best when the next is due, so the newest replaces the others.
+      const deduplication = { id: `wake-${rolloutId}`, replace: true, keepLastIfActive: true };
+      await queue.add("reconcile", { rolloutId }, { deduplication, delay: Math.max(0, atMs - Date.now()) });
     },
     async requestAssign(partition) {
       const deduplication = { id: `assign-${partition}`, keepLastIfActive: true };
@@ -76,7 +76,7 @@ export async function openWorker(
   handlers: WorkHandlers,
   onError: OnRedisError,
 ): Promise<() => Promise<void>> {
-  const scheduling = await openHot(url, onError);
+  const scheduling = await openHot(url, onError, CONNECT_TIMEOUT_MS);
   const queue = new Queue<Payload>(NAME, { connection: scheduling, prefix: QUEUE_PREFIX });
   queue.on("error", onError);
   await queue.upsertJobScheduler("sweep", { every: SWEEP_EVERY_MS }, { name: "sweep", opts: FINISHED });

@@ -1,7 +1,7 @@
 // A projector, wired: event streams → views, and the reaper beside. main.ts opens it.
 
 import { randomUUID } from "node:crypto";
-import type { AgentEvent, RolloutId } from "@muster/fleet";
+import type { AgentEvent } from "@muster/fleet";
 import type { Clock } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import type { Logger, Metrics } from "@muster/telemetry";
@@ -27,8 +27,6 @@ export interface Projector {
 }
 
 const REAP_MS = 2_000;
-/** For how long the list of active rollouts holds: asked for with every batch, it changes rarely. */
-const ACTIVE_MS = 1_000;
 
 export function createProjector({ store, queue, clock, log, metrics, onError }: ProjectorDeps): Projector {
   const consumer = `projector-${randomUUID()}`;
@@ -36,7 +34,7 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
   const deps: ProjectDeps = {
     project: store.agents.project,
     loadDesired: store.desired.load,
-    activeRollouts: cacheActive(store.rollouts.active, clock),
+    activeRollouts: async () => new Set(await store.rollouts.active()),
     partitionOf: store.sessions.partitionOf,
     requestReconcile: queue.requestReconcile,
     requestAssign: queue.requestAssign,
@@ -70,17 +68,6 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
         await clock.delay(REAP_MS, signal);
       }
     },
-  };
-}
-
-function cacheActive(load: () => Promise<readonly RolloutId[]>, clock: Clock): () => Promise<ReadonlySet<RolloutId>> {
-  let known: ReadonlySet<RolloutId> = new Set();
-  let untilMs = 0;
-  return async () => {
-    if (clock.nowMs() < untilMs) return known;
-    known = new Set(await load());
-    untilMs = clock.nowMs() + ACTIVE_MS;
-    return known;
   };
 }
 
