@@ -69,11 +69,20 @@ export function candidatesFor(selector: Selector): Candidates | undefined {
   for (const requirement of selector.requirements) {
     if (requirement.kind !== "in" || requirement.negated || requirement.values.length !== 1) continue;
     const [value = ""] = requirement.values;
-    if (requirement.key === "gateway") return { kind: "gateway", gateway: value };
+    if (requirement.key === "gateway") {
+      if (!wantsConnected(selector)) continue; // the index forgets those that left
+      return { kind: "gateway", gateway: value };
+    }
     const isFact = ["connected", "healthy", "config.status"].includes(requirement.key);
     if (!isFact && value.length <= MAX_INDEXED_VALUE) return { kind: "label", key: requirement.key, value };
   }
   return undefined;
+}
+
+function wantsConnected({ requirements }: Selector): boolean {
+  return requirements.some(
+    (r) => r.key === "connected" && r.kind === "in" && !r.negated && !r.values.includes("false"),
+  );
 }
 
 export function createAgents(fleet: Redis, partitions: number): Agents {

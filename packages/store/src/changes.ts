@@ -8,6 +8,8 @@ import { closeRedis, type OnRedisError, openPatient } from "./redis.ts";
 
 const READ_COUNT = 1_000;
 const READ_BLOCK_MS = 5_000;
+/** The position before the first entry of a stream. */
+const NOTHING_YET = "0-0";
 
 /** A place in the changes of every partition: stream ids, by partition. */
 export type Position = readonly string[];
@@ -31,14 +33,12 @@ export function createChanges(fleet: Redis, url: string, partitions: number, onE
   return {
     async end() {
       const last = await Promise.all(keys.map((key) => fleet.xrevrange(key, "+", "-", "COUNT", 1)));
-      return last.map((entries) => entries[0]?.[0] ?? "0-0");
+      return last.map((entries) => entries[0]?.[0] ?? NOTHING_YET);
     },
     async isKept(position) {
       if (position.length !== keys.length) return false;
-      const first = await Promise.all(keys.map((key) => fleet.xrange(key, "-", "+", "COUNT", 1)));
-      const isBefore = first.map((entries, i) => precedes(position[i] ?? "0-0", entries[0]?.[0]));
-      const trimmed = await Promise.all(keys.map((key) => maxDeleted(fleet, key)));
-      return isBefore.every((before, i) => !before || !precedes(position[i] ?? "0-0", trimmed[i]));
+      const kept = await Promise.all(keys.map((key, i) => isKeptIn(fleet, key, position[i] ?? NOTHING_YET)));
+      return kept.every((each) => each);
     },
     async follow(from, onChange, signal) {
       const reader = openPatient(url, onError);
@@ -71,19 +71,33 @@ async function readOnce(reader: Redis, keys: readonly string[], at: string[]): P
   return uids;
 }
 
-/** The highest id that was trimmed away. */
-async function maxDeleted(fleet: Redis, key: string): Promise<string | undefined> {
+/** Trimming leaves no trace of the last id it took (max-deleted-entry-id is XDEL's), but counts give it away. */
+async function isKeptIn(fleet: Redis, key: string, position: string): Promise<boolean> {
+  const info = await streamInfo(fleet, key);
+  if (info === undefined) return position === NOTHING_YET;
+  if (precedes(info.last, position)) return false; // the fleet state was lost and began anew
+  return info.added === info.length || !precedes(position, info.first);
+}
+
+async function streamInfo(fleet: Redis, key: string) {
+  let flat: readonly unknown[];
   try {
-    const info = (await fleet.xinfo("STREAM", key)) as readonly unknown[]; // RESP2: name, value, name, value
-    return String(info[info.indexOf("max-deleted-entry-id") + 1]);
-  } catch {
-    return undefined; // there is no such stream, so nothing was trimmed
+    flat = (await fleet.xinfo("STREAM", key)) as readonly unknown[]; // RESP2: name, value, name, value
+  } catch (error) {
+    if (String(error).includes("no such key")) return undefined;
+    throw error;
   }
+  const read = (name: string): unknown => flat[flat.indexOf(name) + 1];
+  return {
+    length: Number(read("length")),
+    added: Number(read("entries-added")),
+    first: String(read("recorded-first-entry-id")),
+    last: String(read("last-generated-id")),
+  };
 }
 
 /** Whether stream id `a` is below `b`. */
-function precedes(a: string, b: string | undefined): boolean {
-  if (b === undefined) return false;
+function precedes(a: string, b: string): boolean {
   const [aMs = "0", aSeq = "0"] = a.split("-");
   const [bMs = "0", bSeq = "0"] = b.split("-");
   return BigInt(aMs) < BigInt(bMs) || (aMs === bMs && BigInt(aSeq) < BigInt(bSeq));

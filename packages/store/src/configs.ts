@@ -163,7 +163,8 @@ export function configNotFound(id: string): FleetError {
   return new FleetError("not_found", message, { reason: "CONFIG_NOT_FOUND", details: { config_id: id } });
 }
 
-function generationConflict({ id, generation }: Config, expected: number): FleetError {
+/** The error for a change that rests on another generation than the present one. */
+export function generationConflict({ id, generation }: Config, expected: number): FleetError {
   const message = `Config "${id}" is at generation ${generation}, not ${expected}; read it again and repeat the change.`;
   const details = { config_id: id, expected_generation: String(expected), generation: String(generation) };
   return new FleetError("conflict", message, { reason: "GENERATION_MISMATCH", details });

@@ -3,13 +3,13 @@
 export { type Agents, type Candidates, candidatesFor, type VersionedView } from "./agents.ts";
 export type { Bodies } from "./bodies.ts";
 export type { Changes, Position } from "./changes.ts";
-export { type ConfigHead, type Configs, configNotFound, type StoredConfig } from "./configs.ts";
+export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
 export type { Assignments, DesiredConfigs } from "./desired.ts";
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS } from "./gateways.ts";
 export type { Partition } from "./keys.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";
-export type { Rollouts, StoredRollout } from "./rollouts.ts";
+export { type Rollouts, rolloutActive, type StoredRollout } from "./rollouts.ts";
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";

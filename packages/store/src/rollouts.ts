@@ -163,7 +163,8 @@ function changedLayers(before: Assignment, spec: RolloutSpec, next: RolloutStatu
   return after === JSON.stringify(before.layers) ? "" : after;
 }
 
-function rolloutActive(configId: ConfigId, id: RolloutId): FleetError {
+/** The error for a config that another rollout is at work on. */
+export function rolloutActive(configId: ConfigId, id: RolloutId): FleetError {
   const message = `Rollout ${id} is at work on config "${configId}"; wait until it ends, or abort it first.`;
   return new FleetError("failed_precondition", message, {
     reason: "ROLLOUT_ACTIVE",

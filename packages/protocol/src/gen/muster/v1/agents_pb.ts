@@ -346,7 +346,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
   connected: boolean;
 
   /**
-   * The gateway that holds or held it.
+   * The gateway that holds or held it; for an agent that polls, the one that took it first.
    *
    * @generated from field: string gateway_id = 2;
    */
@@ -381,7 +381,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
   disconnectTime?: Timestamp | undefined;
 
   /**
-   * Why it ended (`agent_disconnect`, `closed`, `silent`, `gateway_lost`, `drained`); empty while connected.
+   * Why it ended (`agent_disconnect`, `closed`, `silent`, `gateway_lost`, `superseded`, `drained`); empty while connected.
    *
    * @generated from field: string disconnect_reason = 7;
    */
@@ -545,7 +545,7 @@ export type ConfigContribution = Message<"muster.v1.ConfigContribution"> & {
   revision: bigint;
 
   /**
-   * The rollout that brought it; empty when it is the config's stable revision.
+   * The rollout that brought it.
    *
    * @generated from field: string rollout_id = 3;
    */

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Code } from "@connectrpc/connect";
+import { parseConfigId } from "@muster/fleet";
+import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
+import { BadRequestSchema } from "@muster/protocol/rpc/error_details";
+import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
+
+const FLEET = 120;
+
+describe("AgentService", () => {
+  let api: SpecApi;
+  before(async () => {
+    api = await startApi();
+    for (let n = 1; n <= FLEET; n++) {
+      const labels = { env: n % 3 === 0 ? "prod" : "dev", region: n % 2 === 0 ? "eu" : "us", "host.name": `host-${n}` };
+      await storeAgent(api.store, n, { labels, healthy: n % 10 !== 0 });
+    }
+  });
+  after(() => api.stop());
+
+  async function listAll(request: { readonly selector?: string; readonly pageSize?: number }) {
+    const pages: string[][] = [];
+    let pageToken = "";
+    do {
+      const page = await api.agents.listAgents({ ...request, pageToken });
+      pages.push(page.agents.map((agent) => agent.instanceUid));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return pages;
+  }
+
+  it("pages through the whole fleet in the order of uids, each agent once", async () => {
+    const pages = await listAll({});
+    assert.deepEqual(
+      pages.map((page) => page.length),
+      [50, 50, 20],
+    );
+    assert.deepEqual(
+      pages.flat(),
+      Array.from({ length: FLEET }, (_, i) => aUid(i + 1)),
+    );
+  });
+
+  it("goes on where it was although an agent came in between", async () => {
+    const first = await api.agents.listAgents({ pageSize: 60 });
+    await storeAgent(api.store, 1_000, { labels: { env: "late" } });
+    const second = await api.agents.listAgents({ pageSize: 60, pageToken: first.nextPageToken });
+    const third = await api.agents.listAgents({ pageSize: 60, pageToken: second.nextPageToken });
+    assert.equal(second.agents[0]?.instanceUid, aUid(61));
+    assert.deepEqual(
+      third.agents.map((agent) => agent.instanceUid),
+      [aUid(1_000)],
+    );
+  });
+
+  const selections = [
+    { selector: "env=prod", count: 40 },
+    { selector: "env=prod,region=eu", count: 20 },
+    { selector: "env in (prod,dev),region!=eu", count: 60 },
+    { selector: "host.name=host-1?", count: 10 },
+    { selector: "env=prod,healthy=false", count: 4 },
+    { selector: "env,connected=true", count: 121 },
+    { selector: "connected=false", count: 0 },
+    { selector: "gateway=gw,connected=true", count: 121 },
+    { selector: "service.name=otelcol,!canary,env!=late", count: 120 },
+    { selector: "env=nowhere", count: 0 },
+  ];
+  for (const { selector, count } of selections) {
+    it(`selects ${count} agents by ${selector}`, async () => {
+      assert.equal((await listAll({ selector, pageSize: 7 })).flat().length, count);
+    });
+  }
+
+  it("still selects by its last gateway an agent that left", async () => {
+    await storeAgent(api.store, 2_000, { labels: { env: "gone" } });
+    await storeAgent(api.store, 2_000, { connected: false, epoch: 2 });
+    const found = await api.agents.listAgents({ selector: "env=gone,gateway=gw,connected=false" });
+    assert.equal(found.agents.length, 1);
+    assert.equal((await api.agents.listAgents({ selector: "gateway=gw,connected=false" })).agents.length, 1);
+  });
+
+  it("sends only the fields that were asked for", async () => {
+    const page = await api.agents.listAgents({ pageSize: 1, readMask: { paths: ["instance_uid", "health"] } });
+    const agent = page.agents[0] ?? assert.fail("no agent");
+    assert.equal(agent.health?.healthy, true);
+    assert.deepEqual([agent.connection, agent.nonIdentifyingAttributes, agent.etag], [undefined, {}, ""]);
+  });
+
+  it("lists everything that is wrong with a request", async () => {
+    const error = await failureOf(
+      api.agents.listAgents({
+        pageSize: -1,
+        selector: "env in",
+        pageToken: "?",
+        orderBy: "name",
+        readMask: { paths: ["nonsense"] },
+      }),
+    );
+    assert.equal(error.code, Code.InvalidArgument);
+    const [{ fieldViolations = [] } = {}] = error.findDetails(BadRequestSchema);
+    assert.deepEqual(fieldViolations.map((v) => v.field).sort(), [
+      "order_by",
+      "page_size",
+      "page_token",
+      "read_mask.paths",
+      "selector",
+    ]);
+  });
+
+  it("refuses a page token of another selector", async () => {
+    const { nextPageToken } = await api.agents.listAgents({ pageSize: 1 });
+    const error = await failureOf(api.agents.listAgents({ selector: "env=prod", pageToken: nextPageToken }));
+    assert.equal(error.code, Code.InvalidArgument);
+    assert.match(error.rawMessage, /another list or selector/);
+  });
+
+  it("gets one agent with its effective config, its desired config and its attempts, newest first", async () => {
+    const uid = await storeAgent(api.store, 3_000, { labels: { env: "one" } });
+    const body = Buffer.from(JSON.stringify([["collector.yaml", "text/yaml", Buffer.from("a: 1").toString("base64")]]));
+    const address = api.store.bodies.addressOf(body);
+    await api.store.bodies.put(api.store.sessions.partitionOf(uid), address, body);
+    const fact = { uid, epoch: 1, atMs: 5_000 };
+    await api.store.agents.project(uid, [
+      { ...fact, n: 10, kind: "agent.effective-config-reported", body: address, sizeBytes: 4 },
+      { ...fact, n: 11, kind: "agent.config-offered", hash: aHash("a") },
+      { ...fact, n: 12, kind: "agent.config-acknowledged", hash: aHash("a"), state: "failed", error: "no" },
+      { ...fact, n: 13, kind: "agent.config-offered", hash: aHash("b") },
+    ]);
+    const contributions = [
+      { configId: parseConfigId("base"), revision: 2, hash: aHash("b"), order: 100, rolloutId: ROLLOUT_ID },
+    ];
+    await api.store.desired.assign(uid, { hash: aHash("b"), contributions }, 1, 6_000);
+    const { agent } = await api.agents.getAgent({ instanceUid: uid.toUpperCase() });
+    assert.equal(String(Buffer.from(agent?.effectiveConfig?.files[0]?.body ?? [])), "a: 1");
+    assert.deepEqual(
+      agent?.attempts.map((attempt) => attempt.hash),
+      [aHash("b"), aHash("a")],
+    );
+    assert.equal(agent?.desiredConfig?.contributions[0]?.rolloutId, ROLLOUT_ID);
+  });
+
+  it("names the agent that it does not know, and refuses what is no uid", async () => {
+    const missing = await failureOf(api.agents.getAgent({ instanceUid: aUid(9_999) }));
+    assert.equal(missing.code, Code.NotFound);
+    assert.match(missing.rawMessage, new RegExp(aUid(9_999)));
+    assert.equal((await failureOf(api.agents.getAgent({ instanceUid: "x" }))).code, Code.InvalidArgument);
+  });
+});

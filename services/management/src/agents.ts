@@ -1,0 +1,131 @@
+// AgentService: reads what the projector keeps. A list walks the uids in order and matches each record, so that one
+// selector language serves every attribute and fact; an index narrows the walk where there is one.
+
+import { toBinary } from "@bufbuild/protobuf";
+import { FleetError, type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
+import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
+import { type Candidates, candidatesFor, type Partition, type VersionedView } from "@muster/store";
+import type { MethodsOf } from "./call.ts";
+import { checked, invalid } from "./checked.ts";
+import type { ChangeFeed } from "./feed.ts";
+import { applyMask, fieldNames, parseMask } from "./mask.ts";
+import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
+import { isSelected, toAgents } from "./records.ts";
+import { toAttempts, toEffectiveFiles } from "./translate-agent.ts";
+import { type WatchDeps, watchAgents } from "./watch-agents.ts";
+
+/** What this service reads. */
+export interface AgentDeps extends WatchDeps {
+  readonly agents: WatchDeps["agents"] & { get(uid: InstanceUid): Promise<VersionedView | undefined> };
+  readonly bodies: { get(partition: Partition, address: string): Promise<Uint8Array | undefined> };
+  partitionOf(uid: InstanceUid): Partition;
+  readonly feed: ChangeFeed;
+}
+
+/** Records that one call of ListAgents looks at; what it found by then is answered, with a token to go on. */
+const SCAN_BUDGET = 20_000;
+/** Records that are loaded together. */
+const BATCH = 500;
+/** Many clients refuse answers beyond 4 MiB; a page is ended early before that. */
+const MAX_PAGE_BYTES = 3 * 1024 * 1024;
+
+/** The methods of AgentService. */
+export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentService> {
+  return {
+    async listAgents(request, { signal }) {
+      const list = ["agents", request.selector];
+      const { pageSize, selector, mask, after } = checked({
+        pageSize: () => parsePageSize(request.pageSize),
+        selector: () => parseSelector(request.selector),
+        mask: () => parseMask("read_mask", request.readMask, fieldNames(AgentSchema)),
+        order: () => parseOrderBy(request.orderBy),
+        after: () => decodePageToken(list, request.pageToken),
+      });
+      const page = await scan(deps, selector, after, pageSize, signal);
+      const { agents, next } = await fill(deps, page, mask);
+      return { agents, nextPageToken: next === null ? "" : encodeToken(list, next) };
+    },
+    async getAgent(request) {
+      const { uid, mask } = checked({
+        uid: () => parseInstanceUid(request.instanceUid),
+        mask: () => parseMask("read_mask", request.readMask, fieldNames(AgentSchema)),
+      });
+      return { agent: applyMask(AgentSchema, await getAgent(deps, uid), mask) };
+    },
+    watchAgents: (request, { signal }) => watchAgents(deps, request, signal),
+  };
+}
+
+function parseOrderBy(orderBy: string): void {
+  if (orderBy === "" || orderBy === "instance_uid") return;
+  throw invalid("order_by", `"${orderBy}" is not offered; agents are listed by instance_uid.`);
+}
+
+interface Page {
+  readonly found: readonly VersionedView[];
+  /** The uid to go on after; null at the end of the list. */
+  readonly next: string | null;
+}
+
+/** Walks the list until the page is full, the list ends or the budget is used up. */
+async function scan(
+  { agents }: AgentDeps,
+  selector: Selector,
+  after: string,
+  pageSize: number,
+  signal: AbortSignal,
+): Promise<Page> {
+  const candidates: Candidates | undefined = candidatesFor(selector);
+  const batch = selector.requirements.length === 0 ? Math.min(BATCH, pageSize + 1) : BATCH;
+  const found: VersionedView[] = [];
+  let last = after;
+  for (let looked = 0; looked < SCAN_BUDGET; looked += batch) {
+    signal.throwIfAborted();
+    const uids = await agents.page(last, batch, candidates);
+    for (const each of await agents.load(uids)) {
+      if (!isSelected(selector, each.view)) continue;
+      if (found.length === pageSize) return { found, next: found.at(-1)?.view.uid ?? null };
+      found.push(each);
+    }
+    if (uids.length < batch) return { found, next: null };
+    last = uids.at(-1) ?? last;
+  }
+  return { found, next: last };
+}
+
+/** Turns records into a page of at most MAX_PAGE_BYTES. */
+async function fill(
+  deps: AgentDeps,
+  { found, next }: Page,
+  mask: ReadonlySet<string> | "all",
+): Promise<{ readonly agents: Agent[]; readonly next: string | null }> {
+  const all = await toAgents(deps, found);
+  const agents: Agent[] = [];
+  let bytes = 0;
+  for (const agent of all) {
+    const masked = applyMask(AgentSchema, agent, mask);
+    bytes += toBinary(AgentSchema, masked).byteLength;
+    if (bytes > MAX_PAGE_BYTES && agents.length > 0)
+      return { agents, next: found[agents.length - 1]?.view.uid ?? null };
+    agents.push(masked);
+  }
+  return { agents, next };
+}
+
+async function getAgent(deps: AgentDeps, uid: InstanceUid): Promise<Agent> {
+  const found = await deps.agents.get(uid);
+  if (found === undefined) throw agentNotFound(uid);
+  const { view } = found;
+  const [agent] = await toAgents(deps, [found]);
+  if (agent === undefined) throw agentNotFound(uid);
+  agent.attempts = toAttempts(view.attempts);
+  const address = view.effectiveConfig?.value.body;
+  const body = address === undefined ? undefined : await deps.bodies.get(deps.partitionOf(uid), address);
+  if (body !== undefined && agent.effectiveConfig !== undefined) agent.effectiveConfig.files = toEffectiveFiles(body);
+  return agent;
+}
+
+function agentNotFound(uid: string): FleetError {
+  const message = `No agent with instance uid ${uid} has reported; list the agents there are.`;
+  return new FleetError("not_found", message, { reason: "AGENT_NOT_FOUND", details: { instance_uid: uid } });
+}

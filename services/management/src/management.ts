@@ -1,0 +1,45 @@
+// The whole API over one store: which parts of it each service of the API is given. Called by main.ts and by specs.
+
+import { parseRolloutId } from "@muster/fleet";
+import { AgentService } from "@muster/protocol/muster/agents";
+import { ConfigService } from "@muster/protocol/muster/configs";
+import { RolloutService } from "@muster/protocol/muster/rollouts";
+import type { Clock, RunInBackground } from "@muster/runtime";
+import type { Store, WorkQueue } from "@muster/store";
+import { v7 } from "uuid";
+import { createAgentService } from "./agents.ts";
+import { createConfigService } from "./configs.ts";
+import { openChangeFeed } from "./feed.ts";
+import { createRolloutService } from "./rollouts.ts";
+import { type Served, serve } from "./server.ts";
+import { openRolloutHints } from "./watch-rollout.ts";
+
+/** What the API needs from its process. */
+export interface ManagementDeps {
+  readonly store: Store;
+  readonly queue: Pick<WorkQueue, "requestReconcile">;
+  readonly clock: Pick<Clock, "nowMs" | "delay">;
+  readonly background: RunInBackground;
+  readonly onError: (error: Error) => void;
+}
+
+/** Follows what watches need until `signal` aborts, and answers the services to serve. */
+export async function openManagement(
+  { store, queue, clock, background, onError }: ManagementDeps,
+  signal: AbortSignal,
+): Promise<readonly Served[]> {
+  const { agents, desired, bodies, changes, configs, rollouts } = store;
+  const { nowMs } = clock;
+  const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
+  background("change feed", feed.ended);
+  const hints = openRolloutHints(rollouts, signal);
+  const { partitionOf } = store.sessions;
+  const requestReconcile: Parameters<typeof createRolloutService>[0]["requestReconcile"] = (id) =>
+    background("reconcile request", queue.requestReconcile(id));
+  const newRolloutId = () => parseRolloutId(v7());
+  return [
+    serve(AgentService, createAgentService({ agents, desired, bodies, changes, feed, nowMs, partitionOf })),
+    serve(ConfigService, createConfigService({ configs, nowMs })),
+    serve(RolloutService, createRolloutService({ configs, rollouts, hints, requestReconcile, nowMs, newRolloutId })),
+  ];
+}

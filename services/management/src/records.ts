@@ -1,0 +1,35 @@
+// Agents as the API reads them: the projector's record with the rollout worker's decision. Shared by lists and watches.
+
+import { create } from "@bufbuild/protobuf";
+import {
+  type AgentView,
+  type DesiredRecord,
+  factsOf,
+  type InstanceUid,
+  labelsOf,
+  matches,
+  type Selector,
+} from "@muster/fleet";
+import { type Agent, AgentSchema } from "@muster/protocol/muster/agents";
+import type { Candidates, VersionedView } from "@muster/store";
+import { toAgent } from "./translate-agent.ts";
+
+/** Where records are read. */
+export interface RecordDeps {
+  readonly agents: {
+    load(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
+    page(after: string, limit: number, candidates?: Candidates): Promise<readonly InstanceUid[]>;
+  };
+  readonly desired: { load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]> };
+}
+
+/** Whether a query selects an agent: by attributes and facts; a fact hides an attribute of the same name. */
+export function isSelected(selector: Selector, view: AgentView): boolean {
+  return matches(selector, new Map([...labelsOf(view), ...factsOf(view)]));
+}
+
+/** Records in the API's words, with what each agent should run. */
+export async function toAgents({ desired }: RecordDeps, found: readonly VersionedView[]): Promise<readonly Agent[]> {
+  const wanted = await desired.load(found.map(({ view }) => view.uid));
+  return found.map(({ view, version }, i) => create(AgentSchema, toAgent(view, version, wanted[i] ?? null)));
+}
