@@ -10,10 +10,16 @@ const GROUP = "projector";
 const READ_COUNT = 64;
 const READ_BLOCK_MS = 2_000;
 const CLAIM_COUNT = 64;
-/** An entry that a consumer has held this long is taken from it: the consumer is presumed dead. */
-const CLAIM_IDLE_MS = 10_000;
-const CLAIM_EVERY_MS = 5_000;
 const DEAD_LETTERS = 1_000;
+
+/** When entries are taken over. */
+export interface ClaimTimes {
+  /** An entry that a consumer has held this long is taken from it: the consumer is presumed dead. */
+  readonly idleMs: number;
+  /** How often such entries are looked for. */
+  readonly everyMs: number;
+}
+const CLAIM_TIMES: ClaimTimes = { idleMs: 10_000, everyMs: 5_000 };
 
 /** One stream entry: the events of many agents of one partition. */
 export interface EventBatch {
@@ -39,7 +45,13 @@ export interface Events {
 
 type Entries = readonly (readonly [id: string, fields: readonly string[] | null])[];
 
-export function createEvents(fleet: Redis, url: string, partitions: number, onError: OnRedisError): Events {
+export function createEvents(
+  fleet: Redis,
+  url: string,
+  partitions: number,
+  onError: OnRedisError,
+  claimTimes: ClaimTimes = CLAIM_TIMES,
+): Events {
   const all = Array.from({ length: partitions }, (_, p) => p);
   return {
     async lag() {
@@ -50,7 +62,7 @@ export function createEvents(fleet: Redis, url: string, partitions: number, onEr
       const reader = openPatient(url, onError);
       const stop = (): void => closeRedis(reader);
       signal.addEventListener("abort", stop, { once: true });
-      const consumption = { fleet, reader, consumer, partitions: all, project, signal };
+      const consumption = { fleet, reader, consumer, partitions: all, project, signal, claimTimes };
       try {
         await consumeAll(consumption);
       } finally {
@@ -67,21 +79,23 @@ interface Consumption {
   readonly partitions: readonly Partition[];
   readonly project: (batches: readonly EventBatch[]) => Promise<void>;
   readonly signal: AbortSignal;
+  readonly claimTimes: ClaimTimes;
 }
 
 async function consumeAll(consumption: Consumption): Promise<void> {
-  const { fleet, signal } = consumption;
+  const { fleet, signal, claimTimes } = consumption;
   let claimedAtMs = 0;
   while (!signal.aborted) {
     try {
-      if (Date.now() - claimedAtMs > CLAIM_EVERY_MS) {
+      if (Date.now() - claimedAtMs > claimTimes.everyMs) {
         claimedAtMs = Date.now();
         await claim(consumption);
       }
       await readOnce(consumption);
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Error && error.message.includes("NOGROUP")) await createGroups(consumption);
+      // The streams are gone: a reader that waited on them is let go first, and then there is no group.
+      if (error instanceof Error && /NOGROUP|UNBLOCKED/.test(error.message)) await createGroups(consumption);
       else if (isRedisAway(error)) await untilReady(fleet, signal);
       else throw error;
     }
@@ -123,13 +137,13 @@ async function readOnce(consumption: Consumption): Promise<void> {
 
 /** Takes over what crashed consumers left. */
 async function claim(consumption: Consumption): Promise<void> {
-  const { fleet, consumer, partitions } = consumption;
+  const { fleet, consumer, partitions, claimTimes } = consumption;
   for (const p of partitions) {
     const [, entries] = (await fleet.xautoclaim(
       fleetKeys.events(p),
       GROUP,
       consumer,
-      CLAIM_IDLE_MS,
+      claimTimes.idleMs,
       "0",
       "COUNT",
       CLAIM_COUNT,
@@ -147,7 +161,7 @@ async function parseEntries(
   for (const [entryId, fields] of entries) {
     const text = fields?.[1] ?? "[]";
     try {
-      batches.push({ partition, entryId, events: JSON.parse(text) as readonly AgentEvent[] }); // written by sessions.ts
+      batches.push({ partition, entryId, events: parseEvents(text) });
     } catch {
       // An entry nobody can read must not stop the stream; it is kept where an operator finds it.
       await fleet.xadd(fleetKeys.deadLetters(partition), "MAXLEN", "~", DEAD_LETTERS, "*", "e", text);
@@ -155,6 +169,13 @@ async function parseEntries(
     }
   }
   return batches;
+}
+
+/** @throws when the text is not what sessions.ts writes */
+function parseEvents(text: string): readonly AgentEvent[] {
+  const events: unknown = JSON.parse(text);
+  if (!Array.isArray(events)) throw new TypeError("an entry holds a list of events");
+  return events as readonly AgentEvent[]; // written by sessions.ts
 }
 
 async function projectAll({ fleet, project }: Consumption, batches: readonly EventBatch[]): Promise<void> {

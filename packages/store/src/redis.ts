@@ -37,7 +37,7 @@ interface Script {
 }
 
 /** Opens a hot connection. Resolves when it is ready. @throws FleetError `unavailable` when it is not within the timeout */
-export async function openHot(url: string, onError: OnRedisError, timeoutMs = 10_000): Promise<Redis> {
+export async function openHot(url: string, onError: OnRedisError, timeoutMs: number): Promise<Redis> {
   const redis = new Redis(url, { ...HOT, lazyConnect: true });
   redis.on("error", onError);
   for (const { name, lua } of Object.values(scripts)) redis.defineCommand(name, { lua });
@@ -101,11 +101,13 @@ export async function untilReady(redis: Redis, signal: AbortSignal): Promise<voi
   while (redis.status !== "ready" && !signal.aborted) {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, 250);
-    redis.once("ready", resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    const wake = (): void => resolve();
+    redis.once("ready", wake);
+    signal.addEventListener("abort", wake, { once: true });
     await promise;
     clearTimeout(timer);
-    redis.off("ready", resolve);
+    redis.off("ready", wake);
+    signal.removeEventListener("abort", wake);
   }
 }
 

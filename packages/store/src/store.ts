@@ -27,7 +27,11 @@ export interface StoreOptions {
   readonly encryptionKey: Uint8Array;
   /** Told about trouble with connections, which go on trying. */
   readonly onError: OnRedisError;
+  /** How long a Redis may take to answer at first; default 10 s. */
+  readonly connectTimeoutMs?: number;
 }
+
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Everything Muster keeps. */
 export interface Store {
@@ -51,8 +55,7 @@ export interface Store {
 /** Opens the store. @throws FleetError `unavailable` when a Redis does not answer, `failed_precondition` when it is laid out otherwise */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { redisUrl, controlUrl, partitions, encryptionKey, onError } = options;
-  const fleet = await openHot(redisUrl, onError);
-  const control = controlUrl === redisUrl ? fleet : await openHot(controlUrl, onError);
+  const { fleet, control } = await connect(options);
   try {
     await checkInstall(control, partitions);
   } catch (error) {
@@ -80,6 +83,18 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       closeRedis(control);
     },
   };
+}
+
+async function connect(options: StoreOptions): Promise<{ readonly fleet: Redis; readonly control: Redis }> {
+  const { redisUrl, controlUrl, onError, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const fleet = await openHot(redisUrl, onError, connectTimeoutMs);
+  if (controlUrl === redisUrl) return { fleet, control: fleet };
+  try {
+    return { fleet, control: await openHot(controlUrl, onError, connectTimeoutMs) };
+  } catch (error) {
+    closeRedis(fleet);
+    throw error;
+  }
 }
 
 async function checkInstall(control: Redis, partitions: number): Promise<void> {
