@@ -49,9 +49,9 @@ function seal(key: Uint8Array, body: Uint8Array): Buffer {
 }
 
 function unseal(key: Uint8Array, sealed: Buffer): Buffer {
-  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES));
-  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
   try {
+    const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES));
+    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
     return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
   } catch (cause) {
     const message = "A stored body does not open with MUSTER_ENCRYPTION_KEY; is it the key of this installation?";

@@ -1,0 +1,267 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  type AgentEvent,
+  type AgentView,
+  type AttributeValue,
+  apply,
+  factsOf,
+  type InstanceUid,
+  labelsOf,
+  matches,
+  parseGatewayId,
+  parseSelector,
+  unknownAgent,
+} from "@muster/fleet";
+import { aHash, aUid } from "@muster/fleet/builders";
+import fc from "fast-check";
+import { candidatesFor } from "./agents.ts";
+import { useStore } from "./spec-store.ts";
+
+const gateways = ["gw-1", "gw-2"].map(parseGatewayId);
+const health = {
+  healthy: true,
+  status: "",
+  lastError: "",
+  startTimeUnixNano: "0",
+  statusTimeUnixNano: "0",
+  components: [],
+};
+
+type Labels = Readonly<Record<string, AttributeValue>>;
+const at = (uid: InstanceUid, n: number, epoch = 1) => ({ uid, epoch, n, atMs: 1_000 * epoch + n });
+const described = (uid: InstanceUid, n: number, labels: Labels = {}, epoch = 1): AgentEvent => ({
+  kind: "agent.described",
+  ...at(uid, n, epoch),
+  identifying: [],
+  nonIdentifying: Object.entries(labels),
+});
+const connected = (uid: InstanceUid, n: number, gateway = "gw-1", epoch = 1): AgentEvent => ({
+  kind: "agent.connected",
+  ...at(uid, n, epoch),
+  gateway: parseGatewayId(gateway),
+  transport: "websocket",
+  remoteAddress: "",
+});
+const disconnected = (uid: InstanceUid, n: number): AgentEvent => ({
+  kind: "agent.disconnected",
+  ...at(uid, n),
+  reason: "closed",
+});
+const reported = (uid: InstanceUid, n: number, body: string): AgentEvent => ({
+  kind: "agent.effective-config-reported",
+  ...at(uid, n),
+  body,
+  sizeBytes: 1,
+});
+const offered = (uid: InstanceUid, n: number): AgentEvent => ({
+  kind: "agent.config-offered",
+  ...at(uid, n),
+  hash: aHash(),
+});
+
+/** Uids that a selector finds through its index, when it has one. */
+const seen = (view: AgentView): ReadonlyMap<string, string> => new Map([...labelsOf(view), ...factsOf(view)]);
+
+describe("agents", () => {
+  const spec = useStore();
+  const project = (...events: readonly AgentEvent[]) => spec.store.agents.project(events[0]?.uid ?? aUid(), events);
+  const keyCount = async (pattern: string): Promise<number> => (await spec.redis.keys(pattern)).length;
+
+  it("keeps every facet of a view as it was folded", async () => {
+    const uid = aUid();
+    const events: AgentEvent[] = [
+      connected(uid, 1),
+      described(uid, 2, { env: "prod", ports: [1, 2], nested: JSON.parse('{"__proto__":{"x":1}}') }),
+      { kind: "agent.capabilities-changed", ...at(uid, 3), capabilities: ["ReportsStatus"] },
+      { kind: "agent.health-changed", ...at(uid, 4), health },
+      offered(uid, 5),
+      { kind: "agent.config-acknowledged", ...at(uid, 6), hash: aHash(), state: "applied", error: "" },
+      reported(uid, 7, "body"),
+    ];
+    const { after } = await project(...events);
+    assert.deepEqual(after, events.reduce(apply, unknownAgent(uid, 1_001)));
+    assert.deepEqual(await spec.store.agents.get(uid), { view: after, version: 1 });
+  });
+
+  it("changes nothing when the same events come again, not even the version", async () => {
+    const events = [connected(aUid(), 1), described(aUid(), 2, { env: "prod" }), offered(aUid(), 3)];
+    await project(...events);
+    const keys = await spec.redis.dbsize();
+    const { before, after } = await project(...events);
+    assert.equal(after, before);
+    assert.equal((await spec.store.agents.get(aUid()))?.version, 1);
+    assert.equal(await spec.redis.dbsize(), keys);
+  });
+
+  it("knows nobody it was not told of", async () => {
+    assert.equal(await spec.store.agents.get(aUid()), undefined);
+    await project(connected(aUid(2), 1));
+    const views = await spec.store.agents.load([aUid(1), aUid(2), aUid(3)]);
+    assert.deepEqual(
+      views.map(({ view }) => view.uid),
+      [aUid(2)],
+    );
+  });
+
+  it("loses nothing when 50 projectors fold events of one agent at once", async () => {
+    const others = await Promise.all([spec.open(), spec.open(), spec.open()]);
+    const stores = [spec.store, ...others];
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => {
+        const event = i % 5 === 0 ? offered(aUid(), i + 1) : described(aUid(), i + 1, { n: i + 1 });
+        return stores[i % stores.length]?.agents.project(aUid(), [event]);
+      }),
+    );
+    const stored = await spec.store.agents.get(aUid());
+    assert.equal(labelsOf(stored?.view ?? unknownAgent(aUid(), 0)).get("n"), "50");
+    assert.deepEqual(
+      stored?.view.attempts.map(({ n }) => n),
+      [1, 6, 11, 16, 21, 26, 31, 36, 41, 46],
+    );
+    assert.equal(await keyCount("*:label:*"), 1, "of all values only the last is indexed");
+  });
+
+  it("pages over all partitions in the order of the uids", async () => {
+    const uids = Array.from({ length: 57 }, (_, i) => aUid(i + 1));
+    await Promise.all(uids.map((uid, i) => project(described(uid, 1, { even: i % 2 === 0 }))));
+    const readAll = async (limit: number, candidates?: ReturnType<typeof candidatesFor>): Promise<InstanceUid[]> => {
+      const all: InstanceUid[] = [];
+      for (;;) {
+        const page = await spec.store.agents.page(all.at(-1) ?? "", limit, candidates);
+        assert.ok(page.length <= limit);
+        if (page.length === 0) return all;
+        all.push(...page);
+      }
+    };
+    for (const limit of [1, 10, 57, 100]) assert.deepEqual(await readAll(limit), uids);
+    const even = uids.filter((_, i) => i % 2 === 0);
+    assert.deepEqual(await readAll(10, candidatesFor(parseSelector("even=true"))), even);
+    const pages = await Promise.all([0, 1, 2, 3].map((p) => spec.store.agents.pageOf(p, "", 100)));
+    assert.deepEqual(pages.flat().sort(), uids);
+    assert.ok(pages.every((page) => page.length > 0 && page.every((uid, i) => i === 0 || uid > (page[i - 1] ?? ""))));
+  });
+
+  it("lists who is connected at a gateway, and nobody who moved or left", async () => {
+    await Promise.all([1, 2, 3].map((n) => project(connected(aUid(n), 1))));
+    await project(disconnected(aUid(2), 2));
+    await project(connected(aUid(3), 1, "gw-2", 2));
+    assert.deepEqual(await spec.store.agents.connectedAt(parseGatewayId("gw-1"), 10), [aUid(1)]);
+    assert.deepEqual(await spec.store.agents.connectedAt(parseGatewayId("gw-2"), 10), [aUid(3)]);
+  });
+
+  it("asks for a decision for agents that are new or describe themselves anew, and for no others", async () => {
+    const p = spec.store.sessions.partitionOf(aUid());
+    const waiting = () => spec.store.desired.unassigned(p, 10);
+    await project(connected(aUid(), 1));
+    assert.deepEqual(await waiting(), [{ uid: aUid(), version: 1 }]);
+    await spec.store.desired.settle(aUid(), 1);
+    await project(offered(aUid(), 2));
+    assert.deepEqual(await waiting(), []);
+    await project(described(aUid(), 3, { env: "prod" }));
+    assert.deepEqual(await waiting(), [{ uid: aUid(), version: 3 }]);
+  });
+
+  it("keeps a body as long as a view points at it", async () => {
+    const p = spec.store.sessions.partitionOf(aUid());
+    const { bodies } = spec.store;
+    const [a, b] = ["a", "b"].map((text) => bodies.addressOf(Buffer.from(text)));
+    assert.ok(a !== undefined && b !== undefined);
+    for (const text of ["a", "b"]) await bodies.put(p, bodies.addressOf(Buffer.from(text)), Buffer.from(text));
+    await project(reported(aUid(), 1, a));
+    assert.equal(await spec.redis.ttl(`muster:{${p}}:body:${a}`), -1);
+    await project(reported(aUid(), 2, b));
+    assert.ok((await spec.redis.ttl(`muster:{${p}}:body:${a}`)) > 0);
+    assert.equal(await spec.redis.ttl(`muster:{${p}}:body:${b}`), -1);
+  });
+
+  it("keeps the record of a usual agent under 2 KB", async () => {
+    const attributes = {
+      "service.name": "otelcol",
+      "host.name": "node-17.eu-west-1.compute.internal",
+      env: "prod",
+      region: "eu-west-1",
+    };
+    await project(connected(aUid(), 1), described(aUid(), 2, attributes), offered(aUid(), 3));
+    const [key = ""] = await spec.redis.keys("*:agent:*");
+    const sizeBytes = Number(await spec.redis.memory("USAGE", key));
+    assert.ok(sizeBytes < 2_048, `${sizeBytes} bytes`);
+  });
+});
+
+const key = fc.constantFrom("env", "region", "a=b", "a", "gateway", "connected", "", "é{1}");
+const value = fc.constantFrom("prod", "eu", "b=c", "c", "gw-1", "true", "", "x".repeat(300), "*");
+const quoted = (text: string): string => `"${text}"`;
+const requirement = fc.oneof(
+  fc.tuple(key, fc.constantFrom("=", "!="), value).map(([k, op, v]) => `${quoted(k)}${op}${quoted(v)}`),
+  fc
+    .tuple(key, fc.constantFrom("in", "notin"), fc.array(value, { minLength: 1, maxLength: 2 }))
+    .map(([k, op, list]) => `${quoted(k)} ${op} (${list.map(quoted).join(",")})`),
+  fc.tuple(fc.constantFrom("", "!"), key).map(([not, k]) => `${not}${quoted(k)}`),
+  fc.constantFrom("env=p*", "region!=e?", "connected=true", "connected=false", "gateway=gw-1", "gateway=gw-2"),
+);
+const selectorText = fc.array(requirement, { maxLength: 3 }).map((parts) => parts.join(","));
+const agent = fc.record({
+  labels: fc.dictionary(key, fc.oneof(value, fc.boolean(), fc.constant(5))),
+  gateway: fc.option(fc.constantFrom(...gateways)),
+  isGone: fc.boolean(),
+  /** What it said of itself before. */
+  earlier: fc.dictionary(key, value),
+});
+
+describe("candidatesFor", () => {
+  const spec = useStore();
+
+  it("finds with an index just whom a full scan finds, for any views and selectors", async () => {
+    const property = fc.asyncProperty(
+      fc.array(agent, { minLength: 1, maxLength: 8 }),
+      fc.array(selectorText, { minLength: 5, maxLength: 5 }),
+      async (agents, selectors) => {
+        await spec.redis.flushall();
+        const views = await Promise.all(
+          agents.map(async ({ labels, gateway, isGone, earlier }, i) => {
+            const uid = aUid(i + 1);
+            await spec.store.agents.project(uid, [described(uid, 1, earlier)]);
+            const link = gateway === null ? [] : [connected(uid, 3, gateway)];
+            const events = [described(uid, 2, labels), ...link, ...(isGone ? [disconnected(uid, 4)] : [])];
+            return (await spec.store.agents.project(uid, events)).after;
+          }),
+        );
+        for (const text of selectors) {
+          const selector = parseSelector(text);
+          const expected = views.filter((view) => matches(selector, seen(view))).map(({ uid }) => uid);
+          const page = await spec.store.agents.page("", 100, candidatesFor(selector));
+          const found = (await spec.store.agents.load(page)).filter(({ view }) => matches(selector, seen(view)));
+          assert.deepEqual(
+            found.map(({ view }) => view.uid),
+            expected,
+            text,
+          );
+        }
+      },
+    );
+    await fc.assert(property, { numRuns: 60 });
+  });
+
+  const cases: readonly (readonly [selector: string, index: string])[] = [
+    ["", "none"],
+    ["env=prod", "label env=prod"],
+    ["!canary,env in (prod)", "label env=prod"],
+    ["env!=prod", "none"],
+    ["env in (prod,dev)", "none"],
+    ["name=prod-*", "none"],
+    ["env", "none"],
+    ["connected=true", "none"],
+    ["healthy=true,env=prod", "label env=prod"],
+    ["gateway=gw-1", "none"],
+    ["gateway=gw-1,connected=true", "gateway gw-1"],
+    [`env=${"x".repeat(257)}`, "none"],
+  ];
+  for (const [text, expected] of cases) {
+    it(`of "${text.slice(0, 40)}" is ${expected}`, () => {
+      const found = candidatesFor(parseSelector(text));
+      const label = found?.kind === "label" ? `label ${found.key}=${found.value}` : `gateway ${found?.gateway}`;
+      assert.equal(found === undefined ? "none" : label, expected);
+    });
+  }
+});

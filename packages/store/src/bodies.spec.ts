@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { describe, it } from "node:test";
+import { FleetError } from "@muster/fleet";
+import { UNUSED_BODY_TTL_S } from "./bodies.ts";
+import { useStore } from "./spec-store.ts";
+
+const SECRET = "password: hunter2-correct-horse-battery";
+const body = Buffer.from(`exporters:\n  otlp:\n    ${SECRET}\n`);
+
+describe("bodies", () => {
+  const spec = useStore();
+  const key = (address: string): string => `muster:{1}:body:${address}`;
+  const put = async (content = body): Promise<string> => {
+    const address = spec.store.bodies.addressOf(content);
+    await spec.store.bodies.put(1, address, content);
+    return address;
+  };
+
+  for (const content of [body, Buffer.alloc(0), randomBytes(100_000)]) {
+    it(`reads ${content.byteLength} bytes back as they were`, async () => {
+      assert.deepEqual(await spec.store.bodies.get(1, await put(content)), content);
+    });
+  }
+
+  it("stores nothing from which the content can be read", async () => {
+    const address = await put();
+    const stored = await spec.redis.getBuffer(key(address));
+    assert.ok(stored !== null && stored.byteLength > body.byteLength);
+    for (let from = 0; from + 8 <= SECRET.length; from++) {
+      assert.ok(!stored.includes(SECRET.slice(from, from + 8)), "not even a part of it");
+    }
+    const keys = await spec.redis.keys("*");
+    assert.ok(keys.every((name) => !name.includes("hunter2")));
+  });
+
+  it("gives the same content the same address under one key, and another under another key", async () => {
+    const other = await spec.open({ encryptionKey: new Uint8Array(32).fill(8) });
+    assert.equal(spec.store.bodies.addressOf(body), (await spec.open()).bodies.addressOf(Buffer.from(body)));
+    assert.notEqual(spec.store.bodies.addressOf(body), other.bodies.addressOf(body));
+    assert.notEqual(spec.store.bodies.addressOf(body), spec.store.bodies.addressOf(body.subarray(1)));
+  });
+
+  it("says which setting to check when the key is not the one", async () => {
+    const address = await put();
+    const other = await spec.open({ encryptionKey: new Uint8Array(32).fill(8) });
+    await assert.rejects(other.bodies.get(1, address), (error) => {
+      assert.ok(error instanceof FleetError && error.code === "internal");
+      assert.match(error.message, /MUSTER_ENCRYPTION_KEY/);
+      return true;
+    });
+  });
+
+  it("refuses a body that was tampered with", async () => {
+    const address = await put();
+    const stored = (await spec.redis.getBuffer(key(address))) ?? Buffer.alloc(0);
+    stored.writeUInt8(stored.readUInt8(20) ^ 1, 20);
+    await spec.redis.set(key(address), stored);
+    await assert.rejects(spec.store.bodies.get(1, address), FleetError);
+  });
+
+  it("refuses what is too short to be a sealed body", async () => {
+    await spec.redis.set(key("short"), "x");
+    await assert.rejects(spec.store.bodies.get(1, "short"), FleetError);
+  });
+
+  it("stores a body once, and keeps it while it is put again", async () => {
+    const address = await put();
+    const first = await spec.redis.getBuffer(key(address));
+    await spec.redis.expire(key(address), 10);
+    await put();
+    assert.deepEqual(await spec.redis.getBuffer(key(address)), first, "not sealed anew");
+    assert.ok((await spec.redis.ttl(key(address))) > UNUSED_BODY_TTL_S - 60);
+  });
+
+  it("has no body where none was put", async () => {
+    assert.equal(await spec.store.bodies.get(1, "nowhere"), undefined);
+    const address = await put();
+    assert.equal(await spec.store.bodies.get(2, address), undefined, "bodies live in the partition of their agents");
+  });
+});

@@ -1,0 +1,451 @@
+// Every return of every script, with what each leaves behind. What the callers make of it is in the specs beside them.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as scripts from "./gen/scripts.ts";
+import { run } from "./redis.ts";
+import { useStore } from "./spec-store.ts";
+
+type Args = readonly (string | number)[];
+type Script = Parameters<typeof run>[1];
+
+describe("scripts", () => {
+  const spec = useStore();
+  const call = (script: Script, keys: readonly string[], args: Args): Promise<unknown> =>
+    run(spec.redis, script, keys, args);
+
+  describe("append-events", () => {
+    const session = { epoch: "5", open: "1", seq: "3", checkpoint: "old" };
+    const append = (args: Args, keys: readonly string[] = ["s:a"]): Promise<unknown> =>
+      call(scripts.appendEvents, ["events", ...keys], args);
+    const entries = async (): Promise<unknown[]> =>
+      (await spec.redis.xrange("events", "-", "+")).map(([, fields]) => fields[1]);
+
+    it("writes events and the checkpoint of a session that is still the newest", async () => {
+      await spec.redis.hset("s:a", session);
+      assert.deepEqual(await append([10, '["x"]', 5, "1", 4, "new", ""]), [1, 1]);
+      assert.deepEqual(await entries(), ['["x"]']);
+      assert.deepEqual(await spec.redis.hgetall("s:a"), { ...session, seq: "4", checkpoint: "new" });
+    });
+
+    it("counts the ending of a session that is still the newest, after its events", async () => {
+      await spec.redis.hset("s:a", session);
+      assert.deepEqual(await append([10, '["x"]', 5, "0", 4, "new", '"bye"']), [1, 1]);
+      assert.deepEqual(await entries(), ['["x"]', '["bye"]']);
+      assert.equal(await spec.redis.hget("s:a", "open"), "0");
+    });
+
+    it("keeps what a session that was taken over knew apart, and not its ending", async () => {
+      await spec.redis.hset("s:a", session);
+      assert.deepEqual(await append([10, '["x"]', 4, "0", 9, "late", '"bye"']), [1, 0]);
+      assert.deepEqual(await entries(), ['["x"]'], "events are fenced by their epoch; the ending is not for the newer");
+      assert.deepEqual(await spec.redis.hgetall("s:a"), {
+        ...session,
+        leftEpoch: "4",
+        leftSeq: "9",
+        leftCheckpoint: "late",
+      });
+    });
+
+    it("says that a session is unknown, and makes none up", async () => {
+      assert.deepEqual(await append([10, '["x"]', 4, "1", 9, "late", '"bye"']), [1, -1]);
+      assert.deepEqual(await entries(), ['["x"]']);
+      assert.equal(await spec.redis.exists("s:a"), 0);
+    });
+
+    it("answers for each session in order, with all endings in one entry", async () => {
+      await spec.redis.hset("s:a", session);
+      await spec.redis.hset("s:c", session);
+      const args = [10, "", 5, "0", 1, "a", '"bye a"', 5, "1", 1, "b", "", 5, "0", 1, "c", '"bye c"'];
+      assert.deepEqual(await append(args, ["s:a", "s:b", "s:c"]), [1, 1, -1, 1]);
+      assert.deepEqual(await entries(), ['["bye a","bye c"]']);
+    });
+
+    it("writes no entry for a checkpoint alone", async () => {
+      await spec.redis.hset("s:a", session);
+      assert.deepEqual(await append([10, "", 5, "1", 4, "new", ""]), [1, 1]);
+      assert.deepEqual(await entries(), []);
+    });
+
+    it("writes nothing at all to a full stream", async () => {
+      await spec.redis.hset("s:a", session);
+      await spec.redis.xadd("events", "*", "e", "[]");
+      assert.deepEqual(await append([1, '["x"]', 5, "1", 4, "new", ""]), [0]);
+      assert.deepEqual(await entries(), ["[]"]);
+      assert.deepEqual(await spec.redis.hgetall("s:a"), session);
+    });
+  });
+
+  describe("open-session", () => {
+    const open = (...args: Args): Promise<string[]> =>
+      call(scripts.openSession, ["session", "desired"], args) as Promise<string[]>;
+
+    it("hands out the time as the first epoch, and tells of nothing before", async () => {
+      const [seconds] = await spec.redis.time();
+      const [epoch, ...rest] = await open("gw", 0, "", "");
+      assert.ok(Number(epoch) >= Number(seconds) * 1_000, `${epoch} is a time`);
+      assert.deepEqual(rest, ["", "", "", "", "", ""]);
+      assert.deepEqual(await spec.redis.hgetall("session"), { epoch, gateway: "gw", open: "1" });
+    });
+
+    it("hands out a higher epoch every time, though the clock stood still or went back", async () => {
+      const far = Date.now() + 86_400_000;
+      const epochs = [];
+      for (const min of [far, 0, far - 5, far + 9, 0]) epochs.push(Number((await open("gw", min, "", ""))[0]));
+      assert.deepEqual(epochs, [far, far + 1, far + 2, far + 9, far + 10]);
+    });
+
+    it("tells what the session before left, and what the agent should run", async () => {
+      await spec.redis.hset("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
+      await spec.redis.hset("desired", { version: "1", json: "config" });
+      assert.deepEqual((await open("gw", 0, "", "")).slice(1), ["5", "gw-0", "0", "7", "{}", "config"]);
+      assert.equal(await spec.redis.hget("session", "gateway"), "gw");
+      assert.equal(await spec.redis.hget("session", "open"), "1");
+    });
+
+    const heartbeats: readonly (readonly [name: string, follows: string, own: string, seq: string])[] = [
+      ["counts a heartbeat that follows", "7", "8", "8"],
+      ["does not count a heartbeat after a gap", "8", "9", "7"],
+      ["does not count a heartbeat that came before", "6", "7", "7"],
+      ["does not count a report, whose content is not written yet", "", "", "7"],
+    ];
+    for (const [name, follows, own, expected] of heartbeats) {
+      it(name, async () => {
+        await spec.redis.hset("session", { epoch: "5", gateway: "gw", open: "1", seq: "7", checkpoint: "{}" });
+        assert.equal((await open("gw", 0, follows, own))[4], "7", "the answer is what was before");
+        assert.equal(await spec.redis.hget("session", "seq"), expected);
+      });
+    }
+  });
+
+  describe("save-agent", () => {
+    interface Save {
+      readonly version?: number;
+      readonly decide?: string;
+      readonly used?: string;
+      readonly unused?: string;
+      readonly joins?: readonly string[];
+      readonly leaves?: readonly string[];
+      readonly uid?: string;
+    }
+    const save = (given: Save = {}): Promise<unknown> => {
+      const { version = 0, decide = "0", used = "", unused = "", joins = [], leaves = [], uid = "u" } = given;
+      const bodies = [used === "" ? "uses" : `body:${used}`, unused === "" ? "uses" : `body:${unused}`];
+      const keys = [`agent:${uid}`, "agents", "changes", "unassigned", "uses", ...bodies, ...joins, ...leaves];
+      return call(scripts.saveAgent, keys, [version, uid, 100, decide, used, unused, 60, joins.length, "first", "1"]);
+    };
+
+    it("saves a first version, lists the agent and tells watchers", async () => {
+      assert.equal(await save({ decide: "1" }), 1);
+      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", first: "1" });
+      assert.deepEqual(await spec.redis.zrange("agents", 0, "-1"), ["u"]);
+      assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
+      assert.equal(await spec.redis.zscore("unassigned", "u"), "1");
+    });
+
+    it("asks for a decision only when told to, under the version that asks", async () => {
+      await save();
+      assert.equal(await spec.redis.zscore("unassigned", "u"), null);
+      await save({ version: 1, decide: "1" });
+      assert.equal(await spec.redis.zscore("unassigned", "u"), "2");
+    });
+
+    for (const version of [0, 1, 3]) {
+      it(`saves nothing on version ${version} when version 2 is there`, async () => {
+        await spec.redis.hset("agent:u", { v: "2", first: "0" });
+        assert.equal(await save({ version, decide: "1", used: "b", joins: ["label:a"] }), 0);
+        assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "2", first: "0" });
+        assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
+      });
+    }
+
+    it("joins and leaves indexes", async () => {
+      await save({ joins: ["label:a", "label:b"] });
+      await save({ version: 1, joins: ["label:c"], leaves: ["label:a"] });
+      const members = await Promise.all(["a", "b", "c"].map((l) => spec.redis.zrange(`label:${l}`, 0, "-1")));
+      assert.deepEqual(members, [[], ["u"], ["u"]]);
+    });
+
+    it("keeps a body for as long as one agent uses it, and a while longer", async () => {
+      await spec.redis.set("body:b", "sealed", "EX", 60);
+      await save({ used: "b" });
+      await save({ used: "b", uid: "u2" });
+      assert.equal(await spec.redis.ttl("body:b"), -1);
+      assert.equal(await spec.redis.hget("uses", "b"), "2");
+      await save({ version: 1, unused: "b" });
+      assert.equal(await spec.redis.ttl("body:b"), -1, "the other agent uses it");
+      await save({ version: 1, unused: "b", uid: "u2" });
+      assert.ok((await spec.redis.ttl("body:b")) > 0);
+      assert.deepEqual(await spec.redis.hgetall("uses"), {}, "counts of what nobody uses are not kept");
+    });
+
+    it("moves an agent from one body to another", async () => {
+      await spec.redis.set("body:b", "sealed", "EX", 60);
+      await spec.redis.set("body:c", "sealed", "EX", 60);
+      await save({ used: "b" });
+      await save({ version: 1, used: "c", unused: "b" });
+      assert.deepEqual(await spec.redis.hgetall("uses"), { c: "1" });
+      assert.deepEqual([await spec.redis.ttl("body:c"), (await spec.redis.ttl("body:b")) > 0], [-1, true]);
+    });
+  });
+
+  describe("put-body", () => {
+    const put = (): Promise<unknown> => call(scripts.putBody, ["body"], ["sealed", 60]);
+
+    it("stores a body that nobody uses yet for a while", async () => {
+      assert.equal(await put(), 1);
+      assert.equal(await spec.redis.get("body"), "sealed");
+      assert.ok((await spec.redis.ttl("body")) > 0);
+    });
+
+    it("leaves one that is there alone, but keeps it longer when it was about to go", async () => {
+      await spec.redis.set("body", "first", "EX", 5);
+      assert.equal(await put(), 0);
+      assert.equal(await spec.redis.get("body"), "first");
+      assert.ok((await spec.redis.ttl("body")) > 5);
+    });
+
+    it("does not make one that is in use expire", async () => {
+      await spec.redis.set("body", "first");
+      assert.equal(await put(), 0);
+      assert.equal(await spec.redis.ttl("body"), -1);
+    });
+  });
+
+  describe("assign-desired", () => {
+    const assign = (version: number, json = "config"): Promise<unknown> =>
+      call(scripts.assignDesired, ["desired", "session", "changes"], [version, json, "u", 100]);
+
+    it("writes a decision, tells watchers and names no gateway when none has the agent", async () => {
+      assert.deepEqual(await assign(3), [1, ""]);
+      assert.deepEqual(await spec.redis.hgetall("desired"), { version: "3", json: "config" });
+      assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
+    });
+
+    it("names the gateway that has the agent, and not one that had it", async () => {
+      await spec.redis.hset("session", { open: "1", gateway: "gw" });
+      assert.deepEqual(await assign(3), [1, "gw"]);
+      await spec.redis.hset("session", { open: "0" });
+      assert.deepEqual(await assign(3), [1, ""], "the same version again is no newer decision");
+    });
+
+    it("refuses a decision that is older than the one that stands", async () => {
+      await assign(10);
+      assert.deepEqual(await assign(9, "older"), [0]);
+      assert.deepEqual(await spec.redis.hgetall("desired"), { version: "10", json: "config" });
+      assert.equal(await spec.redis.xlen("changes"), 1);
+    });
+  });
+
+  describe("settle-unassigned", () => {
+    const cases: readonly (readonly [name: string, listed: number | null, version: number, code: number])[] = [
+      ["strikes an agent that is as it was", 4, 4, 1],
+      ["strikes an agent that was decided on a newer view", 4, 5, 1],
+      ["leaves an agent that changed meanwhile", 5, 4, 0],
+      ["has nothing to strike", null, 4, 0],
+    ];
+    for (const [name, listed, version, code] of cases) {
+      it(name, async () => {
+        if (listed !== null) await spec.redis.zadd("unassigned", listed, "u");
+        assert.equal(await call(scripts.settleUnassigned, ["unassigned"], ["u", version]), code);
+        assert.equal(await spec.redis.zcard("unassigned"), listed !== null && code === 0 ? 1 : 0);
+      });
+    }
+  });
+
+  describe("create-config", () => {
+    const create = (request = "", id = "base"): Promise<unknown> =>
+      call(
+        scripts.createConfig,
+        [`config:${id}`, "configs", request === "" ? `config:${id}` : request],
+        [id, "head", request === "" ? 0 : 60],
+      );
+
+    it("creates at generation 1 without a revision", async () => {
+      assert.equal(await create(), 1);
+      assert.deepEqual(await spec.redis.hgetall("config:base"), { json: "head", generation: "1", latest: "0" });
+      assert.deepEqual(await spec.redis.zrange("configs", 0, "-1"), ["base"]);
+    });
+
+    it("refuses an id that is taken, whoever asks", async () => {
+      await create("request:1");
+      assert.equal(await create(), 0);
+      assert.equal(await create("request:2"), 0);
+    });
+
+    it("answers the repeat of a request, and forgets it in time", async () => {
+      await create("request:1");
+      assert.equal(await create("request:1"), 2);
+      assert.ok((await spec.redis.ttl("request:1")) > 0);
+    });
+
+    it("does not take the request for another id as its repeat", async () => {
+      await create("request:1");
+      assert.equal(await create("request:1", "other"), 1);
+    });
+  });
+
+  describe("update-config", () => {
+    const update = (generation: number, request = ""): Promise<unknown> =>
+      call(
+        scripts.updateConfig,
+        ["config", request === "" ? "config" : request],
+        [generation, "new", request === "" ? 0 : 60],
+      );
+
+    it("replaces what was read, at the next generation", async () => {
+      await spec.redis.hset("config", { generation: "1", json: "old", latest: "4" });
+      assert.equal(await update(1), 1);
+      assert.deepEqual(await spec.redis.hgetall("config"), { generation: "2", json: "new", latest: "4" });
+    });
+
+    it("refuses when the generation moved, and when there is no config", async () => {
+      assert.equal(await update(1), 0);
+      assert.equal(await spec.redis.exists("config"), 0);
+      await spec.redis.hset("config", { generation: "2", json: "old" });
+      assert.equal(await update(1, "request:1"), 0);
+      assert.equal(await spec.redis.hget("config", "json"), "old");
+      assert.equal(await spec.redis.exists("request:1"), 0, "a request that was refused may be made again");
+    });
+
+    it("answers the repeat of a request although the generation moved by it", async () => {
+      await spec.redis.hset("config", { generation: "1", json: "old" });
+      assert.equal(await update(1, "request:1"), 1);
+      assert.equal(await update(1, "request:1"), 2);
+      assert.equal(await spec.redis.hget("config", "generation"), "2");
+    });
+  });
+
+  describe("publish-revision", () => {
+    const publish = (hash: string, request = ""): Promise<unknown> =>
+      call(
+        scripts.publishRevision,
+        ["config", "revisions", request === "" ? "config" : request],
+        [hash, `revision ${hash}`, request === "" ? 0 : 60],
+      );
+
+    it("answers 0 when there is no config", async () => {
+      assert.equal(await publish("a", "request:1"), 0);
+      assert.deepEqual(await spec.redis.keys("*"), []);
+    });
+
+    it("numbers contents from 1; the latest content again is the latest revision", async () => {
+      await spec.redis.hset("config", { latest: "0" });
+      const numbers = [];
+      for (const hash of ["a", "a", "b", "a"]) numbers.push(await publish(hash));
+      assert.deepEqual(numbers, [1, 1, 2, 3]);
+      assert.deepEqual(await spec.redis.hgetall("revisions"), { 1: "revision a", 2: "revision b", 3: "revision a" });
+    });
+
+    it("answers the repeat of a request with its number, though others came after", async () => {
+      await spec.redis.hset("config", { latest: "0" });
+      assert.equal(await publish("a", "request:1"), 1);
+      assert.equal(await publish("b"), 2);
+      assert.equal(await publish("a", "request:1"), 1);
+      assert.equal(await spec.redis.hget("config", "latest"), "2");
+    });
+  });
+
+  describe("start-rollout", () => {
+    const start = (id: string, request = ""): Promise<unknown> => {
+      const keys = ["status", `spec:${id}`, `status:${id}`, "rollouts", "config-rollouts", "active"];
+      return call(
+        scripts.startRollout,
+        [...keys, request === "" ? "status" : request],
+        [id, "spec", "begins", request === "" ? 0 : 60],
+      );
+    };
+
+    it("records the rollout and makes it the one at work", async () => {
+      assert.deepEqual(await start("r1"), [1, "r1"]);
+      assert.deepEqual(await spec.redis.hgetall("spec:r1"), { generation: "1", json: "spec" });
+      assert.deepEqual(await spec.redis.hgetall("status:r1"), { version: "1", json: "begins" });
+      assert.equal(await spec.redis.hget("status", "active"), "r1");
+      const lists = await Promise.all(["rollouts", "config-rollouts"].map((key) => spec.redis.zrange(key, 0, "-1")));
+      assert.deepEqual([...lists, await spec.redis.smembers("active")], [["r1"], ["r1"], ["r1"]]);
+    });
+
+    it("refuses a second one and names the one at work", async () => {
+      await start("r1");
+      assert.deepEqual(await start("r2", "request:2"), [0, "r1"]);
+      assert.equal(await spec.redis.exists("spec:r2", "request:2"), 0);
+    });
+
+    it("answers the repeat of a request with what it started, also once that ended", async () => {
+      await start("r1", "request:1");
+      assert.deepEqual(await start("r2", "request:1"), [2, "r1"]);
+      await spec.redis.hdel("status", "active");
+      assert.deepEqual(await start("r2", "request:1"), [2, "r1"]);
+    });
+  });
+
+  describe("wish-rollout", () => {
+    it("replaces the spec that was read, and no other", async () => {
+      await spec.redis.hset("spec", { generation: "1", json: "old" });
+      assert.equal(await call(scripts.wishRollout, ["spec"], [2, "new"]), 0);
+      assert.equal(await spec.redis.hget("spec", "json"), "old");
+      assert.equal(await call(scripts.wishRollout, ["spec"], [1, "new"]), 1);
+      assert.deepEqual(await spec.redis.hgetall("spec"), { generation: "2", json: "new" });
+      assert.equal(await call(scripts.wishRollout, ["gone"], [1, "new"]), 0);
+    });
+  });
+
+  describe("commit-status", () => {
+    interface Commit {
+      readonly version?: number;
+      readonly layers?: string;
+      readonly ended?: string;
+      readonly stable?: string;
+    }
+    const commit = ({ version = 1, layers = "", ended = "0", stable = "" }: Commit = {}): Promise<unknown> =>
+      call(
+        scripts.commitStatus,
+        ["status", "assignments", "version", "config-status", "active"],
+        [version, "next", "base", layers, "r1", ended, stable],
+      );
+    const begin = async (): Promise<void> => {
+      await spec.redis.hset("status", { version: "1", json: "begins" });
+      await spec.redis.hset("config-status", { active: "r1", stable: "3" });
+      await spec.redis.sadd("active", "r1", "r2");
+    };
+
+    it("replaces the status that was read; unchanged layers are no new assignments", async () => {
+      await begin();
+      assert.equal(await commit(), 1);
+      assert.deepEqual(await spec.redis.hgetall("status"), { version: "2", json: "next" });
+      assert.equal(await spec.redis.exists("assignments", "version"), 0);
+      assert.deepEqual(await spec.redis.hgetall("config-status"), { active: "r1", stable: "3" });
+    });
+
+    it("changes nothing at all when the version moved", async () => {
+      await begin();
+      assert.equal(await commit({ version: 2, layers: "[]", ended: "1", stable: "4" }), 0);
+      assert.deepEqual(await spec.redis.hgetall("status"), { version: "1", json: "begins" });
+      assert.deepEqual(await spec.redis.hgetall("config-status"), { active: "r1", stable: "3" });
+      assert.equal(await spec.redis.exists("assignments", "version"), 0);
+      assert.equal(await spec.redis.scard("active"), 2);
+    });
+
+    it("writes layers and counts them", async () => {
+      await begin();
+      await commit({ layers: "[1]" });
+      await commit({ version: 2, layers: "[2]" });
+      assert.deepEqual(await spec.redis.hgetall("assignments"), { base: "[2]" });
+      assert.equal(await spec.redis.get("version"), "2");
+    });
+
+    it("releases the config when the rollout ended, and names what became stable", async () => {
+      await begin();
+      await commit({ ended: "1", stable: "4" });
+      assert.deepEqual(await spec.redis.hgetall("config-status"), { stable: "4" });
+      assert.deepEqual(await spec.redis.smembers("active"), ["r2"]);
+    });
+
+    it("does not release a config that another rollout has by now", async () => {
+      await begin();
+      await spec.redis.hset("config-status", { active: "r9" });
+      await commit({ ended: "1" });
+      assert.deepEqual(await spec.redis.hgetall("config-status"), { active: "r9", stable: "3" });
+    });
+  });
+});

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type AgentEvent, parseGatewayId } from "@muster/fleet";
+import { aHash, aUid } from "@muster/fleet/builders";
+import type { SessionFlush } from "./sessions.ts";
+import { useStore } from "./spec-store.ts";
+
+const [gw1, gw2] = [parseGatewayId("gw-1"), parseGatewayId("gw-2")];
+const uid = aUid();
+const offered = (n: number): AgentEvent => ({ kind: "agent.config-offered", uid, epoch: 1, n, atMs: 0, hash: aHash() });
+const ended: AgentEvent = { kind: "agent.disconnected", uid, epoch: 1, n: 9, atMs: 0, reason: "closed" };
+
+describe("sessions", () => {
+  const spec = useStore();
+  const open = (gateway = gw1, heartbeat: bigint | null = null, minEpoch = 0) =>
+    spec.store.sessions.open(uid, gateway, minEpoch, heartbeat === null ? null : { seq: heartbeat });
+  const flush = (epoch: number, rest: Partial<SessionFlush> = {}) => {
+    const checkpoint = { seq: 7n, state: '{"known":1}' };
+    const session = { uid, epoch, isOpen: true, checkpoint, events: [], ending: null, ...rest };
+    return spec.store.sessions.flush(spec.store.sessions.partitionOf(uid), [session]);
+  };
+  const written = async (): Promise<unknown[]> => {
+    const entries = await spec.redis.xrange(`muster:{${spec.store.sessions.partitionOf(uid)}}:events`, "-", "+");
+    return entries.map(([, [, text = ""]]) => JSON.parse(text));
+  };
+
+  it("knows nothing of an agent at first", async () => {
+    assert.equal(await spec.store.sessions.owner(uid), null);
+    const opened = await open();
+    assert.deepEqual([opened.before, opened.desired], [null, null]);
+    assert.equal(await spec.store.sessions.owner(uid), gw1);
+  });
+
+  it("resumes from the last checkpoint, with sequence numbers beyond 2^53", async () => {
+    const first = await open();
+    const checkpoint = { seq: 18_446_744_073_709_551_615n, state: "{}" };
+    assert.deepEqual(await flush(first.epoch, { checkpoint }), { kind: "written", sessions: ["kept"] });
+    const { epoch, before } = await open(gw2);
+    assert.ok(epoch > first.epoch);
+    assert.deepEqual(before, { epoch: first.epoch, gateway: gw1, wasOpen: true, checkpoint });
+  });
+
+  it("has no checkpoint of a session that wrote none", async () => {
+    await open();
+    assert.equal((await open(gw2)).before?.checkpoint, null);
+  });
+
+  it("counts the heartbeat in hand, so that the next gateway finds the right number", async () => {
+    const { epoch } = await open();
+    await flush(epoch);
+    await open(gw2, 8n);
+    assert.equal((await open(gw1, 9n)).before?.checkpoint?.seq, 8n);
+    assert.equal((await open(gw2, 12n)).before?.checkpoint?.seq, 9n);
+    assert.equal((await open(gw1)).before?.checkpoint?.seq, 9n, "the one after a gap was not counted");
+  });
+
+  it("gives two gateways that open at once different epochs, and one sees the other", async () => {
+    const [a, b] = await Promise.all([open(gw1), open(gw2)]);
+    assert.notEqual(a.epoch, b.epoch);
+    const [first, second] = a.epoch < b.epoch ? [a, b] : [b, a];
+    assert.equal(first.before, null);
+    assert.equal(second.before?.epoch, first.epoch);
+  });
+
+  it("hands out an epoch above any that the caller knows of", async () => {
+    const far = Date.now() + 1e9;
+    assert.equal((await open(gw1, null, far)).epoch, far);
+  });
+
+  it("writes the events of a flush as one entry, and an ending in one of its own", async () => {
+    const { epoch } = await open();
+    await flush(epoch, { events: [offered(1), offered(2)], ending: ended, isOpen: false });
+    assert.deepEqual(await written(), [[offered(1), offered(2)], [ended]]);
+    assert.equal((await open(gw2)).before?.wasOpen, false);
+  });
+
+  it("keeps what an old owner still had to say for the new one, and drops how it ended", async () => {
+    const old = await open();
+    const { epoch } = await open(gw2);
+    assert.equal(await spec.store.sessions.readLeft(uid, old.epoch), null);
+    const outcome = await flush(old.epoch, { events: [offered(1)], ending: ended, isOpen: false });
+    assert.deepEqual(outcome, { kind: "written", sessions: ["superseded"] });
+    assert.deepEqual(await written(), [[offered(1)]]);
+    assert.deepEqual(await spec.store.sessions.readLeft(uid, old.epoch), { seq: 7n, state: '{"known":1}' });
+    assert.equal(await spec.store.sessions.readLeft(uid, epoch), null, "that one left nothing");
+    const after = await open(gw1);
+    assert.deepEqual([after.before?.wasOpen, after.before?.checkpoint], [true, null], "the newer session is untouched");
+  });
+
+  it("says that a session is unknown once the fleet state was lost", async () => {
+    const { epoch } = await open();
+    await spec.redis.flushall();
+    assert.deepEqual(await flush(epoch, { events: [offered(1)] }), { kind: "written", sessions: ["unknown"] });
+    assert.ok((await open()).epoch > epoch, "epochs go on rising");
+  });
+
+  it("tells what the agent should run", async () => {
+    const desired = { hash: aHash(), contributions: [] };
+    await spec.store.desired.assign(uid, desired, 1, 5);
+    assert.deepEqual((await open()).desired, { ...desired, assignedAtMs: 5 });
+    await spec.store.desired.assign(uid, null, 2, 5);
+    assert.equal((await open()).desired, null);
+  });
+
+  it("takes nothing while no projector works and the stream is full", async () => {
+    const { epoch } = await open();
+    const key = `muster:{${spec.store.sessions.partitionOf(uid)}}:events`;
+    const fill = "for i = 1, 100000 do redis.call('XADD', KEYS[1], '*', 'e', '[]') end";
+    await spec.redis.eval(fill, 1, key);
+    assert.deepEqual(await flush(epoch, { events: [offered(1)] }), { kind: "full" });
+    await spec.redis.xtrim(key, "MAXLEN", 99_999);
+    assert.deepEqual(await flush(epoch, { events: [offered(1)] }), { kind: "written", sessions: ["kept"] });
+  });
+
+  it("puts each agent into one partition, the same for every store", async () => {
+    const other = await spec.open();
+    const uids = Array.from({ length: 200 }, (_, i) => aUid(i));
+    const partitions = uids.map((one) => spec.store.sessions.partitionOf(one));
+    assert.deepEqual(
+      partitions,
+      uids.map((one) => other.sessions.partitionOf(one)),
+    );
+    assert.deepEqual([...new Set(partitions)].sort(), [0, 1, 2, 3]);
+  });
+});
