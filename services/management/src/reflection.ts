@@ -4,7 +4,7 @@
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { ReflectionService } from "@grpc/reflection";
-import { service as healthService } from "grpc-health-check";
+import { Health } from "@muster/protocol/health";
 
 /** What @grpc/reflection takes, and the one field of it that is read. */
 type Package = ConstructorParameters<typeof ReflectionService>[0];
@@ -12,9 +12,9 @@ type Package = ConstructorParameters<typeof ReflectionService>[0];
 /** A reflection service for these services and for health. */
 export function createReflection(services: readonly DescService[]): ReflectionService {
   const files = new Set<DescFile>();
-  for (const { file } of services) collect(file, files);
+  for (const { file } of [...services, Health]) collect(file, files);
   const fileDescriptorProtos = [...files].map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)));
-  const types = { muster: { fileDescriptorProtos }, health: healthService["Check"]?.requestType };
+  const types = { muster: { fileDescriptorProtos } };
   return new ReflectionService(types as unknown as Package); // of a package only its descriptors are read
 }
 
