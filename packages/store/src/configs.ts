@@ -104,7 +104,7 @@ async function update(
   generation: number,
   requestId: string,
 ): Promise<StoredConfig> {
-  const { keys, ttl } = requestKey("update-config", requestId, controlKeys.config(head.id));
+  const { keys, ttl } = requestKey(`update-config:${head.id}`, requestId, controlKeys.config(head.id));
   const scriptKeys = [controlKeys.config(head.id), ...keys];
   const code = await run(control, updateConfig, scriptKeys, [generation, JSON.stringify(head), ttl]);
   const stored = await loadSurely(control, head.id);
@@ -125,7 +125,7 @@ async function publish(
   requestId: string,
 ): Promise<Revision> {
   const id = fresh.configId;
-  const { keys, ttl } = requestKey("publish-revision", requestId, controlKeys.config(id));
+  const { keys, ttl } = requestKey(`publish-revision:${id}`, requestId, controlKeys.config(id));
   const scriptKeys = [controlKeys.config(id), controlKeys.revisions(id), ...keys];
   const number = Number(await run(control, publishRevision, scriptKeys, [fresh.hash, encodeRevision(fresh), ttl]));
   if (number === 0) throw configNotFound(id);

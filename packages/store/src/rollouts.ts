@@ -88,7 +88,11 @@ async function load(control: Redis, id: RolloutId): Promise<StoredRollout | unde
 }
 
 async function start({ control, settle }: Context, spec: RolloutSpec, requestId: string): Promise<StoredRollout> {
-  const { keys, ttl } = requestKey("start-rollout", requestId, controlKeys.configStatus(spec.configId));
+  const { keys, ttl } = requestKey(
+    `start-rollout:${spec.configId}`,
+    requestId,
+    controlKeys.configStatus(spec.configId),
+  );
   const scriptKeys = [
     controlKeys.configStatus(spec.configId),
     controlKeys.spec(spec.id),

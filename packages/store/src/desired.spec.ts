@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Desired, desiredOf, type InstanceUid, parseConfigId, parseGatewayId } from "@muster/fleet";
+import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
+import { useStore } from "./spec-store.ts";
+
+const aDesired = (revision: number): Desired =>
+  desiredOf([
+    {
+      configId: parseConfigId("base"),
+      revision,
+      hash: aHash(String(revision)),
+      order: 100,
+      rolloutId: ROLLOUT_ID,
+    },
+  ]);
+
+describe("desired", () => {
+  const spec = useStore();
+  const desired = () => spec.store.desired;
+  const assign = (revision: number, version: number, uid = aUid()) =>
+    desired().assign(uid, aDesired(revision), version, 50);
+
+  it("reads decisions in the order of the uids, null where there is none", async () => {
+    await assign(1, 1, aUid(1));
+    await assign(2, 1, aUid(3));
+    const hashes = (await desired().load([aUid(3), aUid(2), aUid(1)])).map((record) => record?.hash ?? null);
+    assert.deepEqual(hashes, [aHash("2"), null, aHash("1")]);
+    assert.deepEqual((await desired().load([aUid(1)]))[0], { ...aDesired(1), assignedAtMs: 50 });
+  });
+
+  it("takes an opinion back", async () => {
+    await assign(1, 1);
+    assert.equal(await desired().assign(aUid(), null, 2, 60), null);
+    assert.deepEqual(await desired().load([aUid()]), [null]);
+  });
+
+  it("names the gateway to hint while the agent has a session", async () => {
+    assert.equal(await assign(1, 1), null);
+    const gateway = parseGatewayId("gw");
+    const { epoch } = await spec.store.sessions.open(aUid(), gateway, 0, null);
+    assert.equal(await assign(2, 2), gateway);
+    const ended = { uid: aUid(), epoch, isOpen: false, checkpoint: { seq: 0n, state: "{}" }, events: [], ending: null };
+    await spec.store.sessions.flush(spec.store.sessions.partitionOf(aUid()), [ended]);
+    assert.equal(await assign(3, 3), null);
+  });
+
+  it("does not let a worker that was presumed dead take an agent back", async () => {
+    await assign(2, 10);
+    assert.equal(await assign(1, 9), "stale");
+    assert.equal(await desired().assign(aUid(), null, 9, 60), "stale");
+    assert.deepEqual((await desired().load([aUid()]))[0]?.hash, aHash("2"));
+    assert.equal(await assign(1, 10), null, "of the same version, the later one counts");
+  });
+
+  it("has no assignments before the first rollout", async () => {
+    assert.deepEqual(await desired().assignments(), { version: 0, list: [] });
+  });
+
+  it("remembers per partition which assignments all of it was decided on", async () => {
+    await desired().setAssignedVersion(1, 7);
+    assert.deepEqual(await Promise.all([0, 1].map((p) => desired().assignedVersion(p))), [0, 7]);
+    await spec.redis.flushall();
+    assert.equal(await desired().assignedVersion(1), 0, "a lost fleet state is decided afresh");
+  });
+
+  it("strikes from the list who was decided on, and not who changed meanwhile", async () => {
+    const p = spec.store.sessions.partitionOf(aUid());
+    const describe = (uid: InstanceUid, n: number) =>
+      spec.store.agents.project(uid, [
+        { kind: "agent.described", uid, epoch: 1, n, atMs: 0, identifying: [], nonIdentifying: [["n", n]] },
+      ]);
+    await describe(aUid(), 1);
+    const [before] = await desired().unassigned(p, 10);
+    await describe(aUid(), 2);
+    await desired().settle(aUid(), before?.version ?? 0);
+    assert.deepEqual(await desired().unassigned(p, 10), [{ uid: aUid(), version: 2 }]);
+    await desired().settle(aUid(), 2);
+    assert.deepEqual(await desired().unassigned(p, 10), []);
+  });
+});
