@@ -33,10 +33,17 @@ export interface Incarnation {
   readonly sinceMs: number;
 }
 
+/** What a renewal found. */
+export interface Renewal {
+  readonly incarnation: Incarnation;
+  /** There was no lease to renew: for a while others took the gateway for dead, unless it is new. */
+  readonly hadLapsed: boolean;
+}
+
 /** Leases, inboxes and the incarnation. */
 export interface Gateways {
-  /** Says that a gateway lives, for LEASE_MS. Answers the incarnation, which it creates when there is none. */
-  renew(id: GatewayId, info: string): Promise<Incarnation>;
+  /** Says that a gateway lives, for LEASE_MS. Creates the incarnation when there is none. */
+  renew(id: GatewayId, info: string): Promise<Renewal>;
   /** Gives the lease up. */
   leave(id: GatewayId): Promise<void>;
   isAlive(id: GatewayId): Promise<boolean>;
@@ -61,12 +68,12 @@ export function createGateways(fleet: Redis, url: string, onError: OnRedisError)
   return {
     incarnation,
     async renew(id, info) {
-      const [known] = await Promise.all([
+      const [known, before] = await Promise.all([
         incarnation(),
-        fleet.set(fleetKeys.gateway(id), info, "PX", LEASE_MS),
+        fleet.set(fleetKeys.gateway(id), info, "PX", LEASE_MS, "GET"),
         fleet.zadd(fleetKeys.gateways, String(Date.now()), id),
       ]);
-      return known;
+      return { incarnation: known, hadLapsed: before === null };
     },
     async leave(id) {
       await fleet.del(fleetKeys.gateway(id));
@@ -101,7 +108,7 @@ export function createGateways(fleet: Redis, url: string, onError: OnRedisError)
       // Whatever was said while the connection was away is unknown.
       reader.on("ready", onGap);
       try {
-        await readHints(reader, fleetKeys.inbox(id), onHint, signal);
+        await readHints(reader, fleetKeys.inbox(id), (text) => takeHint(text, onHint, onError), signal);
       } finally {
         closeRedis(reader);
       }
@@ -112,7 +119,7 @@ export function createGateways(fleet: Redis, url: string, onError: OnRedisError)
 async function readHints(
   reader: Redis,
   inbox: string,
-  onHint: (hint: Hint) => void,
+  onText: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let position = "0";
@@ -125,7 +132,18 @@ async function readHints(
       });
     for (const [entryId, [, text = "{}"]] of reply?.[0]?.[1] ?? []) {
       position = entryId;
-      onHint(JSON.parse(text) as Hint); // written by hint()
+      onText(text);
     }
   }
+}
+
+/** A hint that cannot be read must not stop those after it. */
+function takeHint(text: string, onHint: (hint: Hint) => void, onError: OnRedisError): void {
+  let hint: Hint;
+  try {
+    hint = JSON.parse(text) as Hint; // written by hint()
+  } catch (error) {
+    return onError(new Error(`a hint cannot be read: ${text.slice(0, 100)}`, { cause: error }));
+  }
+  onHint(hint);
 }

@@ -26,6 +26,8 @@ export interface PresenceDeps {
 const RENEW_MS = 3_000;
 /** Hints are gathered this long, so that a wave costs a few reads and not one per agent. */
 const GATHER_MS = 10;
+/** After desired configs could not be read. */
+const LOOK_AGAIN_MS = 1_000;
 /** Sessions touched at a time, and the pause between, when all are. */
 const PACE_COUNT = 250;
 const PACE_MS = 100;
@@ -65,10 +67,12 @@ class GatewayPresence implements Presence {
     const { gateways, self, info } = this.#deps;
     while (!signal.aborted) {
       try {
-        const incarnation = await gateways.renew(self, info);
-        const isOther = this.#incarnation !== null && this.#incarnation.id !== incarnation.id;
+        const { incarnation, hadLapsed } = await gateways.renew(self, info);
+        const before = this.#incarnation;
         this.#incarnation = incarnation;
-        if (isOther) this.#deps.background("reopen sessions", this.#reopenAll(signal));
+        // Either nothing is known of the agents any more, or they were taken for lost together with this gateway.
+        const mustTellAgain = before !== null && (before.id !== incarnation.id || hadLapsed);
+        if (mustTellAgain) this.#deps.background("reopen sessions", this.#reopenAll(signal));
       } catch (error) {
         this.#deps.onError(error);
       }
@@ -116,20 +120,21 @@ class GatewayPresence implements Presence {
   }
 
   async #lookUntilDone(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#deps.delay(GATHER_MS, signal);
-      while (this.#toLook.size > 0) {
-        const uids = [...this.#toLook].slice(0, PACE_COUNT);
-        for (const uid of uids) this.#toLook.delete(uid);
+    await this.#deps.delay(GATHER_MS, signal);
+    while (this.#toLook.size > 0 && !signal.aborted) {
+      const uids = [...this.#toLook].slice(0, PACE_COUNT);
+      for (const uid of uids) this.#toLook.delete(uid);
+      try {
         const desired = await this.#deps.loadDesired(uids);
         for (const [i, uid] of uids.entries()) this.#deps.hub.desired(uid, desired[i] ?? null);
+      } catch (error) {
+        // Redis is away. The hints are gone from the inbox, so they must not be forgotten here.
+        for (const uid of uids) this.#toLook.add(uid);
+        this.#deps.onError(error);
+        await this.#deps.delay(LOOK_AGAIN_MS, signal);
       }
-    } catch (error) {
-      // Redis is away; the inbox's next "ready" looks at everything again.
-      if (!signal.aborted) this.#deps.onError(error);
-    } finally {
-      this.#isLooking = false;
     }
+    this.#isLooking = false;
   }
 
   async #reopenAll(signal: AbortSignal): Promise<void> {
