@@ -172,8 +172,8 @@ Muster is running${agents === 0 ? "" : ` with ${agents} simulated agents`}.
 Try, in another terminal:
 
   npx muster agents list
-  npx muster configs create demo --selector env=dev --file collector.yaml
-  npx muster rollouts start demo --stages 10%,50%,100% --watch
+  npx muster configs create demo && npx muster configs publish demo -f examples/collector.yaml
+  npx muster rollouts start demo --stages 10%,50%,100% --bake 5s --watch
 
 Ctrl-C stops everything; the next start finds its state again.
 `;
