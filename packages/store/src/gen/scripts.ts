@@ -83,7 +83,7 @@ export const publishRevision = { name: "muster-publish-revision", lua: "if redis
  * Returns  1 stored · 0 it was there
  * Why atomic: a body about to expire must be kept for the view that is on its way.
  */
-export const putBody = { name: "muster-put-body", lua: "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end\nif redis.call('TTL', KEYS[1]) > 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end\nreturn 0" } as const;
+export const putBody = { name: "muster-put-body", lua: "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end\nif redis.call('PTTL', KEYS[1]) >= 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end\nreturn 0" } as const;
 
 /**
  * save-agent.lua — replace an agent's view if nobody changed it first, and everything that follows from it.

@@ -5,5 +5,5 @@
 -- Returns  1 stored · 0 it was there
 -- Why atomic: a body about to expire must be kept for the view that is on its way.
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end
-if redis.call('TTL', KEYS[1]) > 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+if redis.call('PTTL', KEYS[1]) >= 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 return 0
