@@ -39,11 +39,24 @@ it("serves polls that wander between two gateways", async () => {
   }
   for (const agent of fleet.agents) assert.deepEqual(offersTo(agent), [hash]);
   assert.equal(fleet.counts().fullStateRequests, asked, "no full report was asked for after the first");
+  assert.ok((await handOvers()) > 0, "gateways had to ask each other");
   assert.ok(
-    proxy.perTarget.every((count) => count > 50),
+    proxy.perTarget.every((count) => count > 20),
     `connections per gateway: ${proxy.perTarget}`,
   );
 });
+
+/** How often a gateway had to be asked what it knew. */
+async function handOvers(): Promise<number> {
+  const pages = await Promise.all(
+    world.stack.of("gateway").map(async ({ healthUrl }) => {
+      const response = await fetch(`${healthUrl}/metrics`, { headers: { connection: "close" } });
+      return await response.text();
+    }),
+  );
+  const counts = pages.map((page) => /^muster_gateway_hand_overs_total(?:{.*})? (\d+)/m.exec(page)?.[1] ?? "0");
+  return counts.reduce((sum, count) => sum + Number(count), 0);
+}
 
 interface RoundRobin {
   readonly port: number;
@@ -52,7 +65,10 @@ interface RoundRobin {
   close(): void;
 }
 
-/** A TCP proxy that takes its targets in turn and ends every connection after one exchange, so that each poll moves. */
+/** Exchanges of a connection: the polls between the first and the last are answered from one gateway's memory. */
+const EXCHANGES = 3;
+
+/** A TCP proxy that takes its targets in turn and ends every connection after a few exchanges, so that polls move. */
 async function openRoundRobin(targets: readonly number[]): Promise<RoundRobin> {
   const perTarget = targets.map(() => 0);
   const open = new Set<Socket>();
@@ -67,7 +83,12 @@ async function openRoundRobin(targets: readonly number[]): Promise<RoundRobin> {
     }
     client.pipe(upstream);
     // The gateway's whole answer fits one segment here; the agent comes back over a new connection.
-    upstream.on("data", (bytes) => client.end(bytes));
+    let exchanges = 0;
+    upstream.on("data", (bytes) => {
+      exchanges += 1;
+      if (exchanges < EXCHANGES) client.write(bytes);
+      else client.end(bytes);
+    });
     client.on("close", () => upstream.destroy());
     upstream.on("close", () => client.destroy());
   });
