@@ -1,7 +1,7 @@
-// Liveness of gateways: the agents of one whose lease ran out are marked disconnected, unless another gateway has
-// them by now. Every projector does this; doing it twice changes nothing.
+// Liveness of gateways: the agents of one whose lease ran out are marked disconnected, or, if another gateway has them
+// by now, noted as that one's. Every projector does this; doing it twice changes nothing.
 
-import { type AgentEvent, type GatewayId, type InstanceUid, isConnected } from "@muster/fleet";
+import { type AgentEvent, type AgentView, type GatewayId, type InstanceUid, isConnected } from "@muster/fleet";
 import type { VersionedView } from "@muster/store";
 
 /** What it needs. */
@@ -44,12 +44,25 @@ async function markLost(uids: readonly InstanceUid[], alive: ReadonlySet<Gateway
   const owners = await Promise.all(views.map(({ view }) => deps.owner(view.uid)));
   const events = views.flatMap(({ view }, i): AgentEvent[] => {
     const owner = owners[i] ?? null;
-    if (view.connection === null || !isConnected(view) || (owner !== null && alive.has(owner))) return [];
-    const { epoch } = view.connection;
-    // The last word of that session; a newer session has a higher epoch and outdoes it.
-    const n = Number.MAX_SAFE_INTEGER;
-    return [{ kind: "agent.disconnected", uid: view.uid, epoch, n, atMs: deps.nowMs(), reason: "gateway_lost" }];
+    return owner !== null && alive.has(owner) ? moved(view, owner) : lost(view, deps.nowMs());
   });
   if (events.length > 0) await deps.project(events);
-  return events.length;
+  return events.filter(({ kind }) => kind === "agent.disconnected").length;
+}
+
+/** The last word of the session that died with its gateway; a newer session has a higher epoch and outdoes it. */
+function lost(view: AgentView, atMs: number): AgentEvent[] {
+  if (view.connection === null || !isConnected(view)) return [];
+  const { epoch } = view.connection;
+  const n = Number.MAX_SAFE_INTEGER;
+  return [{ kind: "agent.disconnected", uid: view.uid, epoch, n, atMs, reason: "gateway_lost" }];
+}
+
+/** The same connection with the gateway that serves it now: else it would be looked at in every pass from here on. */
+function moved(view: AgentView, gateway: GatewayId): AgentEvent[] {
+  if (view.connection === null || !isConnected(view) || view.connection.value.gateway === gateway) return [];
+  const { epoch, n, value } = view.connection;
+  const { transport, remoteAddress, connectedAtMs: atMs } = value;
+  const head = { uid: view.uid, epoch, n: n + 1, atMs };
+  return [{ kind: "agent.connected", ...head, gateway, transport: transport ?? "http", remoteAddress }];
 }
