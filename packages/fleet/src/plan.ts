@@ -198,7 +198,7 @@ function startStage(status: RolloutStatus, stage: Stage, judged: readonly Judged
   const cutoff = isLast ? EVERYONE : (ranks[size - 1] ?? status.cutoff);
   const started = withStage(status, { state: "converging", size, startedAtMs: input.nowMs, convergedAtMs: null });
   const grown = cutoff > started.cutoff ? { ...started, cutoff } : started;
-  const message = `Stage ${status.stageIndex + 1} of ${input.spec.stages.length} began: ${size} agents.`;
+  const message = `Stage ${status.stageIndex + 1} of ${input.spec.stages.length} began: ${size} ${size === 1 ? "agent" : "agents"}.`;
   const next = enter(grown, "running", "stage_started", message);
   // Judged again under the new cutoff, so that the counts say who is on the way.
   const rejudged = judge(input.cohort, input.spec, next, input.nowMs);
