@@ -54,13 +54,12 @@ export async function assign(partition: Partition, deps: AssignDeps): Promise<vo
   for (;;) {
     const waiting = await deps.unassigned(partition, CHUNK);
     if (waiting.length === 0) return;
-    await assignSome(
-      waiting.map(({ uid }) => uid),
-      assignments.version,
-      wanted,
-      deps,
-    );
-    await Promise.all(waiting.map(({ uid, version }) => deps.settle(uid, version)));
+    const uids = waiting.map(({ uid }) => uid);
+    const stale = await assignSome(uids, assignments.version, wanted, deps);
+    const decided = waiting.filter(({ uid }) => !stale.has(uid));
+    await Promise.all(decided.map(({ uid, version }) => deps.settle(uid, version)));
+    // What stands rests on newer assignments, but maybe on an older view; whoever reads those assignments decides.
+    if (stale.size > 0) return;
   }
 }
 
@@ -77,12 +76,13 @@ async function assignAll(partition: Partition, version: number, wanted: Wanted, 
   }
 }
 
+/** Decides for some agents. Answers those that were decided on newer assignments already. */
 async function assignSome(
   uids: readonly InstanceUid[],
   version: number,
   wanted: Wanted,
   deps: AssignDeps,
-): Promise<void> {
+): Promise<ReadonlySet<InstanceUid>> {
   const [views, present] = await Promise.all([deps.loadViews(uids), deps.loadDesired(uids)]);
   const presentOf = new Map(uids.map((uid, i) => [uid, present[i] ?? null]));
   const writes = views.flatMap(({ view }) => {
@@ -100,4 +100,5 @@ async function assignSome(
   await Promise.all(
     [...byGateway].map(([to, agents]) => deps.hint(to, { kind: "desired", uids: agents.map(({ uid }) => uid) })),
   );
+  return new Set(gateways.filter(({ gateway }) => gateway === "stale").map(({ uid }) => uid));
 }

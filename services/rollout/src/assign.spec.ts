@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  type AgentView,
+  type Assignment,
+  type DesiredRecord,
+  EVERYONE,
+  type GatewayId,
+  type InstanceUid,
+  parseConfigId,
+  parseGatewayId,
+  rankOf,
+} from "@muster/fleet";
+import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
+import type { Hint } from "@muster/store";
+import { type AssignDeps, assign } from "./assign.ts";
+
+const layer = { rolloutId: ROLLOUT_ID, revision: 2, hash: aHash(), selector: "env=prod", order: 100, cutoff: EVERYONE };
+const toProd: Assignment = { configId: parseConfigId("base"), layers: [layer] };
+const prod = (n: number): AgentView => anAgent({ uid: aUid(n), labels: { env: "prod" } });
+
+interface Given {
+  readonly views?: readonly AgentView[];
+  readonly list?: readonly Assignment[];
+  /** Version of the assignments, and of those that the partition was last decided on. */
+  readonly version?: number;
+  readonly assignedVersion?: number;
+  readonly gateway?: GatewayId;
+  readonly stale?: readonly InstanceUid[];
+}
+
+/** One partition in memory. */
+function aPartition(given: Given = {}) {
+  const { views = [prod(1), prod(2)], list = [toProd], version = 1, gateway = null, stale = [] } = given;
+  const desired = new Map<InstanceUid, DesiredRecord | null>();
+  const unassigned = new Map<InstanceUid, number>();
+  const writes: InstanceUid[] = [];
+  const hints: [GatewayId, Hint][] = [];
+  let assignedVersion = given.assignedVersion ?? 0;
+  const deps: AssignDeps = {
+    assignments: async () => ({ version, list }),
+    assignedVersion: async () => assignedVersion,
+    async setAssignedVersion(_, next) {
+      assignedVersion = next;
+    },
+    page: async (_, after, limit) =>
+      views
+        .map(({ uid }) => uid)
+        .filter((uid) => uid > after)
+        .slice(0, limit),
+    unassigned: async (_, limit) => [...unassigned].slice(0, limit).map(([uid, v]) => ({ uid, version: v })),
+    async settle(uid, v) {
+      if ((unassigned.get(uid) ?? Infinity) <= v) unassigned.delete(uid);
+    },
+    loadViews: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
+    loadDesired: async (uids) => uids.map((uid) => desired.get(uid) ?? null),
+    async write(uid, next, _, nowMs) {
+      if (stale.includes(uid)) return "stale";
+      writes.push(uid);
+      desired.set(uid, next === null ? null : { ...next, assignedAtMs: nowMs });
+      return gateway;
+    },
+    hint: async (to, hint) => {
+      hints.push([to, hint]);
+    },
+    onAssigned: () => undefined,
+    nowMs: () => 7,
+  };
+  return { deps, desired, unassigned, writes, hints, assignedVersion: () => assignedVersion };
+}
+
+describe("assign", () => {
+  it("decides for everybody when the assignments changed, and then for nobody", async () => {
+    const { deps, desired, writes, assignedVersion } = aPartition();
+    await assign(0, deps);
+    assert.deepEqual(writes, [aUid(1), aUid(2)]);
+    assert.equal(desired.get(aUid(1))?.hash, aHash());
+    assert.equal(assignedVersion(), 1);
+    await assign(0, deps);
+    assert.equal(writes.length, 2);
+  });
+
+  it("writes differences only when it does everything again", async () => {
+    const { deps, writes } = aPartition();
+    await assign(0, deps);
+    await deps.setAssignedVersion(0, 0); // as when a pass died before it noted that it was through
+    await assign(0, deps);
+    assert.equal(writes.length, 2);
+  });
+
+  it("decides for newcomers only while the assignments are the same", async () => {
+    const { deps, unassigned, writes } = aPartition({ assignedVersion: 1 });
+    unassigned.set(aUid(2), 1);
+    await assign(0, deps);
+    assert.deepEqual(writes, [aUid(2)]);
+    assert.equal(unassigned.size, 0);
+  });
+
+  it("gets through thousands", async () => {
+    const views = Array.from({ length: 2_300 }, (_, i) => prod(i + 1));
+    const { deps, unassigned, writes } = aPartition({ views });
+    for (const { uid } of views) unassigned.set(uid, 1);
+    await assign(0, deps);
+    assert.equal(new Set(writes).size, 2_300);
+    assert.equal(writes.length, 2_300);
+    assert.equal(unassigned.size, 0);
+  });
+
+  it("reaches just those within the cutoff", async () => {
+    const ranks = [1, 2, 3, 4].map((n) => [rankOf(ROLLOUT_ID, aUid(n)), aUid(n)] as const).sort();
+    const cutoff = ranks[1]?.[0] ?? "";
+    const { deps, writes } = aPartition({
+      views: [1, 2, 3, 4].map(prod),
+      list: [{ ...toProd, layers: [{ ...layer, cutoff }] }],
+    });
+    await assign(0, deps);
+    assert.deepEqual(
+      [...writes].sort(),
+      ranks
+        .slice(0, 2)
+        .map(([, uid]) => uid)
+        .sort(),
+    );
+  });
+
+  it("writes nothing for who no config reaches, and takes back what one did reach", async () => {
+    const dev = anAgent({ uid: aUid(1), labels: { env: "dev" } });
+    const { deps, desired, writes, unassigned } = aPartition({ views: [dev] });
+    await assign(0, deps);
+    assert.deepEqual(writes, []);
+    desired.set(aUid(1), { hash: aHash("b"), contributions: [], assignedAtMs: 0 });
+    unassigned.set(aUid(1), 1);
+    await assign(0, deps);
+    assert.equal(desired.get(aUid(1)), null);
+  });
+
+  it("decides nothing for who has not said what it is", async () => {
+    const silent = { ...prod(1), description: null };
+    const everyone = { ...toProd, layers: [{ ...layer, selector: "!canary" }] };
+    const { deps, writes, unassigned } = aPartition({ views: [silent], list: [everyone] });
+    unassigned.set(aUid(1), 1);
+    await assign(0, deps);
+    assert.deepEqual(writes, []);
+    assert.equal(unassigned.size, 0, "its description puts it on the list again");
+  });
+
+  it("leaves who changed while it was decided on on the list, and decides again", async () => {
+    const { deps, unassigned, writes } = aPartition({ assignedVersion: 1 });
+    unassigned.set(aUid(1), 1);
+    let passes = 0;
+    const loadDesired: AssignDeps["loadDesired"] = async (uids) => {
+      passes += 1;
+      if (passes === 1) unassigned.set(aUid(1), 2);
+      return await deps.loadDesired(uids);
+    };
+    await assign(0, { ...deps, loadDesired });
+    assert.deepEqual([passes, unassigned.size, writes.length], [2, 0, 1]);
+  });
+
+  it("leaves who was decided on newer assignments to those who read them", async () => {
+    const { deps, unassigned, writes } = aPartition({ assignedVersion: 1, stale: [aUid(1)] });
+    for (const n of [1, 2]) unassigned.set(aUid(n), 1);
+    await assign(0, deps);
+    assert.deepEqual(writes, [aUid(2)]);
+    assert.deepEqual([...unassigned.keys()], [aUid(1)], "the newer decision may rest on an older view");
+  });
+
+  it("hints each gateway once, with the agents it holds", async () => {
+    const gateway = parseGatewayId("gw");
+    const { deps, hints } = aPartition({ gateway });
+    await assign(0, deps);
+    assert.deepEqual(hints, [[gateway, { kind: "desired", uids: [aUid(1), aUid(2)] }]]);
+    const nobody = aPartition();
+    await assign(0, nobody.deps);
+    assert.deepEqual(nobody.hints, []);
+  });
+
+  it("notes nothing as decided when it dies in the middle", async () => {
+    const { deps, unassigned, assignedVersion } = aPartition();
+    unassigned.set(aUid(1), 1);
+    const broken: AssignDeps = { ...deps, write: async () => Promise.reject(new Error("no store")) };
+    await assert.rejects(assign(0, broken), /no store/);
+    assert.deepEqual([assignedVersion(), unassigned.size], [0, 1]);
+  });
+});
