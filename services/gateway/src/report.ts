@@ -90,14 +90,14 @@ export function capabilityNames(bits: bigint): readonly string[] {
 
 function translateHealth(health: ComponentHealth, budget: { left: number }): Health {
   const components: (readonly [string, Health])[] = [];
-  for (const [name, part] of Object.entries(health.componentHealthMap)) {
+  for (const [name, part] of byName(health.componentHealthMap)) {
     if (budget.left <= 0) break;
     budget.left -= 1;
     components.push([name, translateHealth(part, budget)]);
   }
   return {
     healthy: health.healthy,
-    status: health.status,
+    status: health.status.slice(0, MAX_ERROR_CHARS),
     lastError: health.lastError.slice(0, MAX_ERROR_CHARS),
     startTimeUnixNano: String(health.startTimeUnixNano),
     statusTimeUnixNano: String(health.statusTimeUnixNano),
@@ -120,12 +120,17 @@ function ackState(status: RemoteConfigStatuses): AckState {
 }
 
 function translateEffectiveConfig(config: EffectiveConfig, addressOf: (body: Uint8Array) => string): ReportedFacet {
-  const files = Object.entries(config.configMap?.configMap ?? {});
+  const files = byName(config.configMap?.configMap ?? {});
   const sizeBytes = files.reduce((sum, [, file]) => sum + file.body.byteLength, 0);
   const content = files.map(([name, file]) => [name, file.contentType, Buffer.from(file.body).toString("base64")]);
   const body = Buffer.from(JSON.stringify(content));
   const address = addressOf(body);
   return { kind: "effectiveConfig", digest: address, address, body, sizeBytes };
+}
+
+/** Encoders write maps in any order, and many in another every time: sorted, the same content has the same digest. */
+function byName<Value>(map: Readonly<Record<string, Value>>): readonly (readonly [name: string, value: Value])[] {
+  return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function digest(value: AttributeValue | object): string {
