@@ -72,7 +72,7 @@ export function createClaims(deps: ClaimDeps): Claims {
       await promise;
     } finally {
       clearTimeout(timer);
-      waiting.delete(uid);
+      if (waiting.get(uid) === resolve) waiting.delete(uid);
     }
     return await deps.readLeft(uid, epoch);
   }

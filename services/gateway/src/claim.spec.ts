@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type GatewayId, parseGatewayId } from "@muster/fleet";
+import { aHash, aUid } from "@muster/fleet/builders";
+import type { Checkpoint, Hint, OpenedSession } from "@muster/store";
+import { until } from "@muster/testkit";
+import { type Claim, type ClaimDeps, createClaims } from "./claim.ts";
+
+const [self, other] = [parseGatewayId("gw-1"), parseGatewayId("gw-2")];
+const checkpoint: Checkpoint = { seq: 7n, state: "stored" };
+const left: Checkpoint = { seq: 9n, state: "left" };
+
+type Before = NonNullable<OpenedSession["before"]>;
+const aBefore = (rest: Partial<Before> = {}): Before => ({
+  epoch: 5,
+  gateway: other,
+  wasOpen: true,
+  checkpoint,
+  ...rest,
+});
+const aClaim = (rest: Partial<Claim> = {}): Claim => ({
+  uid: aUid(),
+  minEpoch: 0,
+  seq: 8n,
+  isHeartbeat: false,
+  isFull: false,
+  ...rest,
+});
+
+/** Claims over a store that knows this session; the other gateway answers hand-overs as `onHint` says. */
+function aWorld(before: Before | null, overrides: Partial<ClaimDeps> = {}, isOtherAlive = true) {
+  const calls: string[] = [];
+  const errors: unknown[] = [];
+  const clock = { nowMs: 0 };
+  const deps: ClaimDeps = {
+    self,
+    async open(_, gateway, minEpoch, heartbeat) {
+      calls.push(`open ${gateway} ${minEpoch} ${heartbeat === null ? "report" : heartbeat.seq}`);
+      return { epoch: 6, before, desired: { hash: aHash(), contributions: [], assignedAtMs: 0 } };
+    },
+    async readLeft(_, epoch) {
+      calls.push(`read ${epoch}`);
+      return left;
+    },
+    async isAlive(gateway) {
+      calls.push(`alive ${gateway}?`);
+      return isOtherAlive;
+    },
+    async hint(to, hint) {
+      calls.push(`${hint.kind} to ${to}`);
+      if (hint.kind === "hand-over") claims.handedOver(hint.uid);
+    },
+    onHandOver: () => undefined,
+    nowMs: () => clock.nowMs,
+    onError: (error) => errors.push(error),
+    ...overrides,
+  };
+  const claims = createClaims(deps);
+  return { claims, calls, errors, clock };
+}
+
+interface Case {
+  readonly name: string;
+  readonly before: Before | null;
+  readonly claim?: Partial<Claim>;
+  readonly isOtherAlive?: boolean;
+  readonly asked: readonly string[];
+  readonly resumed: Checkpoint | null;
+  readonly isMove: boolean;
+}
+
+const aliveFirst = `alive ${other}?`;
+const cases: readonly Case[] = [
+  { name: "an agent nobody knows begins anew", before: null, asked: [], resumed: null, isMove: false },
+  {
+    name: "an agent that comes back to its gateway goes on from what was written",
+    before: aBefore({ gateway: self }),
+    asked: [],
+    resumed: checkpoint,
+    isMove: true,
+  },
+  {
+    name: "an agent whose session ended goes on, as a new connection",
+    before: aBefore({ wasOpen: false }),
+    asked: [],
+    resumed: checkpoint,
+    isMove: false,
+  },
+  {
+    name: "an agent that moved and follows exactly goes on without asking",
+    before: aBefore(),
+    asked: [aliveFirst, `superseded to ${other}`],
+    resumed: checkpoint,
+    isMove: true,
+  },
+  {
+    name: "an agent that moved and does not follow: the other gateway knows",
+    before: aBefore(),
+    claim: { seq: 10n },
+    asked: [aliveFirst, `hand-over to ${other}`, "read 5"],
+    resumed: left,
+    isMove: true,
+  },
+  {
+    name: "an agent whose session wrote nothing yet: the other gateway knows",
+    before: aBefore({ checkpoint: null }),
+    asked: [aliveFirst, `hand-over to ${other}`, "read 5"],
+    resumed: left,
+    isMove: true,
+  },
+  {
+    name: "an agent that tells everything anyway need not be asked about",
+    before: aBefore(),
+    claim: { seq: 0n, isFull: true },
+    asked: [aliveFirst, `superseded to ${other}`],
+    resumed: checkpoint,
+    isMove: true,
+  },
+  {
+    name: "an agent that is only opened anew has no number to compare",
+    before: aBefore(),
+    claim: { seq: null },
+    asked: [aliveFirst, `superseded to ${other}`],
+    resumed: checkpoint,
+    isMove: true,
+  },
+  {
+    name: "a dead gateway is not asked",
+    before: aBefore(),
+    claim: { seq: 10n },
+    isOtherAlive: false,
+    asked: [aliveFirst],
+    resumed: checkpoint,
+    isMove: false,
+  },
+];
+
+describe("claim", () => {
+  for (const { name, before, claim, isOtherAlive, asked, resumed, isMove } of cases) {
+    it(name, async () => {
+      const { claims, calls } = aWorld(before, {}, isOtherAlive);
+      const opening = await claims.claim(aClaim(claim));
+      const desired = { hash: aHash(), contributions: [], assignedAtMs: 0 };
+      assert.deepEqual(opening, { epoch: 6, checkpoint: resumed, isMove, desired });
+      assert.deepEqual(calls.slice(1), asked);
+    });
+  }
+
+  it("tells the store of a heartbeat, and not of a report's number", async () => {
+    const { claims, calls } = aWorld(null);
+    await claims.claim(aClaim({ isHeartbeat: true, minEpoch: 3 }));
+    await claims.claim(aClaim());
+    await claims.claim(aClaim({ isHeartbeat: true, seq: null }));
+    assert.deepEqual(calls, [`open ${self} 3 8`, `open ${self} 0 report`, `open ${self} 0 report`]);
+  });
+
+  it("goes on from what the store has when the other gateway hands nothing over in time", async () => {
+    const silent = { hint: async () => undefined, readLeft: async () => null };
+    const { claims } = aWorld(aBefore(), silent);
+    assert.deepEqual((await claims.claim(aClaim({ seq: 10n }))).checkpoint, checkpoint);
+  });
+
+  it("waits for the hand-over of its own agent, of each of two claims at once", async () => {
+    const hints: Hint[] = [];
+    const { claims } = aWorld(aBefore(), {
+      hint: async (_: GatewayId, hint: Hint) => {
+        hints.push(hint);
+      },
+    });
+    let isDone = false;
+    const first = claims.claim(aClaim({ seq: 10n }));
+    const second = claims.claim(aClaim({ seq: 11n }));
+    void second.then(() => {
+      isDone = true;
+    });
+    await until(() => hints.length === 2);
+    claims.handedOver(aUid(9));
+    await Promise.resolve();
+    assert.equal(isDone, false, "that was another agent's");
+    claims.handedOver(aUid());
+    assert.deepEqual((await second).checkpoint, left);
+    assert.deepEqual((await first).checkpoint, left, "after the time for it");
+  });
+
+  it("goes on when the other gateway cannot be told that it lost the agent", async () => {
+    const { claims, errors } = aWorld(aBefore(), { hint: async () => Promise.reject(new Error("away")) });
+    assert.equal((await claims.claim(aClaim())).checkpoint, checkpoint);
+    await until(() => errors.length === 1);
+  });
+
+  it("asks whether a gateway lives once in a while, not for every poll", async () => {
+    const { claims, calls, clock } = aWorld(aBefore());
+    const asks = () => calls.filter((call) => call === aliveFirst).length;
+    await Promise.all([claims.claim(aClaim()), claims.claim(aClaim())]);
+    clock.nowMs = 2_999;
+    await claims.claim(aClaim());
+    assert.equal(asks(), 1);
+    clock.nowMs = 3_000;
+    await claims.claim(aClaim());
+    assert.equal(asks(), 2);
+  });
+
+  it("does not remember an answer that it did not get", async () => {
+    let tries = 0;
+    const isAlive = async (): Promise<boolean> => {
+      tries += 1;
+      if (tries === 1) throw new Error("away");
+      return true;
+    };
+    const { claims } = aWorld(aBefore(), { isAlive });
+    await assert.rejects(claims.claim(aClaim()), /away/);
+    assert.equal((await claims.claim(aClaim())).isMove, true);
+  });
+
+  it("fails when the store is away", async () => {
+    const { claims } = aWorld(null, { open: async () => Promise.reject(new Error("away")) });
+    await assert.rejects(claims.claim(aClaim()), /away/);
+  });
+});
