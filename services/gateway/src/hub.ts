@@ -16,7 +16,7 @@ import type { Offers } from "./offers.ts";
 import type { Outbox, Source } from "./outbox.ts";
 import { encodeReply } from "./replies.ts";
 import type { Report } from "./report.ts";
-import { type Effect, type ExchangeId, type Input, openSession, type Session, step } from "./session.ts";
+import { type Effect, type ExchangeId, type Input, type Opening, openSession, type Session, step } from "./session.ts";
 import type { Connection } from "./socket.ts";
 
 /** Where replies to one message go. */
@@ -245,6 +245,7 @@ class LiveHub implements Hub {
       // What an earlier session left in the outbox must be in the store before it is resumed from there.
       if (!(await this.#deps.outbox.flushAgent(uid))) throw new FleetError("unavailable", "the store is away");
       const opened = await this.#deps.claims.claim({ uid, minEpoch, seq: report?.seq ?? null, isHeartbeat, isFull });
+      if (entry.session.kind === "closed") return this.#endUnopened(entry, entry.session.reason, opened);
       const mayAskFullState = this.#deps.mayAskFullState();
       this.#feed(entry, { kind: "opened", opened, nowMs: this.#deps.nowMs(), mayAskFullState });
     } catch (error) {
@@ -252,6 +253,14 @@ class LiveHub implements Hub {
       this.#feed(entry, { kind: "open-failed" });
       if (entry.session.kind === "opening") this.#forget(entry);
     }
+  }
+
+  /** The agent left while the store was asked, which now has it as connected here; nobody else would say that it is not. */
+  #endUnopened({ uid }: Entry, reason: DisconnectReason, { epoch, checkpoint }: Opening): void {
+    if (this.entries.has(uid)) return; // it is back, and its session will be the newer one
+    const last = checkpoint ?? { seq: 0n, state: encodeKnown(NOTHING_KNOWN) };
+    const event = { kind: "agent.disconnected", uid, epoch, n: 1, atMs: this.#deps.nowMs(), reason } as const;
+    this.#deps.outbox.end({ uid, epoch, checkpoint: () => last }, event);
   }
 }
 

@@ -241,4 +241,23 @@ describe("a session", () => {
     const answered = run([reports(aReport(2, [description(), ack("applied")]))], anew.session);
     assert.equal(brief(answered.effects), "described, config-acknowledged, reply");
   });
+
+  it("answers what came after a goodbye while it opened (S3)", () => {
+    const goodbye = aReport(1, [], { isGoodbye: true });
+    const waiting = [reports(aReport(0, [description()]), 0, 1), reports(goodbye, 0, 2), reports(aReport(2), 0, 3)];
+    const { session, effects } = run([...waiting, opens()]);
+    assert.equal(session.kind, "closed");
+    assert.equal(brief(effects), "connected, capabilities-changed, described, reply, reply, end disconnected, refuse");
+    assert.deepEqual(effects.at(-1), { kind: "refuse", to: 3 });
+  });
+
+  it("asks again with the next message when the store lost it and could not be asked", () => {
+    const failed = run([{ kind: "lost" }, { kind: "open-failed" }], told());
+    assert.equal(beat(failed.session, 1, Number(CAPABILITIES)), null, "a heartbeat needs a thought");
+    const asked = run([reports(aReport(1))], failed.session);
+    assert.equal(brief(asked.effects), "reply, open");
+    assert.equal(brief(run([reports(aReport(2))], asked.session).effects), "reply", "once");
+    const again = run([{ kind: "open-failed" }, reports(aReport(2))], asked.session);
+    assert.equal(brief(again.effects), "reply, open");
+  });
 });

@@ -58,6 +58,8 @@ export interface ActiveSession {
   readonly hasRestarted: boolean;
   /** Set while the agent's full state is needed: when it was last asked for, and how often. */
   readonly lacking: { readonly askedAtMs: number; readonly asks: number } | null;
+  /** The store lost the agent and could not be asked to take it again: the next message asks. */
+  readonly isLost: boolean;
   /** Nothing is owed or expected: the next heartbeat can be answered without a thought. */
   readonly isQuiet: boolean;
 }
@@ -152,17 +154,18 @@ function stepOpening(session: OpeningSession, input: Input): Step {
     case "opened":
       return startActive(session, input);
     case "open-failed":
-      return [{ ...session, held: [] }, session.held.map(({ exchange }) => ({ kind: "refuse", to: exchange }))];
+      return [{ ...session, held: [] }, refuse(session.held)];
     case "ended":
-      return [
-        { kind: "closed", peer: session.peer, reason: input.reason },
-        session.held.map(({ exchange }) => ({ kind: "refuse", to: exchange })),
-      ];
+      return [{ kind: "closed", peer: session.peer, reason: input.reason }, refuse(session.held)];
     case "desired":
     case "offer-failed":
     case "lost":
       return [session, []]; // the store tells it all when it answers
   }
+}
+
+function refuse(held: readonly Held[]): readonly Effect[] {
+  return held.map(({ exchange }) => ({ kind: "refuse", to: exchange }));
 }
 
 function startActive(
@@ -181,15 +184,16 @@ function startActive(
     desired,
     hasRestarted: false,
     lacking: null,
+    isLost: false,
     isQuiet: false,
   };
   // Polls wander between gateways; that is no new connection.
   const isMove = opened.isMove && session.peer.transport === "http";
   let [active, effects] = isMove ? [fresh, []] : connect(fresh, nowMs);
-  for (const { report, exchange } of session.held) {
+  for (const [i, { report, exchange }] of session.held.entries()) {
     const [next, more] = takeIn(active, { kind: "report", report, exchange, nowMs, mayAskFullState });
     effects = [...effects, ...more];
-    if (next.kind !== "active") return [next, effects];
+    if (next.kind !== "active") return [next, [...effects, ...refuse(session.held.slice(i + 1))]]; // it said goodbye
     active = next;
   }
   return [active, effects];
@@ -203,7 +207,7 @@ function connect(session: ActiveSession, nowMs: number): [ActiveSession, readonl
 function stepActive(session: ActiveSession, input: Input): Step {
   switch (input.kind) {
     case "report":
-      return takeIn(session, input);
+      return session.isLost ? takeInLost(session, input) : takeIn(session, input);
     case "desired":
       return takeDesired({ ...session, desired: input.desired }, input.nowMs);
     case "offer-failed": {
@@ -215,7 +219,7 @@ function stepActive(session: ActiveSession, input: Input): Step {
     case "opened":
       return startOver(session, input);
     case "open-failed":
-      return [session, []]; // the hub tries again
+      return [{ ...session, isLost: true, isQuiet: false }, []];
     case "ended":
       return end(session, input.reason, input.nowMs);
   }
@@ -253,6 +257,11 @@ function takeIn(session: ActiveSession, input: Extract<Input, { kind: "report" }
   if (!report.isGoodbye) return settle([offering, effects], nowMs);
   const [closed, ending] = end(offering, "agent_disconnect", nowMs);
   return [closed, [...effects, ...ending]];
+}
+
+function takeInLost(session: ActiveSession, input: Extract<Input, { kind: "report" }>): Step {
+  const [next, effects] = takeIn({ ...session, isLost: false }, input);
+  return [next, next.kind === "active" ? [...effects, { kind: "open", heartbeatSeq: null }] : effects];
 }
 
 function countReport(session: ActiveSession, report: Report): ActiveSession {
@@ -363,7 +372,7 @@ function settle([session, effects]: readonly [ActiveSession, readonly Effect[]],
   const decision = decide(session, nowMs);
   // Only a poll's offer is repeated by time alone.
   const mayRepeat = decision.kind === "none" && decision.why === "already_offered" && session.peer.transport === "http";
-  const isQuiet = session.lacking === null && decision.kind === "none" && !mayRepeat;
+  const isQuiet = session.lacking === null && !session.isLost && decision.kind === "none" && !mayRepeat;
   return [isQuiet === session.isQuiet ? session : { ...session, isQuiet }, effects];
 }
 

@@ -1,0 +1,419 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Desired, desiredOf, type InstanceUid, parseConfigId, parseGatewayId } from "@muster/fleet";
+import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
+import { agentCapabilityMask, decodeServerBody, decodeServerFrame, ProtocolError, parseUid } from "@muster/protocol";
+import type { ServerToAgent } from "@muster/protocol/opamp";
+import type { Claim, Claims } from "./claim.ts";
+import { createHub, type HubDeps, type Incoming } from "./hub.ts";
+import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
+import { createCounts } from "./metrics.ts";
+import type { Offers } from "./offers.ts";
+import type { Outbox, Source } from "./outbox.ts";
+import { encodeOffer } from "./replies.ts";
+import type { Report, ReportedFacet } from "./report.ts";
+import type { Opening } from "./session.ts";
+import type { Connection } from "./socket.ts";
+
+const CAPABILITIES = agentCapabilityMask(["ReportsStatus", "AcceptsRemoteConfig", "ReportsRemoteConfig"]);
+const description: ReportedFacet = { kind: "description", digest: "d", identifying: [], nonIdentifying: [] };
+const desired: Desired = desiredOf([
+  { configId: parseConfigId("base"), revision: 1, hash: aHash("b"), order: 100, rolloutId: ROLLOUT_ID },
+]);
+const offerBytes = encodeOffer(desired.hash, []);
+
+const bytesOf = (uid: InstanceUid): Uint8Array => {
+  const bytes = parseUid(uid);
+  assert.ok(!(bytes instanceof ProtocolError));
+  return bytes;
+};
+/** What a message says, in a word or two. */
+function brief(message: ServerToAgent | ProtocolError): string {
+  assert.ok(!(message instanceof ProtocolError));
+  const parts = [message.flags === 0n ? "" : "full", message.remoteConfig === undefined ? "" : "offer"];
+  return parts.filter((part) => part !== "").join(" ") || "plain";
+}
+
+/** A connection that notes what is sent, and whether it was closed. */
+function aConnection(isOpen = true) {
+  const sent: string[] = [];
+  const connection: Connection = {
+    remoteAddress: "10.0.0.1",
+    send(frame) {
+      if (isOpen) sent.push(brief(decodeServerFrame(frame)));
+      return isOpen;
+    },
+    close: () => assert.fail("a hub closes no connections (H2)"),
+    isClosed: false,
+  };
+  return { connection, sent };
+}
+
+interface Overrides {
+  readonly claim?: (claim: Claim) => Promise<Opening>;
+  readonly offers?: Partial<Offers>;
+  readonly flushAgent?: () => Promise<boolean>;
+}
+
+/** A hub over a store in memory: epochs count from 10, nothing is known, and offers are at hand. */
+function aHub({ claim, offers = {}, flushAgent = async () => true }: Overrides = {}) {
+  const written: string[] = [];
+  const sources: Source[] = [];
+  const claimed: Claim[] = [];
+  const replies: string[] = [];
+  const errors: unknown[] = [];
+  const tasks: Promise<void>[] = [];
+  const counts = createCounts();
+  const note = (source: Source, what: string): void => {
+    sources.push(source);
+    written.push(`${source.epoch} ${what}`);
+  };
+  const outbox: Outbox = {
+    add: (source, event) => note(source, event.kind.replace("agent.", "")),
+    keepBody: (source) => note(source, "body"),
+    end: (source, event) => note(source, event?.kind === "agent.disconnected" ? `end ${event.reason}` : "let go"),
+    touch: (source) => note(source, "touch"),
+    flushAgent,
+    flushAll: async () => true,
+    size: 0,
+  };
+  let epoch = 9;
+  const claims: Claims = {
+    async claim(given) {
+      claimed.push(given);
+      epoch += 1;
+      const own = epoch;
+      return (await claim?.(given)) ?? { epoch: own, checkpoint: null, isMove: false, desired: null };
+    },
+    handedOver: () => undefined,
+  };
+  const deps: HubDeps = {
+    self: parseGatewayId("gw"),
+    claims,
+    outbox,
+    offers: { peek: () => offerBytes, load: async () => offerBytes, ...offers },
+    counts,
+    nowMs: () => 1_000,
+    mayAskFullState: () => true,
+    background: (_, task) => tasks.push(task),
+    onError: (error) => errors.push(error),
+  };
+  const hub = createHub(deps);
+  const receive = (seq: number, from: Partial<Incoming> = {}, report: Partial<Report> = {}): void => {
+    const uid = from.uid ?? aUid();
+    hub.receive({
+      uid,
+      uidBytes: bytesOf(uid),
+      report: { seq: BigInt(seq), capabilities: CAPABILITIES, facets: [description], isGoodbye: false, ...report },
+      connection: null,
+      remoteAddress: "10.0.0.1",
+      responder: {
+        reply: (body) => replies.push(`${seq} ${brief(decodeServerBody(body))}`),
+        refuse: () => replies.push(`${seq} refused`),
+      },
+      ...from,
+    });
+  };
+  /** Waits for everything that runs in the background. */
+  const idle = async (): Promise<void> => {
+    for (let done = 0; done < tasks.length; done = tasks.length) await Promise.all(tasks);
+  };
+  const session = (uid = aUid()) => hub.entries.get(uid)?.session;
+  const take = (): string[] => written.splice(0);
+  return { hub, receive, idle, session, written, take, sources, claimed, replies, errors, counts };
+}
+
+/** A hub with one agent that has told everything, over the given connection or by polls. */
+async function aHubWithAgent(overrides: Overrides = {}, connection: Connection | null = null) {
+  const world = aHub(overrides);
+  world.receive(0, { connection });
+  await world.idle();
+  world.take();
+  world.replies.length = 0;
+  return world;
+}
+
+describe("hub", () => {
+  it("opens a session at the first message, and answers once it has an epoch", async () => {
+    const { receive, idle, replies, take, claimed } = aHub();
+    receive(3);
+    assert.deepEqual(replies, []);
+    await idle();
+    assert.deepEqual(replies, ["3 plain"]);
+    assert.deepEqual(take(), ["10 connected", "10 capabilities-changed", "10 described"]);
+    assert.deepEqual(claimed, [{ uid: aUid(), minEpoch: 0, seq: 3n, isHeartbeat: false, isFull: true }]);
+  });
+
+  it("says of a heartbeat that it is one", async () => {
+    const { receive, idle, claimed } = aHub();
+    receive(3, {}, { facets: [] });
+    await idle();
+    assert.deepEqual(claimed, [{ uid: aUid(), minEpoch: 0, seq: 3n, isHeartbeat: true, isFull: false }]);
+  });
+
+  describe("connections", () => {
+    it("gives an agent to the newest one, and leaves the old one open (H2)", async () => {
+      const [old, fresh] = [aConnection(), aConnection()];
+      const { hub, receive, idle, take } = await aHubWithAgent({}, old.connection);
+      receive(0, { connection: fresh.connection });
+      await idle();
+      assert.deepEqual(take(), ["10 end superseded", "11 connected", "11 capabilities-changed", "11 described"]);
+      hub.desired(aUid(), desired);
+      assert.deepEqual([old.sent, fresh.sent], [[], ["offer"]]);
+    });
+
+    it("does not end the new session when the old connection closes", async () => {
+      const [old, fresh] = [aConnection(), aConnection()];
+      const { hub, receive, idle, take, session } = await aHubWithAgent({}, old.connection);
+      receive(0, { connection: fresh.connection });
+      await idle();
+      take();
+      hub.connectionClosed(old.connection);
+      assert.deepEqual([take(), session()?.kind], [[], "active"]);
+      hub.connectionClosed(fresh.connection);
+      assert.deepEqual([take(), session()], [["11 end closed"], undefined]);
+    });
+
+    it("gives an agent back to the old one with its next message", async () => {
+      const [old, fresh] = [aConnection(), aConnection()];
+      const { hub, receive, idle } = await aHubWithAgent({}, old.connection);
+      receive(0, { connection: fresh.connection });
+      await idle();
+      receive(1, { connection: old.connection });
+      await idle();
+      hub.connectionClosed(fresh.connection);
+      hub.desired(aUid(), desired);
+      assert.deepEqual(old.sent, ["offer"]);
+    });
+
+    it("carry several agents, that end together", async () => {
+      const { connection } = aConnection();
+      const { hub, receive, idle, take } = aHub();
+      for (const n of [1, 2, 3]) receive(0, { uid: aUid(n), connection });
+      await idle();
+      receive(0, { uid: aUid(2), connection: aConnection().connection });
+      await idle();
+      take();
+      hub.connectionClosed(connection);
+      assert.deepEqual([...hub.entries.keys()], [aUid(2)]);
+      assert.deepEqual(take(), ["10 end closed", "12 end closed"]);
+    });
+
+    it("count a push only when it went out", async () => {
+      const { hub, counts } = await aHubWithAgent({}, aConnection(false).connection);
+      hub.desired(aUid(), desired);
+      assert.equal(counts.messagesSent, 0);
+    });
+  });
+
+  describe("offers", () => {
+    it("go with the reply when they are at hand", async () => {
+      const opening = async (): Promise<Opening> => ({ epoch: 20, checkpoint: null, isMove: false, desired });
+      const { receive, idle, replies, counts } = aHub({ claim: opening });
+      receive(0);
+      await idle();
+      assert.deepEqual([replies, counts.offers], [["0 offer"], 1]);
+    });
+
+    it("hold the reply back until they are loaded", async () => {
+      const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+      const { hub, receive, idle, replies, take } = await aHubWithAgent({
+        offers: { peek: () => undefined, load: () => promise },
+      });
+      hub.desired(aUid(), desired);
+      receive(1, {}, { facets: [] });
+      assert.deepEqual([replies, take()], [[], ["10 config-offered"]]);
+      resolve(offerBytes);
+      await idle();
+      assert.deepEqual(replies, ["1 offer"]);
+    });
+
+    it("that cannot be loaded leave the reply without, and are made again with the next message", async () => {
+      let isAway = true;
+      const load = async (): Promise<Uint8Array> => {
+        if (isAway) throw new Error("away");
+        return offerBytes;
+      };
+      const { hub, receive, idle, replies, errors, counts } = await aHubWithAgent({
+        offers: { peek: () => undefined, load },
+      });
+      hub.desired(aUid(), desired);
+      receive(1, {}, { facets: [] });
+      await idle();
+      assert.deepEqual([replies, counts.offers, counts.offerErrors, errors.length], [["1 plain"], 0, 1, 1]);
+      isAway = false;
+      receive(2, {}, { facets: [] });
+      await idle();
+      assert.deepEqual(replies, ["1 plain", "2 offer"]);
+    });
+
+    it("for agents that are not here are passed over", async () => {
+      const { hub, take } = await aHubWithAgent();
+      hub.desired(aUid(2), desired);
+      assert.deepEqual(take(), []);
+    });
+  });
+
+  describe("while the store is away", () => {
+    const aways: readonly (readonly [name: string, overrides: (isAway: () => boolean) => Overrides])[] = [
+      [
+        "it hands out no epoch",
+        (isAway) => ({
+          claim: async () => {
+            if (isAway()) throw new Error("away");
+            return { epoch: 20, checkpoint: null, isMove: false, desired: null };
+          },
+        }),
+      ],
+      ["what waits cannot be written", (isAway) => ({ flushAgent: async () => !isAway() })],
+    ];
+    for (const [name, overrides] of aways) {
+      it(`and ${name}: messages are refused, and the next one opens again`, async () => {
+        let isAway = true;
+        const { hub, receive, idle, replies, counts, errors } = aHub(overrides(() => isAway));
+        receive(0);
+        receive(1);
+        await idle();
+        assert.deepEqual([replies, counts.refusals, errors.length], [["0 refused", "1 refused"], 2, 1]);
+        assert.equal(hub.entries.size, 0);
+        isAway = false;
+        receive(2);
+        await idle();
+        assert.equal(replies.at(-1), "2 plain");
+      });
+    }
+
+    it("a session that lives goes on, and is opened anew with a later message when the store lost it", async () => {
+      let isAway = false;
+      const { hub, receive, idle, replies, claimed, session } = await aHubWithAgent({
+        flushAgent: async () => !isAway,
+      });
+      isAway = true;
+      hub.reopen(aUid());
+      await idle();
+      receive(1, {}, { facets: [] });
+      await idle();
+      assert.deepEqual(replies, ["1 plain"]);
+      assert.equal(claimed.length, 1, "not yet");
+      isAway = false;
+      receive(2, {}, { facets: [] });
+      await idle();
+      assert.equal(claimed.at(-1)?.minEpoch, 11);
+      const now = session();
+      assert.ok(now?.kind === "active" && now.epoch === 11);
+    });
+  });
+
+  describe("a poll", () => {
+    it("that follows, repeats or is bare stays in its session", async () => {
+      const { receive, idle, claimed, replies } = await aHubWithAgent();
+      receive(1, {}, { facets: [] });
+      receive(1, {}, { facets: [] });
+      receive(0, {}, { facets: [], capabilities: 0n });
+      await idle();
+      assert.equal(claimed.length, 1);
+      assert.deepEqual(replies, ["1 plain", "1 plain", "0 plain"]);
+    });
+
+    it("that wandered is opened anew, after what is known was written", async () => {
+      const { receive, idle, claimed, replies, take, sources } = await aHubWithAgent();
+      receive(7, {}, { facets: [] });
+      assert.deepEqual(take(), ["10 touch"]);
+      assert.equal(sources.at(-1)?.checkpoint().seq, 0n);
+      await idle();
+      assert.deepEqual(claimed.at(-1), { uid: aUid(), minEpoch: 0, seq: 7n, isHeartbeat: true, isFull: false });
+      assert.deepEqual(replies, ["7 full"], "here nobody knew");
+    });
+
+    it("is no reason to doubt a WebSocket", async () => {
+      const { connection } = aConnection();
+      const { receive, idle, claimed } = await aHubWithAgent({}, connection);
+      receive(7, { connection }, { facets: [] });
+      await idle();
+      assert.equal(claimed.length, 1);
+    });
+  });
+
+  describe("letting go", () => {
+    it("writes the last checkpoint and no ending", async () => {
+      const { hub, receive, take, sources } = await aHubWithAgent();
+      receive(1, {}, { facets: [] });
+      hub.letGo(aUid(), 10);
+      assert.deepEqual([take(), hub.entries.size], [["10 let go"], 0]);
+      assert.equal(sources.at(-1)?.checkpoint().seq, 1n);
+    });
+
+    it("is not for a session that is newer than the one that was taken, nor for one that opens", async () => {
+      const { hub, receive, take } = await aHubWithAgent();
+      hub.letGo(aUid(), 9);
+      receive(0, { uid: aUid(2) });
+      hub.letGo(aUid(2), 99);
+      hub.letGo(aUid(3), 99);
+      assert.deepEqual([take(), hub.entries.size], [[], 2]);
+    });
+  });
+
+  it("opens a session anew that the store lost, under a higher epoch, and has everything told again", async () => {
+    const { connection, sent } = aConnection();
+    const { hub, idle, take, claimed } = await aHubWithAgent({}, connection);
+    hub.reopen(aUid());
+    hub.reopen(aUid(2));
+    await idle();
+    assert.deepEqual(claimed.at(-1), { uid: aUid(), minEpoch: 11, seq: null, isHeartbeat: false, isFull: false });
+    assert.deepEqual([take(), sent], [["11 connected", "11 capabilities-changed"], ["full"]]);
+  });
+
+  it("answers a goodbye and forgets the agent", async () => {
+    const { hub, receive, take, replies } = await aHubWithAgent();
+    receive(1, {}, { facets: [], isGoodbye: true });
+    assert.deepEqual([replies, take(), hub.entries.size], [["1 plain"], ["10 end agent_disconnect"], 0]);
+  });
+
+  describe("an agent that leaves while the store is asked for it", () => {
+    const opening: Opening = {
+      epoch: 30,
+      checkpoint: { seq: 4n, state: encodeKnown(NOTHING_KNOWN) },
+      isMove: false,
+      desired,
+    };
+    const leaving = () => {
+      const { promise, resolve } = Promise.withResolvers<Opening>();
+      const { connection } = aConnection();
+      let claims = 0;
+      const world = aHub({ claim: () => (claims++ === 0 ? promise : Promise.resolve({ ...opening, epoch: 31 })) });
+      world.receive(5, { connection });
+      world.hub.connectionClosed(connection);
+      return { ...world, answer: () => resolve(opening) };
+    };
+
+    it("is said to be gone under the epoch that the store handed out", async () => {
+      const { idle, answer, take, replies, sources } = leaving();
+      assert.deepEqual(replies, ["5 refused"]);
+      answer();
+      await idle();
+      assert.deepEqual(take(), ["30 end closed"]);
+      assert.deepEqual(sources[0]?.checkpoint(), opening.checkpoint);
+    });
+
+    it("is not, when it is back by then", async () => {
+      const { idle, answer, take, receive, session } = leaving();
+      receive(6, { connection: aConnection().connection });
+      answer();
+      await idle();
+      assert.ok(take().every((what) => !what.includes("end")));
+      assert.equal(session()?.kind, "active");
+    });
+  });
+
+  it("keeps a session's last checkpoint for the flush, however late that is", async () => {
+    const { hub, receive, idle, sources } = await aHubWithAgent();
+    const first = sources[0];
+    receive(1, {}, { facets: [] });
+    assert.equal(first?.checkpoint().seq, 1n, "as new as the flush");
+    hub.end(aUid(), "silent");
+    assert.equal(sources.at(-1)?.checkpoint().seq, 1n);
+    receive(9);
+    await idle();
+    assert.equal(first?.checkpoint().seq, 1n, "a later session has its own");
+  });
+});
