@@ -96,11 +96,6 @@ export async function existing(configs: Pick<Configs, "get">, id: ConfigId): Pro
   return stored;
 }
 
-/** A request id counts for one config: the same text for another is another request. */
-export function scopedRequestId(id: ConfigId, requestId: string): string {
-  return requestId === "" ? "" : `${id}:${requestId}`;
-}
-
 type FreshHead = Omit<ConfigHead, "createdAtMs" | "updatedAtMs">;
 
 async function create(
@@ -110,7 +105,7 @@ async function create(
   validateOnly: boolean,
 ): Promise<StoredConfig> {
   const head = { ...fresh, createdAtMs: nowMs(), updatedAtMs: nowMs() };
-  if (!validateOnly) return await configs.create(head, scopedRequestId(head.id, requestId));
+  if (!validateOnly) return await configs.create(head, requestId);
   if ((await configs.get(head.id)) !== undefined) {
     const details = { config_id: head.id };
     throw new FleetError("already_exists", `A config "${head.id}" exists; choose another id.`, {
@@ -137,7 +132,7 @@ async function update(deps: ConfigDeps, request: UpdateConfigRequest): Promise<S
     const head = { ...headOf(before), ...change, updatedAtMs: deps.nowMs() };
     if (request.validateOnly) return wouldBe(before, head, generation);
     try {
-      return await deps.configs.update(head, generation, scopedRequestId(id, requestId));
+      return await deps.configs.update(head, generation, requestId);
     } catch (error) {
       const isRace = error instanceof FleetError && error.code === "conflict" && expected === 0;
       if (!isRace || races >= MAX_RACES) throw error;
@@ -182,7 +177,7 @@ async function publish({ configs, nowMs }: ConfigDeps, request: PublishRevisionR
     requestId: () => parseRequestId(request.requestId),
   });
   const revision = { configId: id, hash: hashFiles(files), files, message, createdAtMs: nowMs() };
-  if (!request.validateOnly) return await configs.publish(revision, scopedRequestId(id, requestId));
+  if (!request.validateOnly) return await configs.publish(revision, requestId);
   const { config } = await existing(configs, id);
   const latest = await configs.revision(id, 0);
   return latest?.hash === revision.hash ? latest : { ...revision, number: config.latestRevision + 1 };

@@ -24,7 +24,9 @@ await runService(
     const store = await openStore({ redisUrl, controlUrl, partitions, encryptionKey, onError });
     defer("store", () => store.close());
     health.check("redis", () => (store.isReady() ? null : "Redis does not answer"));
-    if (store.durability === "eventually") log.warn("control.unsafe", { remedy: "appendonly yes, appendfsync always" });
+    if (store.durability === "eventually") {
+      log.warn("control.durability-weak", { remedy: "set appendonly yes and appendfsync always, or use Redis 7.2" });
+    }
     const queue = await openQueue(controlUrl, onError);
     defer("queue", () => queue.close());
     const { nowMs } = clock;

@@ -15,7 +15,7 @@ import type { RolloutService, StartRolloutRequest } from "@muster/protocol/muste
 import { type Configs, type Rollouts, rolloutActive, type StoredConfig, type StoredRollout } from "@muster/store";
 import type { MethodsOf } from "./call.ts";
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
-import { existing, scopedRequestId } from "./configs.ts";
+import { existing } from "./configs.ts";
 import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
 import { parseApplyTimeout, parseStages, toRollout } from "./translate-rollout.ts";
 import { type RolloutHints, watchRollout } from "./watch-rollout.ts";
@@ -100,7 +100,7 @@ async function start(deps: RolloutDeps, request: StartRolloutRequest): Promise<R
     wishReason: "",
   };
   if (request.validateOnly) return wouldStart(stored, spec);
-  const rollout = await deps.rollouts.start(spec, scopedRequestId(configId, requestId));
+  const rollout = await deps.rollouts.start(spec, requestId);
   deps.requestReconcile(rollout.spec.id);
   return rollout;
 }

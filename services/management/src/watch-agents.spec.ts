@@ -83,7 +83,7 @@ describe("WatchAgents", () => {
     const before = watch({ selector: "env=leaving" });
     await storeAgent(api.store, 7, { labels: { env: "leaving" } });
     await next(before.stream, agentIn);
-    const resumeToken = await next(before.stream, tokenIn).catch(() => "");
+    const resumeToken = await next(before.stream, tokenIn);
     before.stop.abort();
     await storeAgent(api.store, 7, { labels: { env: "left" }, epoch: 2 });
     const { stream, stop } = watch({ selector: "env=leaving", resumeToken });

@@ -1,0 +1,85 @@
+// `muster agents`: what the fleet runs and how it fares.
+
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  AgentSchema,
+  type ListAgentsResponse,
+  ListAgentsResponseSchema,
+  WatchAgentsResponseSchema,
+} from "@muster/protocol/muster/agents";
+import { formatAgent, formatAgentLine, formatAgents } from "./agent-text.ts";
+import { formatJsonLine, type Session } from "./session.ts";
+import { steady } from "./steady.ts";
+import { counted } from "./text.ts";
+
+const MAX_PAGE = 1_000;
+
+/** Options of `agents list`. */
+export interface ListAgentsOptions {
+  readonly selector?: string;
+  readonly limit: number;
+  readonly all?: boolean;
+}
+
+/** Lists agents, as many pages as it takes. */
+export async function listAgents(session: Session, { selector = "", limit, all }: ListAgentsOptions): Promise<void> {
+  const wanted = all === true ? Number.POSITIVE_INFINITY : limit;
+  const listed: ListAgentsResponse = create(ListAgentsResponseSchema);
+  do {
+    const pageSize = Math.min(MAX_PAGE, wanted - listed.agents.length);
+    const request = { selector, pageSize, pageToken: listed.nextPageToken };
+    const page = await session.agents.listAgents(request, session.call);
+    listed.agents.push(...page.agents);
+    listed.nextPageToken = page.nextPageToken;
+  } while (listed.nextPageToken !== "" && listed.agents.length < wanted);
+  session.show(ListAgentsResponseSchema, listed, () => listText(listed, selector, session.nowMs()));
+}
+
+function listText({ agents, nextPageToken }: ListAgentsResponse, selector: string, nowMs: number): string {
+  if (agents.length === 0) return selector === "" ? "No agent has reported yet.\n" : `No agent matches ${selector}.\n`;
+  const more =
+    nextPageToken === "" ? "" : `\n${counted(agents.length, "agent")} of more; see all with --all, or raise --limit.\n`;
+  return formatAgents(agents, nowMs) + more;
+}
+
+/** Shows one agent. */
+export async function getAgent(
+  session: Session,
+  instanceUid: string,
+  { effectiveConfig = false }: { readonly effectiveConfig?: boolean },
+): Promise<void> {
+  const { agent = create(AgentSchema) } = await session.agents.getAgent({ instanceUid }, session.call);
+  session.show(AgentSchema, agent, () => formatAgent(agent, session.nowMs(), effectiveConfig));
+}
+
+/** Shows every matching agent and each change, until interrupted. */
+export async function watchAgents(session: Session, { selector = "" }: { readonly selector?: string }): Promise<void> {
+  const { signal, options } = session;
+  let resumeToken = "";
+  const open = () => session.agents.watchAgents({ selector, resumeToken }, { signal });
+  const onLost = () => session.writeError("muster: the server is gone; trying to go on ...\n");
+  for await (const response of steady(
+    forgetting(open, () => (resumeToken = "")),
+    { ...session, onLost },
+  )) {
+    const { event } = response;
+    if (event.case === "bookmark") resumeToken = event.value.resumeToken;
+    if (options.output === "json") session.write(formatJsonLine(WatchAgentsResponseSchema, response));
+    else if (event.case === "agent") session.write(formatAgentLine(event.value, session.nowMs()));
+    else if (event.case === "removed") session.write(`${event.value}  no longer matches\n`);
+  }
+}
+
+/** A stream that begins anew when the server no longer keeps what a resume needs. */
+function forgetting<Message>(open: () => AsyncIterable<Message>, forget: () => void): () => AsyncIterable<Message> {
+  return async function* () {
+    try {
+      yield* open();
+    } catch (error) {
+      if (ConnectError.from(error).code !== Code.OutOfRange) throw error;
+      forget();
+      yield* open();
+    }
+  };
+}

@@ -1,0 +1,244 @@
+// The command line as people run it: the real process, against a real management server with a real Redis. What
+// workers would do to a rollout is written to the store by the cases.
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parseGatewayId, parseRolloutId, type RolloutStatus } from "@muster/fleet";
+import { aUid } from "@muster/fleet/builders";
+import { openStore, type Store } from "@muster/store";
+import { guard, type RedisServer, startRedis, until } from "@muster/testkit";
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+describe("muster", () => {
+  const dir = mkdtempSync(join(tmpdir(), "muster-cli-"));
+  let redis: RedisServer;
+  let store: Store;
+  let server: ChildProcess;
+  let address = "";
+
+  before(async () => {
+    redis = await startRedis();
+    const encryptionKey = randomBytes(32);
+    const key = encryptionKey.toString("base64");
+    const env = { ...process.env, REDIS_URL: redis.url, MUSTER_ENCRYPTION_KEY: key };
+    const ports = { MUSTER_MANAGEMENT_PORT: "0", MUSTER_HEALTH_PORT: "0" };
+    server = spawn(process.execPath, [path("../../../services/management/src/main.ts")], {
+      env: { ...env, ...ports },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    guard(server);
+    address = `127.0.0.1:${await readyPort(server)}`;
+    const options = { redisUrl: redis.url, controlUrl: redis.url, partitions: 16, encryptionKey };
+    store = await openStore({ ...options, onError() {} });
+    for (let n = 1; n <= 60; n++) await storeAgent(store, n, n <= 3 ? "prod" : "dev");
+  });
+  after(async () => {
+    server.kill("SIGTERM");
+    await until(() => server.exitCode !== null, { what: "the server's end" });
+    store.close();
+    await redis.stop();
+    rmSync(dir, { recursive: true });
+  });
+
+  /** A command that runs; `out` and `err` grow while it does. */
+  function start(args: readonly string[], input = "") {
+    const child = spawn(process.execPath, [path("../bin/muster.mjs"), ...args], {
+      env: { ...process.env, MUSTER_SERVER: address },
+    });
+    guard(child);
+    const run = { out: "", err: "", child, code: null as number | null };
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      run.out += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      run.err += text;
+    });
+    child.once("close", (code) => {
+      run.code = code;
+    });
+    child.stdin.end(input);
+    return run;
+  }
+
+  async function muster(args: readonly string[], input = "") {
+    const run = start(args, input);
+    await until(() => run.code !== null, { timeoutMs: 20_000, what: `the end of muster ${args.join(" ")}` });
+    return run;
+  }
+
+  async function json(args: readonly string[]) {
+    const { out, err, code } = await muster([...args, "-o", "json"]);
+    assert.equal(code, 0, err);
+    return JSON.parse(out);
+  }
+
+  function file(name: string, text: string): string {
+    writeFileSync(join(dir, name), text);
+    return join(dir, name);
+  }
+
+  /** A config with a revision and a rollout of it that is at work. */
+  async function startedRollout(configId: string) {
+    await json(["configs", "create", configId, "--selector", "env=prod"]);
+    await json(["configs", "publish", configId, "-f", file("a.yaml", "a: 1")]);
+    const { rolloutId } = await json(["rollouts", "start", configId, "--stages", "1:5m,100%"]);
+    return parseRolloutId(rolloutId);
+  }
+
+  async function commit(id: ReturnType<typeof parseRolloutId>, change: Partial<RolloutStatus>): Promise<void> {
+    const stored = (await store.rollouts.get(id)) ?? assert.fail("no rollout");
+    assert.ok(await store.rollouts.commit(stored, { ...stored.status, ...change }));
+  }
+
+  it("lists agents as a table, as many as asked for, and says that there are more", async () => {
+    const { out, code } = await muster(["agents", "list", "-l", "env=prod"]);
+    assert.equal(code, 0);
+    assert.equal(out.trimEnd().split("\n").length, 4);
+    assert.match(out, new RegExp(`${aUid(2)} +otelcol +- +yes`));
+    assert.match((await muster(["agents", "list", "--limit", "5"])).out, /5 agents of more; see all with --all/);
+    assert.equal((await json(["agents", "list", "--all"])).agents.length, 60);
+  });
+
+  it("shows one agent", async () => {
+    assert.match((await muster(["agents", "get", aUid(1)])).out, /env +prod/);
+    assert.equal((await json(["agents", "get", aUid(1)])).instanceUid, aUid(1));
+  });
+
+  it("watches agents until Ctrl-C, and ends quietly then", async () => {
+    const run = start(["agents", "watch", "-l", "env=prod"]);
+    await until(() => run.out.includes(aUid(3)), { timeoutMs: 10_000, what: "the snapshot" });
+    await storeAgent(store, 3, "dev", 2);
+    await until(() => run.out.includes(`${aUid(3)}  no longer matches`), { what: "the agent that left" });
+    run.child.kill("SIGINT");
+    await until(() => run.code !== null, { what: "the end" });
+    assert.deepEqual([run.code, run.err], [130, ""]);
+  });
+
+  it("writes and shows configs", async () => {
+    assert.match((await muster(["configs", "create", "base", "--order", "7"])).out, /muster configs publish base/);
+    const published = await muster(["configs", "publish", "base", "-f", file("c.yaml", "a: 1"), "-m", "first"]);
+    assert.match(published.out, /^Revision 1 of base/);
+    const piped = await muster(
+      ["configs", "publish", "base", "-f", "-", "--content-type", "application/json"],
+      `{"a":2}`,
+    );
+    assert.match(piped.out, /^Revision 2 of base/);
+    assert.match((await muster(["configs", "get", "base"])).out, /--- config\.json \(application\/json\)\n{"a":2}/);
+    const { config, revision } = await json(["configs", "get", "base", "--revision", "1"]);
+    assert.deepEqual([config.order, revision.message, revision.files[0].name], [7, "first", "c.yaml"]);
+    await json(["configs", "update", "base", "--selector", "env=dev"]);
+    assert.match((await muster(["configs", "list"])).out, /base +env=dev +7 +2/);
+  });
+
+  it("refuses what would brick a supervisor, by the name of the file", async () => {
+    const broken = file("broken.yaml", "a: [1");
+    const { err, code } = await muster(["configs", "publish", "base", "-f", broken]);
+    assert.equal(code, 1);
+    assert.match(err, /^muster: the server refused the request:\n {2}\S+broken\.yaml: does not parse as YAML/);
+  });
+
+  it("watches a rollout a line per change, and exits 0 when it succeeded", async () => {
+    const id = await startedRollout("good");
+    const run = start(["rollouts", "watch", id]);
+    await until(() => run.out.includes("stage 1/2"), { timeoutMs: 10_000, what: "the first line" });
+    await commit(id, { message: "Half way." });
+    await until(() => run.out.includes("Half way."), { what: "the second line" });
+    await commit(id, { phase: "succeeded", reason: "completed", message: "Done.", endedAtMs: 1 });
+    await until(() => run.code !== null, { what: "the end" });
+    assert.equal(run.code, 0);
+    assert.match(run.out.trimEnd().split("\n").at(-1) ?? "", /^succeeded .* Done\.$/);
+  });
+
+  it("exits 2 when the watched rollout was halted, with one JSON object a line", async () => {
+    const id = await startedRollout("bad");
+    const run = start(["rollouts", "watch", id, "-o", "json"]);
+    await until(() => run.out !== "", { timeoutMs: 10_000, what: "the first line" });
+    await commit(id, { phase: "halted", reason: "operator_aborted", endedAtMs: 1 });
+    await until(() => run.code !== null, { what: "the end" });
+    assert.equal(run.code, 2);
+    const phases = run.out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).phase);
+    assert.deepEqual(phases, ["ROLLOUT_PHASE_RUNNING", "ROLLOUT_PHASE_HALTED"]);
+  });
+
+  it("steers rollouts, and says which verbs make sense", async () => {
+    const id = await startedRollout("steered");
+    assert.match((await muster(["rollouts", "pause", id, "--reason", "lunch"])).out, /^Asked to pause rollout/);
+    const { err, code } = await muster(["rollouts", "pause", id]);
+    assert.deepEqual(
+      [code, err],
+      [1, `muster: Rollout ${id} is paused and cannot be paused; resume or abort it instead.\n`],
+    );
+    assert.equal((await json(["rollouts", "resume", id])).generation, "3");
+    assert.equal((await json(["rollouts", "get", id])).stages[0].stage.bake, "300s");
+    assert.match(
+      (await muster(["rollouts", "list", "--config", "steered"])).out,
+      new RegExp(`${id} +steered@1 +running +1/2`),
+    );
+    await json(["rollouts", "abort", id]);
+  });
+
+  it("exits 64 on wrong usage and 0 on help", async () => {
+    const wrong = [
+      ["agents", "list", "--limit", "x"],
+      ["agents", "nonsense"],
+      ["configs", "publish", "base"],
+      ["rollouts", "start", "x", "--stages", "ten"],
+    ];
+    for (const args of wrong) {
+      const { code, err } = await muster(args);
+      assert.deepEqual([code, err.startsWith("muster: ")], [64, true], err);
+    }
+    const help = await muster(["rollouts", "watch", "--help"]);
+    assert.equal(help.code, 0);
+    assert.match(help.out, /2 the watched rollout was halted/);
+  });
+
+  it("says in one line what to do when no server answers", async () => {
+    const { code, err } = await muster(["--server", "127.0.0.1:1", "agents", "list"]);
+    assert.equal(code, 1);
+    assert.match(err, /^muster: no management server answers at 127\.0\.0\.1:1; start one with npm start.*\n$/);
+  });
+});
+
+async function readyPort(server: ChildProcess): Promise<number> {
+  if (server.stdout === null) throw new Error("the server's output is not piped");
+  for await (const line of createInterface({ input: server.stdout })) {
+    const { event, grpc } = JSON.parse(line);
+    if (event !== "service.ready") continue;
+    server.stdout.resume(); // or the pipe fills up
+    return grpc;
+  }
+  throw new Error("the server ended before it was ready");
+}
+
+async function storeAgent(store: Store, n: number, env: string, epoch = 1): Promise<void> {
+  const fact = { uid: aUid(n), epoch, atMs: Date.now() };
+  await store.agents.project(fact.uid, [
+    {
+      ...fact,
+      n: 1,
+      kind: "agent.connected",
+      gateway: parseGatewayId("gw"),
+      transport: "websocket",
+      remoteAddress: "",
+    },
+    {
+      ...fact,
+      n: 2,
+      kind: "agent.described",
+      identifying: [["service.name", "otelcol"]],
+      nonIdentifying: [["env", env]],
+    },
+  ]);
+}
