@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type GatewayId, parseGatewayId } from "@muster/fleet";
+import { parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
-import type { Checkpoint, Hint, OpenedSession } from "@muster/store";
+import type { Checkpoint, OpenedSession } from "@muster/store";
 import { until } from "@muster/testkit";
 import { type Claim, type ClaimDeps, createClaims } from "./claim.ts";
 
@@ -160,26 +160,45 @@ describe("claim", () => {
     assert.deepEqual((await claims.claim(aClaim({ seq: 10n }))).checkpoint, checkpoint);
   });
 
-  it("waits for the hand-over of its own agent, of each of two claims at once", async () => {
-    const hints: Hint[] = [];
-    const { claims } = aWorld(aBefore(), {
-      hint: async (_: GatewayId, hint: Hint) => {
-        hints.push(hint);
-      },
-    });
-    let isDone = false;
-    const first = claims.claim(aClaim({ seq: 10n }));
-    const second = claims.claim(aClaim({ seq: 11n }));
-    void second.then(() => {
-      isDone = true;
-    });
-    await until(() => hints.length === 2);
+  it("waits for the hand-over of its own agent, and when it claims twice at once, the later one hears it", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] }); // time stands still: what resolves does so because it was told
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    let handOvers = 0;
+    const onHandOver = (): void => {
+      handOvers += 1;
+    };
+    const { claims } = aWorld(aBefore(), { hint: async () => undefined, onHandOver });
+    const done: string[] = [];
+    const first = claims.claim(aClaim({ seq: 10n })).then(({ checkpoint: from }) => done.push(`first ${from?.state}`));
+    const second = claims
+      .claim(aClaim({ seq: 11n }))
+      .then(({ checkpoint: from }) => done.push(`second ${from?.state}`));
+    await turn();
+    assert.equal(handOvers, 2);
     claims.handedOver(aUid(9));
-    await Promise.resolve();
-    assert.equal(isDone, false, "that was another agent's");
+    await turn();
+    assert.deepEqual(done, [], "that was another agent's");
+    claims.handedOver(aUid());
+    await second;
+    assert.deepEqual(done, ["second left"]);
+    t.mock.timers.tick(1_000);
+    await first;
+    assert.deepEqual(done, ["second left", "first left"]);
+  });
+
+  it("hears a hand-over though an earlier claim of the agent gave up in between", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const { claims } = aWorld(aBefore(), { hint: async () => undefined });
+    const first = claims.claim(aClaim({ seq: 10n }));
+    await turn();
+    t.mock.timers.tick(999);
+    const second = claims.claim(aClaim({ seq: 11n }));
+    await turn();
+    t.mock.timers.tick(1);
+    await first;
     claims.handedOver(aUid());
     assert.deepEqual((await second).checkpoint, left);
-    assert.deepEqual((await first).checkpoint, left, "after the time for it");
   });
 
   it("goes on when the other gateway cannot be told that it lost the agent", async () => {

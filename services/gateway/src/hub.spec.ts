@@ -323,6 +323,16 @@ describe("hub", () => {
       await idle();
       assert.deepEqual(claimed.at(-1), { uid: aUid(), minEpoch: 0, seq: 7n, isHeartbeat: true, isFull: false });
       assert.deepEqual(replies, ["7 full"], "here nobody knew");
+      assert.equal(sources.find(({ epoch }) => epoch === 10)?.checkpoint().seq, 0n, "what the old session knew");
+    });
+
+    it("of an agent that began anew is opened anew", async () => {
+      const { receive, idle, claimed } = await aHubWithAgent();
+      receive(1, {}, { facets: [] });
+      receive(2, {}, { facets: [] });
+      receive(0, {}, { facets: [] });
+      await idle();
+      assert.equal(claimed.length, 2);
     });
 
     it("is no reason to doubt a WebSocket", async () => {

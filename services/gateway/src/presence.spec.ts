@@ -147,6 +147,28 @@ describe("presence", () => {
     assert.equal(take().length, 600);
   });
 
+  it("reads one list at a time, and what was hinted meanwhile after it", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const lists: (readonly InstanceUid[])[] = [];
+    const { clock, inbox } = aPresence(3, {
+      async loadDesired(wanted) {
+        lists.push(wanted);
+        await promise;
+        return wanted.map(() => desired);
+      },
+    });
+    await until(() => clock.pendingCount() > 0);
+    inbox.say({ kind: "desired", uids: [aUid(1)] });
+    await clock.advance(10);
+    inbox.say({ kind: "desired", uids: [aUid(2)] });
+    inbox.say({ kind: "desired", uids: [aUid(3)] });
+    await clock.advance(100);
+    assert.deepEqual(lists, [[aUid(1)]]);
+    resolve();
+    await clock.advance(100);
+    assert.deepEqual(lists, [[aUid(1)], [aUid(2), aUid(3)]]);
+  });
+
   it("does not forget a hint when desired configs cannot be read", async () => {
     let isAway = true;
     const loadDesired: PresenceDeps["loadDesired"] = async (wanted) => {

@@ -100,6 +100,19 @@ describe("reap", () => {
     assert.equal(isConnected(view()), false);
   });
 
+  for (const alive of [[], [gw2]]) {
+    it(`leaves an agent alone that left meanwhile, with ${alive.length} gateways alive`, async () => {
+      const world = aWorld([connected(aUid(), gw1)], { alive, owners: new Map([[aUid(), gw2]]) });
+      const uids = await world.deps.connectedAt(gw1, 10);
+      const { connection } = world.view();
+      assert.ok(connection !== null);
+      world.fold({ kind: "agent.disconnected", uid: aUid(), epoch: 1, n: 2, atMs: 6, reason: "closed" });
+      const before = world.view();
+      assert.equal(await reap({ ...world.deps, connectedAt: async (id) => (id === gw1 ? uids : []) }), 0);
+      assert.equal(world.view(), before);
+    });
+  }
+
   it("is outdone by a newer session, whichever is folded first", async () => {
     const late = aWorld([connected(aUid(), gw1)]);
     await reap(late.deps);
