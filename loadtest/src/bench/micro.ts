@@ -30,7 +30,9 @@ export function runMicro(): readonly MicroResult[] {
   return [
     measure("scan a 24-byte heartbeat", 200_000, () => scanReport(heartbeat, 0, scan)),
     measure("decode the same in full", 100_000, () => decodeAgentBody(heartbeat)),
-    measure("plan a rollout over 10,000 agents", 5, () => plan({ spec, status, cohort, fleetSinceMs: 0, nowMs: 1 })),
+    measure("plan a rollout over 10,000 agents", 5, () =>
+      plan({ spec, status, cohort, fleetLostAtMs: 0, nowMs: 100_000 }),
+    ),
   ];
 }
 

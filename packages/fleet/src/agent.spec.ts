@@ -111,9 +111,31 @@ describe("agent view", () => {
   });
 
   it("numbers the tries of one hash and keeps the ledger bounded", () => {
-    const view = fold(Array.from({ length: 15 }, (_, i) => offered(1, i + 1)));
+    const view = fold(
+      Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? offered(1, i + 1) : acked(1, i + 1, "applied"))),
+    );
     assert.equal(view.attempts.length, MAX_ATTEMPTS);
-    assert.equal(fold([offered(1, 1), offered(1, 2)]).attempts[1]?.number, 2);
+    assert.equal(view.attempts.at(-1)?.number, 15);
+  });
+
+  it("counts silence from the first offer: one that is repeated for want of an answer is the same attempt", () => {
+    const view = fold([offered(1, 1), offered(1, 2), offered(2, 1)]);
+    assert.deepEqual(
+      view.attempts.map((a) => [a.number, a.offeredAtMs]),
+      [[1, 1001]],
+    );
+  });
+
+  it("does not forget a failure whose offer is heard of later", () => {
+    const view = fold([
+      acked(1, 2, "failed", aHash("b")),
+      acked(1, 3, "applied", aHash("a")),
+      offered(1, 1, aHash("b")),
+    ]);
+    assert.deepEqual(
+      view.attempts.map((a) => [a.hash, a.n, a.number, a.answer?.state]),
+      [[aHash("b"), 1, 1, "failed"]],
+    );
   });
 
   it("shows selectors single values, the identifying ones first, and survives hostile keys", () => {

@@ -98,7 +98,10 @@ function assessAssigned(
         break;
     }
   }
-  if (attempt?.answer?.state === "failed") return { state: "failed", error: attempt.answer.error, changesAtMs: null };
+  // A failure of long ago, under another assignment, does not count against this one: it is offered anew.
+  const answer = attempt?.answer ?? null;
+  const isOfThisTime = answer !== null && answer.atMs >= desired.assignedAtMs - CLOCK_SKEW_MS;
+  if (answer?.state === "failed" && isOfThisTime) return { state: "failed", error: answer.error, changesAtMs: null };
   return assessOffered(view, desired, attempt, spec, nowMs);
 }
 
@@ -129,7 +132,10 @@ function assessOffered(
   spec: RolloutSpec,
   nowMs: number,
 ): Assessment {
-  if (attempt === null || attempt.offeredAtMs < desired.assignedAtMs - CLOCK_SKEW_MS) {
+  // An agent that never tells a status is offered a config once per process (gateway/offer.ts): its last offer stands.
+  const isStanding = !hasCapability(view, "ReportsRemoteConfig") && attempt === view.attempts.at(-1);
+  const isOld = attempt !== null && attempt.offeredAtMs < desired.assignedAtMs - CLOCK_SKEW_MS && !isStanding;
+  if (attempt === null || isOld) {
     if (!isConnected(view)) return still("offline_deferred");
     const sinceMs = Math.max(desired.assignedAtMs, view.connection?.value.connectedAtMs ?? 0);
     return within("assigned", sinceMs + spec.applyTimeoutMs, nowMs, "no gateway sent it the offer");

@@ -18,23 +18,46 @@ export interface Attempt extends Fence {
 /** How many attempts an agent's record keeps; the oldest go first. */
 export const MAX_ATTEMPTS = 10;
 
-/** Adds the attempt that an offer opened. The same offer twice is one attempt. */
+/**
+ * Adds the attempt that an offer opened. The same offer twice is one attempt, and so is an offer that is repeated
+ * because no answer came: silence is counted from the first.
+ */
 export function applyOffer(attempts: readonly Attempt[], offer: AgentConfigOffered): readonly Attempt[] {
-  const isKnown = attempts.some((a) => a.epoch === offer.epoch && a.n === offer.n);
-  if (isKnown) return attempts;
-  const number = 1 + attempts.filter((a) => a.hash === offer.hash).length;
   const { epoch, n, hash, atMs } = offer;
-  const attempt: Attempt = { epoch, n, hash, number, offeredAtMs: atMs, answer: null };
-  return [...attempts, attempt].sort((a, b) => a.epoch - b.epoch || a.n - b.n).slice(-MAX_ATTEMPTS);
+  if (attempts.some((a) => a.epoch === epoch && a.n === n)) return attempts;
+  const index = attempts.findLastIndex((a) => a.hash === hash);
+  const last = attempts[index];
+  if (last !== undefined && isAnswerOf(last, offer))
+    return attempts.with(index, { ...last, epoch, n, offeredAtMs: atMs });
+  const isRepeat = last !== undefined && last.answer === null && index === attempts.length - 1 && isNewer(offer, last);
+  if (isRepeat) return attempts;
+  return append(attempts, { epoch, n, hash, number: (last?.number ?? 0) + 1, offeredAtMs: atMs, answer: null });
 }
 
-/** Records what the agent said of a hash in its newest attempt. An older word changes nothing. */
+/**
+ * Records what the agent said of a hash in its newest attempt. An older word changes nothing. A failure of which no
+ * offer is known yet opens an attempt of its own: it must not be forgotten when the offer is heard of late.
+ */
 export function applyAcknowledgement(attempts: readonly Attempt[], ack: AgentConfigAcknowledged): readonly Attempt[] {
-  const index = attempts.findLastIndex((a) => a.hash === ack.hash && isNewer(ack, a));
+  const { epoch, n, hash, state, error, atMs } = ack;
+  const answer = { epoch, n, state, error, atMs };
+  const index = attempts.findLastIndex((a) => a.hash === hash && !isNewer(a, ack));
   const attempt = attempts[index];
-  if (attempt === undefined || !isNewer(ack, attempt.answer)) return attempts;
-  const { epoch, n, state, error, atMs } = ack;
-  return attempts.with(index, { ...attempt, answer: { epoch, n, state, error, atMs } });
+  if (attempt !== undefined)
+    return isNewer(ack, attempt.answer) ? attempts.with(index, { ...attempt, answer }) : attempts;
+  const isKnown = attempts.some((a) => a.hash === hash);
+  if (state !== "failed" || isKnown) return attempts;
+  return append(attempts, { epoch, n, hash, number: 1, offeredAtMs: atMs, answer });
+}
+
+/** Whether an attempt was opened by the answer to this very offer, which is heard of only now. */
+function isAnswerOf(attempt: Attempt, offer: AgentConfigOffered): boolean {
+  const { answer } = attempt;
+  return answer !== null && answer.epoch === attempt.epoch && answer.n === attempt.n && isNewer(attempt, offer);
+}
+
+function append(attempts: readonly Attempt[], attempt: Attempt): readonly Attempt[] {
+  return [...attempts, attempt].sort((a, b) => a.epoch - b.epoch || a.n - b.n).slice(-MAX_ATTEMPTS);
 }
 
 /** The newest attempt with this hash, or null. */

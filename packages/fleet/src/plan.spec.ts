@@ -42,8 +42,14 @@ function pass(
   traits = applied,
   rest: Partial<PlanInput> = {},
 ): RolloutStatus {
-  return plan({ spec, status, cohort: fleet(spec, status, size, traits), fleetSinceMs: -1, nowMs: 1000, ...rest })
-    .status;
+  return plan({
+    spec,
+    status,
+    cohort: fleet(spec, status, size, traits),
+    fleetLostAtMs: 0,
+    nowMs: 1000,
+    ...rest,
+  }).status;
 }
 
 describe("plan", () => {
@@ -90,7 +96,7 @@ describe("plan", () => {
     let status = pass(spec, pass(spec, initialStatus(spec), 50), 50);
     assert.equal(status.stages[0]?.state, "baking");
     assert.equal(
-      plan({ spec, status, cohort: fleet(spec, status, 50), fleetSinceMs: -1, nowMs: 20_000 }).wakeAtMs,
+      plan({ spec, status, cohort: fleet(spec, status, 50), fleetLostAtMs: 0, nowMs: 20_000 }).wakeAtMs,
       50_000,
     );
     status = pass(spec, status, 50, { ...applied, healthy: false }, { nowMs: 30_000 });
@@ -132,6 +138,37 @@ describe("plan", () => {
     assert.equal(pass({ ...spec, generation: 3 }, halted, 50), halted);
   });
 
+  it("does not pass a baking stage whose agents are all gone", () => {
+    const spec = aRollout([{ size: { kind: "count", count: 5 }, bakeMs: 1_000 }, ...stages(100)]);
+    const baking = pass(spec, pass(spec, initialStatus(spec), 50), 50);
+    assert.equal(baking.stages[0]?.state, "baking");
+    const after = pass(spec, baking, 0, applied, { nowMs: 100_000 });
+    assert.deepEqual([after.phase, after.stageIndex, after.cutoff], ["running", 0, baking.cutoff]);
+  });
+
+  it("does not spin while it is paused with a bake time that is over", () => {
+    const spec = aRollout([{ size: { kind: "count", count: 5 }, bakeMs: 1_000 }, ...stages(100)]);
+    const baking = pass(spec, pass(spec, initialStatus(spec), 50), 50);
+    const pausing = { ...spec, generation: 2, wish: "pause" } as const;
+    const { wakeAtMs } = plan({
+      spec: pausing,
+      status: baking,
+      cohort: fleet(spec, baking, 50),
+      fleetLostAtMs: 0,
+      nowMs: 9_000,
+    });
+    assert.ok(wakeAtMs !== null && wakeAtMs >= 39_000);
+  });
+
+  it("bakes anew after a pause", () => {
+    const spec = aRollout([{ size: { kind: "count", count: 5 }, bakeMs: 1_000 }, ...stages(100)]);
+    const baking = pass(spec, pass(spec, initialStatus(spec), 50), 50);
+    const paused = pass({ ...spec, generation: 2, wish: "pause" }, baking, 50, applied, { nowMs: 1_500 });
+    const resumed = pass({ ...spec, generation: 3, wish: "run" }, paused, 50, applied, { nowMs: 90_000 });
+    assert.equal(resumed.stageIndex, 0);
+    assert.equal(pass({ ...spec, generation: 3 }, resumed, 50, applied, { nowMs: 91_000 }).stageIndex, 1);
+  });
+
   it("finishes a rollout that is for nobody", () => {
     const spec = aRollout(stages(10, 100));
     assert.equal(pass(spec, initialStatus(spec), 0).phase, "succeeded");
@@ -148,7 +185,7 @@ describe("plan", () => {
   it("does not take a fleet that lost its state for an empty one", () => {
     const spec = aRollout(stages(100));
     const started = pass(spec, initialStatus(spec), 10);
-    const lost = { cohort: [], fleetSinceMs: 5_000 };
+    const lost = { cohort: [], fleetLostAtMs: 5_000 };
     const held = pass(spec, started, 0, applied, { ...lost, nowMs: 6_000 });
     assert.deepEqual([held.phase, held.reason], ["running", "rebuilding"]);
     const after = pass(spec, held, 0, applied, { ...lost, nowMs: 5_000 + REBUILD_MS });
@@ -217,7 +254,7 @@ describe("assessment of an assigned agent", () => {
         spec,
         status,
         cohort: [aCohortAgent(spec, anAgent(traits))],
-        fleetSinceMs: -1,
+        fleetLostAtMs: 0,
         nowMs,
       }).status;
       assert.equal(counts[expected], 1, JSON.stringify(counts));
@@ -269,7 +306,7 @@ describe("any rollout over any fleet", () => {
             const uid = aUid(i);
             return aCohortAgent(spec, anAgent({ uid, ...t }), rankOf(spec.id, uid) <= status.cutoff);
           });
-          const next = plan({ spec, status, cohort, fleetSinceMs: -1, nowMs });
+          const next = plan({ spec, status, cohort, fleetLostAtMs: 0, nowMs });
           assert.ok(next.status.cutoff >= status.cutoff);
           if (!isEnded(status.phase)) assert.equal(targetedCount(next.status.counts), cohort.length);
           const reachable: readonly string[] = [
@@ -279,6 +316,7 @@ describe("any rollout over any fleet", () => {
           ];
           assert.ok(reachable.includes(next.status.phase));
           assert.equal(next.wakeAtMs === null, isEnded(next.status.phase));
+          assert.ok(next.wakeAtMs === null || next.wakeAtMs > nowMs);
           status = next.status;
         }
       }),

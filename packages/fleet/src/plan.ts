@@ -42,8 +42,8 @@ export interface PlanInput {
   readonly status: RolloutStatus;
   /** Every agent that the rollout's selector matches now. */
   readonly cohort: readonly CohortAgent[];
-  /** Since when the fleet state exists; it is younger than the rollout after it was lost. */
-  readonly fleetSinceMs: number;
+  /** When the fleet state was last lost; 0: never. */
+  readonly fleetLostAtMs: number;
   readonly nowMs: number;
 }
 
@@ -110,9 +110,16 @@ function withWish(status: RolloutStatus, { spec, cohort, nowMs }: PlanInput): Ro
         "operator_resumed",
         because(`Resumed by an operator${accepted}`, spec.wishReason),
       );
-      return { ...resumed, acceptedFailures: failed.map((one) => one.agent.view.uid) };
+      return { ...withBakeAnew(resumed, nowMs), acceptedFailures: failed.map((one) => one.agent.view.uid) };
     }
   }
+}
+
+/** Time that passed in a pause proves nothing: a stage that baked then bakes anew. */
+function withBakeAnew(status: RolloutStatus, nowMs: number): RolloutStatus {
+  const at = status.stages[status.stageIndex];
+  if (at?.state !== "baking") return status;
+  return { ...status, stages: status.stages.with(status.stageIndex, { ...at, convergedAtMs: nowMs }) };
 }
 
 // 2. Judge every agent
@@ -155,8 +162,8 @@ function withFailures(status: RolloutStatus, judged: readonly Judged[], nowMs: n
 // 4. The stage at work moves on
 
 function withProgress(status: RolloutStatus, judged: readonly Judged[], input: PlanInput): RolloutStatus {
-  const { spec, nowMs, fleetSinceMs } = input;
-  if (isRebuilding(spec, fleetSinceMs, nowMs)) {
+  const { spec, nowMs } = input;
+  if (isRebuilding(input)) {
     return enter(status, "running", "rebuilding", "The fleet state was lost; waiting for the agents to tell it again.");
   }
   const stage = spec.stages[status.stageIndex];
@@ -174,8 +181,8 @@ function withProgress(status: RolloutStatus, judged: readonly Judged[], input: P
   }
 }
 
-function isRebuilding(spec: RolloutSpec, fleetSinceMs: number, nowMs: number): boolean {
-  return spec.createdAtMs < fleetSinceMs && nowMs < fleetSinceMs + REBUILD_MS;
+function isRebuilding({ fleetLostAtMs, nowMs }: PlanInput): boolean {
+  return fleetLostAtMs > 0 && nowMs < fleetLostAtMs + REBUILD_MS;
 }
 
 function complete(status: RolloutStatus, spec: RolloutSpec, nowMs: number): RolloutStatus {
@@ -188,6 +195,11 @@ function nextStage(status: RolloutStatus): RolloutStatus {
 }
 
 function startStage(status: RolloutStatus, stage: Stage, judged: readonly Judged[], input: PlanInput): RolloutStatus {
+  const hasReachedSome = status.stages.some(({ size }) => size > 0);
+  if (hasReachedSome && judged.length === 0) {
+    // A fleet that was there a stage ago has not shrunk to nothing; it is away (P3).
+    return enter(status, "running", "waiting_for_agents", "Every agent of the rollout is gone; it waits for them.");
+  }
   const ranks = judged
     .filter(({ state }) => state !== "incapable")
     .map(({ rank }) => rank)
@@ -212,13 +224,10 @@ function converge(
   judged: readonly Judged[],
   input: PlanInput,
 ): RolloutStatus {
-  const reached = reachedAgents(status, judged);
-  if (!reached.every(({ state }) => isSettled(state))) return status;
-  const isCounted = (one: Judged): boolean => one.state === "verified" || isFailure(one.state); // failures here are accepted ones
-  const countedCount = reached.filter(isCounted).length;
-  const neededCount = Math.ceil((at.size * MIN_REACHED_PERCENT) / 100);
+  if (!reachedAgents(status, judged).every(({ state }) => isSettled(state))) return status;
+  const { countedCount, neededCount } = assessReach(status, at, judged);
   if (countedCount < neededCount) {
-    const message = `${countedCount} of ${at.size} agents of stage ${status.stageIndex + 1} are reached, ${neededCount} are needed; the others are offline.`;
+    const message = `${countedCount} agents of stage ${status.stageIndex + 1} are good, ${neededCount} are needed; the others are offline or no longer match.`;
     return enter(status, "running", "waiting_for_agents", message);
   }
   const baking = withStage(status, { ...at, state: "baking", convergedAtMs: input.nowMs });
@@ -233,7 +242,9 @@ function bake(
   judged: readonly Judged[],
   input: PlanInput,
 ): RolloutStatus {
-  if (!reachedAgents(status, judged).every(({ state }) => isSettled(state))) {
+  const { countedCount, neededCount } = assessReach(status, at, judged);
+  const isGood = reachedAgents(status, judged).every(({ state }) => isSettled(state)) && countedCount >= neededCount;
+  if (!isGood) {
     const reopened = withStage(status, { ...at, state: "converging", convergedAtMs: null });
     return enter(
       reopened,
@@ -244,6 +255,16 @@ function bake(
   }
   if (input.nowMs < (at.convergedAtMs ?? input.nowMs) + stage.bakeMs) return status;
   return withProgress(withStage(status, { ...at, state: "passed" }), judged, input);
+}
+
+/** How many agents of the stage are through, and how many must be: 90 % of those that can take a config (P1). */
+function assessReach(status: RolloutStatus, at: StageStatus, judged: readonly Judged[]) {
+  const reached = reachedAgents(status, judged);
+  const incapableCount = reached.filter(({ state }) => state === "incapable").length;
+  // Failures that hold nothing up any more are accepted ones.
+  const countedCount = reached.filter(({ state }) => state === "verified" || isFailure(state)).length;
+  const capableCount = Math.max(0, at.size - incapableCount);
+  return { countedCount, neededCount: Math.ceil((capableCount * MIN_REACHED_PERCENT) / 100) };
 }
 
 function reachedAgents(status: RolloutStatus, judged: readonly Judged[]): readonly Judged[] {
@@ -259,13 +280,23 @@ function withStage(status: RolloutStatus, next: StageStatus): RolloutStatus {
   return { ...status, stages: status.stages.with(status.stageIndex, next) };
 }
 
-function wakeAt(status: RolloutStatus, judged: readonly Judged[], { spec, nowMs }: PlanInput): number {
+/** Always later than now: a status that nothing changed must not be looked at again at once. */
+function wakeAt(status: RolloutStatus, judged: readonly Judged[], input: PlanInput): number {
+  const { nowMs } = input;
+  const changes = judged.map(({ changesAtMs }) => changesAtMs).filter((ms) => ms !== null);
+  const earliestMs = [...changes, progressAtMs(status, input)].reduce((a, b) => Math.min(a, b), nowMs + MAX_SLEEP_MS);
+  return Math.max(nowMs + 1, earliestMs);
+}
+
+/** When the stage at work moves on by time alone. */
+function progressAtMs(status: RolloutStatus, input: PlanInput): number {
+  const { spec, nowMs, fleetLostAtMs } = input;
   const at = status.stages[status.stageIndex];
   const stage = spec.stages[status.stageIndex];
-  const bakedAtMs = at?.state === "baking" && stage !== undefined ? (at.convergedAtMs ?? nowMs) + stage.bakeMs : null;
-  const changes = judged.map(({ changesAtMs }) => changesAtMs).filter((ms) => ms !== null);
-  const earliest = [...changes, ...(bakedAtMs === null ? [] : [bakedAtMs])].reduce((a, b) => Math.min(a, b), Infinity);
-  return Math.max(nowMs, Math.min(earliest, nowMs + MAX_SLEEP_MS));
+  if (status.phase !== "running") return Number.POSITIVE_INFINITY;
+  if (isRebuilding(input)) return fleetLostAtMs + REBUILD_MS;
+  if (at?.state !== "baking" || stage === undefined) return Number.POSITIVE_INFINITY;
+  return (at.convergedAtMs ?? nowMs) + stage.bakeMs;
 }
 
 function isSameStatus(a: RolloutStatus, b: RolloutStatus): boolean {

@@ -69,7 +69,13 @@ describe("changes", () => {
     const controller = new AbortController();
     controller.abort();
     await changes().follow(await changes().end(), () => assert.fail("nothing is read"), controller.signal);
-    await follow(await changes().end()).stop();
+    const { stop } = follow(await changes().end());
+    await until(async () => String(await spec.redis.client("LIST")).includes("cmd=xread "));
+    let isDone = false;
+    void stop().then(() => {
+      isDone = true;
+    });
+    await until(() => isDone, { timeoutMs: 2_000, what: "the end, before a wait is over" });
   });
 
   describe("isKept", () => {

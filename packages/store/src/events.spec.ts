@@ -171,7 +171,12 @@ describe("events", () => {
   it("stops at once when it is asked to", async () => {
     const consumer = consume(events(), "a");
     await until(async () => (await spec.redis.exists("muster:{0}:events")) === 1);
-    assert.equal(await consumer.stop(), undefined);
+    await untilWaiting(1);
+    let how: unknown = "not yet";
+    void consumer.stop().then((error) => {
+      how = error;
+    });
+    await until(() => how === undefined, { timeoutMs: 1_000, what: "the end, before a wait is over" });
     const never = new AbortController();
     never.abort();
     await events().consume("a", async () => assert.fail("nothing is read"), never.signal);

@@ -120,6 +120,16 @@ describe("gateways", () => {
     await until(() => reader.hints.some((hint) => "epoch" in hint && hint.epoch === 2));
   });
 
+  it("stops reading at once when it is asked to, and not when a wait is over", async () => {
+    const reader = read();
+    await until(() => reader.gaps === 1);
+    let isDone = false;
+    void reader.stop().then(() => {
+      isDone = true;
+    });
+    await until(() => isDone, { timeoutMs: 2_000 });
+  });
+
   it("hears hints after the fleet state was wiped", async () => {
     const reader = read();
     await gateways().hint(gw1, superseded(1));

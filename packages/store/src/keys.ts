@@ -20,6 +20,7 @@
 // muster:{p}:body:<address>            string  gateways         sealed effective config, once per content
 // muster:{p}:body-uses                 hash    projector        how many views use a body
 // muster:{ctl}:install                 hash    any (NX)         what is fixed at install: partitions
+// muster:{ctl}:fleet                   hash    rollout          the fleet state that was last known, and when the one before was lost
 // muster:{ctl}:configs                 zset    management       config ids, by text
 // muster:{ctl}:config:<id>             hash    management       head of a config
 // muster:{ctl}:config:<id>:revisions   hash    management       number → revision
@@ -68,6 +69,7 @@ export const fleetKeys = {
 /** Keys of control state: what operators said; must never be lost. */
 export const controlKeys = {
   install: "muster:{ctl}:install",
+  fleet: "muster:{ctl}:fleet",
   configs: "muster:{ctl}:configs",
   config: (id: string) => `muster:{ctl}:config:${id}`,
   revisions: (id: string) => `muster:{ctl}:config:${id}:revisions`,

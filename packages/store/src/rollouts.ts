@@ -16,6 +16,7 @@ import {
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { requestKey } from "./configs.ts";
+import type { Incarnation } from "./gateways.ts";
 import { commitStatus, startRollout, wishRollout } from "./gen/scripts.ts";
 import { controlKeys, ROLLOUT_CHANNEL } from "./keys.ts";
 import { closeRedis, type OnRedisError, openPatient, run } from "./redis.ts";
@@ -38,6 +39,8 @@ export interface Rollouts {
   wish(spec: RolloutSpec): Promise<boolean>;
   /** Replaces a status and the layers that follow from it. Answers false when the version moved: somebody else was faster. */
   commit(rollout: StoredRollout, next: RolloutStatus): Promise<boolean>;
+  /** When the fleet state was last lost, milliseconds since 1970; 0: never. Control state remembers which one it knew. */
+  fleetLostAtMs(): Promise<number>;
   /** Calls back with the id of each rollout that changed, until the signal aborts. A hint: callers also look by themselves. */
   watch(onChange: (id: RolloutId) => void, signal: AbortSignal): void;
 }
@@ -52,6 +55,7 @@ export function createRollouts(
   control: Redis,
   url: string,
   settle: () => Promise<void>,
+  incarnation: () => Promise<Incarnation>,
   onError: OnRedisError,
 ): Rollouts {
   const context = { control, settle };
@@ -62,6 +66,7 @@ export function createRollouts(
     // Only start adds members.
     active: async () => (await control.smembers(controlKeys.activeRollouts)) as RolloutId[],
     wish: (spec) => wish(context, spec),
+    fleetLostAtMs: () => fleetLostAtMs(control, incarnation),
     commit: (rollout, next) => commit(context, rollout, next),
     watch(onChange, signal) {
       const subscriber = openPatient(url, onError);
@@ -150,6 +155,18 @@ async function commit({ control, settle }: Context, rollout: StoredRollout, next
   await settle();
   await control.publish(ROLLOUT_CHANNEL, spec.id);
   return true;
+}
+
+async function fleetLostAtMs(control: Redis, incarnation: () => Promise<Incarnation>): Promise<number> {
+  const [{ id, sinceMs }, [knownId, lostAtMs]] = await Promise.all([
+    incarnation(),
+    control.hmget(controlKeys.fleet, "incarnation", "lostAtMs"),
+  ]);
+  if (knownId === id) return Number(lostAtMs);
+  // The first fleet state of an installation replaces none.
+  const nowLostAtMs = knownId === null || knownId === undefined ? 0 : sinceMs;
+  await control.hset(controlKeys.fleet, { incarnation: id, lostAtMs: nowLostAtMs });
+  return nowLostAtMs;
 }
 
 function commitKeys(spec: RolloutSpec): readonly string[] {

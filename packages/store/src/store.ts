@@ -64,6 +64,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     throw error;
   }
   const durability = await detectDurability(control);
+  const gateways = createGateways(fleet, redisUrl, onError);
   const settled = (): Promise<void> => settle(control, durability);
   return {
     sessions: createSessions(fleet, partitions),
@@ -72,9 +73,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     bodies: createBodies(fleet, encryptionKey),
     desired: createDesired(fleet, control, partitions),
     changes: createChanges(fleet, redisUrl, partitions, onError),
-    gateways: createGateways(fleet, redisUrl, onError),
+    gateways,
     configs: createConfigs(control, settled),
-    rollouts: createRollouts(control, controlUrl, settled, onError),
+    rollouts: createRollouts(control, controlUrl, settled, gateways.incarnation, onError),
     partitions,
     durability,
     isReady: () => fleet.status === "ready" && control.status === "ready",

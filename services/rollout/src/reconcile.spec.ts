@@ -16,7 +16,7 @@ function aWorld(status: Partial<RolloutStatus> = {}, overrides: Partial<Reconcil
     loadRollout: async () => stored,
     loadCohort: async () =>
       Array.from({ length: 10 }, (_, i) => aCohortAgent(spec, anAgent({ uid: aUid(i + 1) }), false)),
-    fleetSinceMs: async () => -1,
+    fleetLostAtMs: async () => 0,
     async commit(rollout, next) {
       if (rollout.version !== stored?.version) return false;
       stored = { ...rollout, status: next, version: rollout.version + 1 };
@@ -99,7 +99,7 @@ describe("reconcile", () => {
   });
 
   it("starts no stage while a lost fleet state is told again", async () => {
-    const { deps, done } = aWorld({}, { fleetSinceMs: async () => NOW_MS - 1, loadCohort: async () => [] });
+    const { deps, done } = aWorld({}, { fleetLostAtMs: async () => NOW_MS - 1, loadCohort: async () => [] });
     await reconcile(ROLLOUT_ID, deps);
     assert.deepEqual(done, ["commit", "rebuilding", `wake ${NOW_MS + 30_000}`]);
   });

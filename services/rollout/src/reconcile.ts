@@ -9,8 +9,8 @@ export interface ReconcileDeps {
   loadRollout(id: RolloutId): Promise<StoredRollout | undefined>;
   /** Every agent that the selector matches now. */
   loadCohort(selector: string): Promise<readonly CohortAgent[]>;
-  /** Since when the fleet state exists, milliseconds since 1970. */
-  fleetSinceMs(): Promise<number>;
+  /** When the fleet state was last lost, milliseconds since 1970; 0: never. */
+  fleetLostAtMs(): Promise<number>;
   commit(rollout: StoredRollout, next: RolloutStatus): Promise<boolean>;
   requestAssign(partition: Partition): Promise<void>;
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
@@ -33,8 +33,10 @@ export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Out
   if (rollout === undefined) return { kind: "gone" };
   const { spec, status } = rollout;
   if (isEnded(status.phase)) return { kind: "settled" };
-  const [cohort, fleetSinceMs] = await Promise.all([deps.loadCohort(spec.selector), deps.fleetSinceMs()]);
-  const next = plan({ spec, status, cohort, fleetSinceMs, nowMs: deps.nowMs() });
+  const cohort = await deps.loadCohort(spec.selector);
+  // Asked afterwards: a loss while the cohort was read must not go unseen.
+  const fleetLostAtMs = await deps.fleetLostAtMs();
+  const next = plan({ spec, status, cohort, fleetLostAtMs, nowMs: deps.nowMs() });
   if (next.status !== status) {
     if (!(await deps.commit(rollout, next.status))) {
       await deps.requestReconcileAt(id, deps.nowMs());

@@ -25,7 +25,7 @@ export function createHandlers({ store, queue, clock, log, metrics }: WorkerDeps
   const reconcileDeps: ReconcileDeps = {
     loadRollout: rollouts.get,
     loadCohort: (selector) => loadCohort(selector, cohortDeps),
-    fleetSinceMs: async () => (await gateways.incarnation()).sinceMs,
+    fleetLostAtMs: rollouts.fleetLostAtMs,
     commit: rollouts.commit,
     requestAssign: queue.requestAssign,
     requestReconcileAt: queue.requestReconcileAt,
