@@ -26,7 +26,9 @@ async function commandCounts(): Promise<ReadonlyMap<string, number>> {
   return new Map([...lines].map(([, name = "", calls]) => [name, Number(calls)]));
 }
 
-/** What a gateway would use to read or write an agent's state. */
+/** The services' own housekeeping while the test runs: leases, blocking reads, sweeps. Far below one per heartbeat. */
+const HOUSEKEEPING = HEARTBEATS / 10;
+/** What a gateway would use to read or write an agent's state; housekeeping of an idle fleet uses none of it. */
 const AGENT_COMMANDS = ["evalsha", "eval", "xadd", "hset", "hget", "hmget", "hgetall", "publish"];
 
 for (const transport of ["ws", "http"] as const) {
@@ -49,6 +51,7 @@ for (const transport of ["ws", "http"] as const) {
         { timeoutMs: 10_000, what: "quiet counters" },
       );
       const before = await agentCommands();
+      const allBefore = await allCommands();
       const received = fleet.counts().received;
       for (let sent = 0; sent < HEARTBEATS; sent += fleet.agents.length) {
         for (const agent of fleet.agents) agent.heartbeat();
@@ -57,6 +60,7 @@ for (const transport of ["ws", "http"] as const) {
       }
       assert.ok(fleet.counts().received - received >= HEARTBEATS);
       assert.equal((await agentCommands()) - before, 0);
+      assert.ok((await allCommands()) - allBefore < HOUSEKEEPING, "nor any other command per heartbeat");
       assert.equal(fleet.counts().fullStateRequests, 0);
       await fleet.stop();
     });
@@ -66,6 +70,10 @@ for (const transport of ["ws", "http"] as const) {
 async function agentCommands(): Promise<number> {
   const counts = await commandCounts();
   return AGENT_COMMANDS.reduce((sum, name) => sum + (counts.get(name) ?? 0), 0);
+}
+
+async function allCommands(): Promise<number> {
+  return [...(await commandCounts()).values()].reduce((sum, calls) => sum + calls, 0);
 }
 
 async function pauseThenCount(): Promise<number> {

@@ -4,11 +4,13 @@
 import assert from "node:assert/strict";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, it } from "node:test";
+import type { Fleet } from "@muster/simulator";
 import { until } from "@muster/testkit";
 import { offersTo, openWorld, publish, untilListed, untilSucceeded, type World } from "./world.ts";
 
 let world: World;
 let proxy: RoundRobin;
+let fleet: Fleet;
 before(async () => {
   world = await openWorld({ gateway: 2 });
   proxy = await openRoundRobin(world.stack.opampUrls.map((url) => Number(new URL(url).port)));
@@ -21,7 +23,7 @@ after(async () => {
 it("serves polls that wander between two gateways", async () => {
   const { operator } = world;
   const endpoint = `http://127.0.0.1:${proxy.port}/v1/opamp`;
-  const fleet = await world.fleet({ count: 20, endpoint, heartbeatMs: 300 });
+  fleet = await world.fleet({ count: 20, endpoint, heartbeatMs: 300 });
   const listed = await untilListed(operator, 20, "connected=true,healthy=true");
   const connectedAt = new Map(listed.map((agent) => [agent.instanceUid, agent.connection?.connectTime?.seconds]));
   const asked = fleet.counts().fullStateRequests;
@@ -58,10 +60,27 @@ async function handOvers(): Promise<number> {
   return counts.reduce((sum, count) => sum + Number(count), 0);
 }
 
+it("moves polls to the other gateway when one leaves, without anybody connecting anew", async () => {
+  const { operator, stack } = world;
+  const before = await untilListed(operator, 20, "connected=true");
+  const connectedAt = new Map(before.map((agent) => [agent.instanceUid, agent.connection?.connectTime]));
+  const asked = fleet.counts().fullStateRequests;
+  const [leaving] = stack.of("gateway");
+  proxy.use(1);
+  assert.ok(await leaving.stop(), "it drains and exits 0");
+  const polls = fleet.counts().received;
+  await until(() => fleet.counts().received > polls + 200, { timeoutMs: 30_000, what: "200 more polls" });
+  const after = await untilListed(operator, 20, "connected=true");
+  for (const agent of after) assert.deepEqual(agent.connection?.connectTime, connectedAt.get(agent.instanceUid));
+  assert.equal(fleet.counts().fullStateRequests, asked);
+});
+
 interface RoundRobin {
   readonly port: number;
   /** Connections that each target got. */
   readonly perTarget: readonly number[];
+  /** From now on only this target is used. */
+  use(index: number): void;
   close(): void;
 }
 
@@ -73,8 +92,9 @@ async function openRoundRobin(targets: readonly number[]): Promise<RoundRobin> {
   const perTarget = targets.map(() => 0);
   const open = new Set<Socket>();
   let next = 0;
+  let only: number | null = null;
   const server: Server = createServer((client) => {
-    const index = next++ % targets.length;
+    const index = only ?? next++ % targets.length;
     perTarget[index] = (perTarget[index] ?? 0) + 1;
     const upstream = connect(targets[index] ?? 0, "127.0.0.1");
     for (const socket of [client, upstream]) {
@@ -98,6 +118,9 @@ async function openRoundRobin(targets: readonly number[]): Promise<RoundRobin> {
   return {
     port: address.port,
     perTarget,
+    use(index) {
+      only = index;
+    },
     close() {
       server.close();
       for (const socket of open) socket.destroy();

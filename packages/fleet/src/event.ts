@@ -112,6 +112,22 @@ export type AgentEvent =
   | AgentEffectiveConfigReported
   | AgentConfigOffered;
 
+const EVENT_KINDS: Readonly<Record<AgentEvent["kind"], true>> = {
+  "agent.connected": true,
+  "agent.disconnected": true,
+  "agent.described": true,
+  "agent.capabilities-changed": true,
+  "agent.health-changed": true,
+  "agent.config-acknowledged": true,
+  "agent.effective-config-reported": true,
+  "agent.config-offered": true,
+};
+
+/** Whether this is a kind of event that this version knows; gateways may be newer than who reads them. */
+export function isEventKind(kind: unknown): kind is AgentEvent["kind"] {
+  return typeof kind === "string" && Object.hasOwn(EVENT_KINDS, kind);
+}
+
 /** Whether `a` is newer than `b` (E2); anything is newer than nothing. */
 export function isNewer(a: Fence, b: Fence | null): boolean {
   return b === null || a.epoch > b.epoch || (a.epoch === b.epoch && a.n > b.n);

@@ -55,6 +55,7 @@ export {
   type DisconnectReason,
   type Fence,
   type Health,
+  isEventKind,
   isNewer,
   type Transport,
 } from "./event.ts";

@@ -40,7 +40,14 @@ describe("desired", () => {
     const gateway = parseGatewayId("gw");
     const { epoch } = await spec.store.sessions.open(aUid(), gateway, 0, null);
     assert.equal(await assign(2, 2), gateway);
-    const ended = { uid: aUid(), epoch, isOpen: false, checkpoint: { seq: 0n, state: "{}" }, events: [], ending: null };
+    const ended = {
+      uid: aUid(),
+      epoch,
+      state: "ended" as const,
+      checkpoint: { seq: 0n, state: "{}" },
+      events: [],
+      ending: null,
+    };
     await spec.store.sessions.flush(spec.store.sessions.partitionOf(aUid()), [ended]);
     assert.equal(await assign(3, 3), null);
   });

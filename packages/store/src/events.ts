@@ -1,7 +1,7 @@
 // The event streams as the projector reads them: one consumer group over all partitions, at least once.
 // An entry leaves the stream when it is acknowledged, so a stream's length is its lag and nothing unread is trimmed.
 
-import type { AgentEvent } from "@muster/fleet";
+import { type AgentEvent, isEventKind } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { closeRedis, isRedisAway, type OnRedisError, openPatient, untilReady } from "./redis.ts";
@@ -175,6 +175,7 @@ async function parseEntries(
 function parseEvents(text: string): readonly AgentEvent[] {
   const events: unknown = JSON.parse(text);
   if (!Array.isArray(events)) throw new TypeError("an entry holds a list of events");
+  if (!events.every((event) => isEventKind(event?.kind))) throw new TypeError("an event is of no kind that is known");
   return events as readonly AgentEvent[]; // written by sessions.ts
 }
 
@@ -183,9 +184,15 @@ async function projectAll({ fleet, project }: Consumption, batches: readonly Eve
   await project(batches);
   const ids = Map.groupBy(batches, (batch) => batch.partition);
   await Promise.all(
-    [...ids].flatMap(([p, done]) => {
+    [...ids].map(([p, done]) => {
       const entryIds = done.map((batch) => batch.entryId);
-      return [fleet.xack(fleetKeys.events(p), GROUP, ...entryIds), fleet.xdel(fleetKeys.events(p), ...entryIds)];
+      // Together, or a crash in between would leave entries that nobody reads and that count as lag for ever.
+      const key = fleetKeys.events(p);
+      return fleet
+        .multi()
+        .xack(key, GROUP, ...entryIds)
+        .xdel(key, ...entryIds)
+        .exec();
     }),
   );
 }

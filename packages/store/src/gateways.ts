@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { type GatewayId, type InstanceUid, parseGatewayId } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { fleetKeys } from "./keys.ts";
-import { closeRedis, type OnRedisError, openPatient } from "./redis.ts";
+import { closeRedis, type OnRedisError, openPatient, pause } from "./redis.ts";
 
 /** How long a gateway counts as alive after it last said so. */
 export const LEASE_MS = 10_000;
@@ -15,6 +15,7 @@ const INBOX_LENGTH = 10_000;
 const INBOX_TTL_S = 600;
 const READ_BLOCK_MS = 5_000;
 const READ_COUNT = 256;
+const READ_RETRY_MS = 1_000;
 
 /** What a gateway is asked to look at. */
 export type Hint =
@@ -105,10 +106,14 @@ export function createGateways(fleet: Redis, url: string, onError: OnRedisError)
       const reader = openPatient(url, onError);
       const stop = (): void => closeRedis(reader);
       signal.addEventListener("abort", stop, { once: true });
+      const onTrouble = (error: Error): void => {
+        onError(error);
+        onGap();
+      };
       // Whatever was said while the connection was away is unknown.
       reader.on("ready", onGap);
       try {
-        await readHints(reader, fleetKeys.inbox(id), (text) => takeHint(text, onHint, onError), signal);
+        await readHints(reader, fleetKeys.inbox(id), (text) => takeHint(text, onHint, onError), onTrouble, signal);
       } finally {
         closeRedis(reader);
       }
@@ -120,15 +125,19 @@ async function readHints(
   reader: Redis,
   inbox: string,
   onText: (text: string) => void,
+  onTrouble: (error: Error) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let position = "0";
   while (!signal.aborted) {
     const reply = await reader
       .xread("COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", inbox, position)
-      .catch((error) => {
+      .catch(async (error) => {
         if (signal.aborted) return null;
-        throw error;
+        // A server that fails over or is busy refuses for a while; a gateway that stopped listening would be deaf for good.
+        onTrouble(error);
+        await pause(READ_RETRY_MS, signal);
+        return null;
       });
     for (const [entryId, [, text = "{}"]] of reply?.[0]?.[1] ?? []) {
       position = entryId;

@@ -3,6 +3,7 @@
 //   hot      fails at once while Redis is away, never re-sends, and pipelines what is asked for in one tick
 //   patient  waits and reconnects for ever; for blocking readers, subscribers and BullMQ
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { FleetError } from "@muster/fleet";
 import { Redis, type RedisOptions } from "ioredis";
 import * as scripts from "./gen/scripts.ts";
@@ -109,6 +110,11 @@ export async function untilReady(redis: Redis, signal: AbortSignal): Promise<voi
     redis.off("ready", wake);
     signal.removeEventListener("abort", wake);
   }
+}
+
+/** Resolves after a time, or when the signal aborts. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined); // an abort is a reason to go on, and to see it
 }
 
 /** Closes a connection; what is in flight is lost, so callers drain first. */

@@ -16,7 +16,7 @@ describe("sessions", () => {
     spec.store.sessions.open(uid, gateway, minEpoch, heartbeat === null ? null : { seq: heartbeat });
   const flush = (epoch: number, rest: Partial<SessionFlush> = {}) => {
     const checkpoint = { seq: 7n, state: '{"known":1}' };
-    const session = { uid, epoch, isOpen: true, checkpoint, events: [], ending: null, ...rest };
+    const session = { uid, epoch, state: "open" as const, checkpoint, events: [], ending: null, ...rest };
     return spec.store.sessions.flush(spec.store.sessions.partitionOf(uid), [session]);
   };
   const written = async (): Promise<unknown[]> => {
@@ -37,7 +37,7 @@ describe("sessions", () => {
     assert.deepEqual(await flush(first.epoch, { checkpoint }), { kind: "written", sessions: ["kept"] });
     const { epoch, before } = await open(gw2);
     assert.ok(epoch > first.epoch);
-    assert.deepEqual(before, { epoch: first.epoch, gateway: gw1, wasOpen: true, checkpoint });
+    assert.deepEqual(before, { epoch: first.epoch, gateway: gw1, wasOpen: true, wasBetween: false, checkpoint });
   });
 
   it("has no checkpoint of a session that wrote none", async () => {
@@ -69,7 +69,7 @@ describe("sessions", () => {
 
   it("writes the events of a flush as one entry, and an ending in one of its own", async () => {
     const { epoch } = await open();
-    await flush(epoch, { events: [offered(1), offered(2)], ending: ended, isOpen: false });
+    await flush(epoch, { events: [offered(1), offered(2)], ending: ended, state: "ended" as const });
     assert.deepEqual(await written(), [[offered(1), offered(2)], [ended]]);
     assert.equal((await open(gw2)).before?.wasOpen, false);
   });
@@ -78,7 +78,7 @@ describe("sessions", () => {
     const old = await open();
     const { epoch } = await open(gw2);
     assert.equal(await spec.store.sessions.readLeft(uid, old.epoch), null);
-    const outcome = await flush(old.epoch, { events: [offered(1)], ending: ended, isOpen: false });
+    const outcome = await flush(old.epoch, { events: [offered(1)], ending: ended, state: "ended" as const });
     assert.deepEqual(outcome, { kind: "written", sessions: ["superseded"] });
     assert.deepEqual(await written(), [[offered(1)]]);
     assert.deepEqual(await spec.store.sessions.readLeft(uid, old.epoch), { seq: 7n, state: '{"known":1}' });

@@ -28,6 +28,8 @@ export interface OpenedSession {
     readonly epoch: number;
     readonly gateway: GatewayId;
     readonly wasOpen: boolean;
+    /** Its gateway left; whoever takes the agent goes on with the same connection. */
+    readonly wasBetween: boolean;
     readonly checkpoint: Checkpoint | null;
   } | null;
   readonly desired: DesiredRecord | null;
@@ -37,7 +39,8 @@ export interface OpenedSession {
 export interface SessionFlush {
   readonly uid: InstanceUid;
   readonly epoch: number;
-  readonly isOpen: boolean;
+  /** `between`: the gateway leaves and another will go on; it still counts as connected for a while. */
+  readonly state: "open" | "ended" | "between";
   readonly checkpoint: Checkpoint;
   readonly events: readonly AgentEvent[];
   /** How the session ended; counts only while no newer session took over. */
@@ -62,6 +65,8 @@ export interface Sessions {
   readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
   /** The gateway that has, or last had, the agent; null when none ever did. */
   owner(uid: InstanceUid): Promise<GatewayId | null>;
+  /** Whether the agent's gateway left and none has taken it over yet. */
+  isBetween(uid: InstanceUid): Promise<boolean>;
   /** Writes one partition's events and checkpoints. */
   flush(partition: Partition, batch: readonly SessionFlush[]): Promise<FlushOutcome>;
   partitionOf(uid: InstanceUid): Partition;
@@ -69,6 +74,9 @@ export interface Sessions {
 
 /** A stream this long means that no projector works; gateways keep what they have until one does. */
 const MAX_STREAM_ENTRIES = 100_000;
+
+/** How states are spelled in the session's field `open`; the scripts know "1". */
+const SESSION_CODES = { open: "1", ended: "0", between: "m" } as const satisfies Record<SessionFlush["state"], string>;
 
 export function createSessions(fleet: Redis, partitions: number): Sessions {
   return {
@@ -91,12 +99,16 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
       const p = partitionOf(uid, partitions);
       return (await fleet.hget(fleetKeys.session(p, uid), "gateway")) as GatewayId | null; // written by open
     },
+    async isBetween(uid) {
+      const p = partitionOf(uid, partitions);
+      return (await fleet.hget(fleetKeys.session(p, uid), "open")) === SESSION_CODES.between;
+    },
     async flush(partition, batch) {
       const events = batch.flatMap((session) => session.events);
       const keys = [fleetKeys.events(partition), ...batch.map(({ uid }) => fleetKeys.session(partition, uid))];
-      const sessions = batch.flatMap(({ epoch, isOpen, checkpoint, ending }) => [
+      const sessions = batch.flatMap(({ epoch, state, checkpoint, ending }) => [
         epoch,
-        isOpen ? "1" : "0",
+        SESSION_CODES[state],
         String(checkpoint.seq),
         checkpoint.state,
         ending === null ? "" : JSON.stringify(ending),
@@ -120,7 +132,8 @@ function parseOpened(reply: readonly string[]): OpenedSession {
   const before = {
     epoch: Number(epochBefore),
     gateway: gateway as GatewayId, // written by a gateway with its own id
-    wasOpen: open === "1",
+    wasOpen: open === SESSION_CODES.open,
+    wasBetween: open === SESSION_CODES.between,
     checkpoint: parseCheckpoint(seq, state),
   };
   return {

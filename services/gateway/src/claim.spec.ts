@@ -15,6 +15,7 @@ const aBefore = (rest: Partial<Before> = {}): Before => ({
   epoch: 5,
   gateway: other,
   wasOpen: true,
+  wasBetween: false,
   checkpoint,
   ...rest,
 });
@@ -136,6 +137,12 @@ const cases: readonly Case[] = [
 ];
 
 describe("claim", () => {
+  it("goes on with the connection of a gateway that left in good order, and asks nobody", async () => {
+    const { claims, calls } = aWorld(aBefore({ wasOpen: false, wasBetween: true }), {}, false);
+    const { isMove, checkpoint: resumed } = await claims.claim(aClaim({ seq: 99n }));
+    assert.deepEqual([isMove, resumed, calls.length], [true, checkpoint, 1]);
+  });
+
   for (const { name, before, claim, isOtherAlive, asked, resumed, isMove } of cases) {
     it(name, async () => {
       const { claims, calls } = aWorld(before, {}, isOtherAlive);

@@ -94,6 +94,8 @@ export function createClaims(deps: ClaimDeps): Claims {
       const { epoch, before } = opened;
       const desired: DesiredRecord | null = opened.desired;
       if (before === null) return { epoch, checkpoint: null, isMove: false, desired };
+      // A gateway that left wrote all it knew; one that lives may know more; one that died is asked no more.
+      if (before.wasBetween) return { epoch, checkpoint: before.checkpoint, isMove: true, desired };
       const isMove = before.wasOpen && (before.gateway === deps.self || (await isAlive(before.gateway)));
       const checkpoint = isMove ? await resumeFrom(claim, before) : before.checkpoint;
       return { epoch, checkpoint, isMove, desired };

@@ -23,7 +23,6 @@ export interface GatewayDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly background: RunInBackground;
-  readonly signal: AbortSignal;
   onError(error: unknown): void;
 }
 
@@ -43,7 +42,9 @@ const FLUSH_RETRY_MS = 250;
 
 /** Opens a gateway; it serves until it is drained. */
 export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
-  const { config, store, clock, background, signal, onError } = deps;
+  const { config, store, clock, background, onError } = deps;
+  // Beyond the process's own signal: hints are heard and changes written until the last socket is closed.
+  const living = new AbortController();
   const self = parseGatewayId(`${config.name}-${randomBytes(3).toString("hex")}`);
   const counts = createCounts();
   const connections = new Set<Connection>();
@@ -81,9 +82,9 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const presence = openPresence(deps, { self, hub, outbox, claims, info });
   const gauges = { sessions: () => hub.entries.size, sockets: () => connections.size, waiting: () => outbox.size };
   observeGateway(deps.metrics, counts, gauges);
-  background("presence", presence.run(signal));
-  background("flush", flushLoop(outbox, config.flushMs, clock, signal));
-  background("silence", silenceLoop(hub, config.httpSilenceMs, clock, signal));
+  background("presence", presence.run(living.signal));
+  background("flush", flushLoop(outbox, config.flushMs, clock, living.signal));
+  background("silence", silenceLoop(hub, config.httpSilenceMs, clock, living.signal));
   return {
     port: sockets.port,
     async drain(spreadMs) {
@@ -98,6 +99,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
         random: clock.random,
         spreadMs,
       });
+      living.abort();
       await store.gateways.leave(self).catch(onError);
       sockets.close();
     },

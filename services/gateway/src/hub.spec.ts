@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Desired, desiredOf, type InstanceUid, parseConfigId, parseGatewayId } from "@muster/fleet";
+import { type DesiredRecord, desiredOf, type InstanceUid, parseConfigId, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { agentCapabilityMask, decodeServerBody, decodeServerFrame, ProtocolError, parseUid } from "@muster/protocol";
 import type { ServerToAgent } from "@muster/protocol/opamp";
@@ -17,9 +17,10 @@ import type { Connection } from "./socket.ts";
 
 const CAPABILITIES = agentCapabilityMask(["ReportsStatus", "AcceptsRemoteConfig", "ReportsRemoteConfig"]);
 const description: ReportedFacet = { kind: "description", digest: "d", identifying: [], nonIdentifying: [] };
-const desired: Desired = desiredOf([
-  { configId: parseConfigId("base"), revision: 1, hash: aHash("b"), order: 100, rolloutId: ROLLOUT_ID },
-]);
+const desired: DesiredRecord = {
+  ...desiredOf([{ configId: parseConfigId("base"), revision: 1, hash: aHash("b"), order: 100, rolloutId: ROLLOUT_ID }]),
+  assignedAtMs: 0,
+};
 const offerBytes = encodeOffer(desired.hash, []);
 
 const bytesOf = (uid: InstanceUid): Uint8Array => {

@@ -7,7 +7,14 @@
 //       two agents that share a uid would chase each other for ever. Its next message takes the agent back.
 //   H3. Effects happen in order; only the bytes of an offer may have to be loaded first.
 
-import { type Desired, type DisconnectReason, FleetError, type GatewayId, type InstanceUid } from "@muster/fleet";
+import {
+  type Desired,
+  type DesiredRecord,
+  type DisconnectReason,
+  FleetError,
+  type GatewayId,
+  type InstanceUid,
+} from "@muster/fleet";
 import { frameOf } from "@muster/protocol";
 import type { Claims } from "./claim.ts";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
@@ -68,7 +75,7 @@ export interface Hub {
   readonly entries: ReadonlyMap<InstanceUid, Entry>;
   receive(incoming: Incoming): void;
   /** Desired configs were read; those of agents that are not here are ignored. */
-  desired(uid: InstanceUid, desired: Desired | null): void;
+  desired(uid: InstanceUid, desired: DesiredRecord | null): void;
   connectionClosed(connection: Connection): void;
   /** Ends an agent's session here, as its own doing. */
   end(uid: InstanceUid, reason: DisconnectReason): void;
@@ -110,7 +117,7 @@ class LiveHub implements Hub {
     this.#feed(entry, { kind: "report", report, exchange, nowMs, mayAskFullState: this.#deps.mayAskFullState() });
   }
 
-  desired(uid: InstanceUid, desired: Desired | null): void {
+  desired(uid: InstanceUid, desired: DesiredRecord | null): void {
     const entry = this.entries.get(uid);
     if (entry !== undefined) this.#feed(entry, { kind: "desired", desired, nowMs: this.#deps.nowMs() });
   }

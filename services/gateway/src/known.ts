@@ -11,9 +11,15 @@ export interface Known {
   /** Digest of each sub-message as last reported. */
   readonly digests: Readonly<Partial<Record<FacetKind, string>>>;
   readonly acknowledged: { readonly hash: ConfigHash; readonly isApplying: boolean } | null;
-  /** Hashes the agent said it failed, oldest first. */
-  readonly failed: readonly ConfigHash[];
+  /** What the agent said it failed, oldest first. */
+  readonly failed: readonly Failure[];
   readonly offered: Offered | null;
+}
+
+/** A hash that the agent said it failed, and when. */
+export interface Failure {
+  readonly hash: ConfigHash;
+  readonly atMs: number;
 }
 
 /** Nothing is known. */
@@ -23,8 +29,8 @@ export const NOTHING_KNOWN: Known = { capabilities: 0n, digests: {}, acknowledge
 const MAX_FAILED = 16;
 
 /** Adds a failed hash. */
-export function withFailed(failed: readonly ConfigHash[], hash: ConfigHash): readonly ConfigHash[] {
-  return failed.includes(hash) ? failed : [...failed, hash].slice(-MAX_FAILED);
+export function withFailed(failed: readonly Failure[], failure: Failure): readonly Failure[] {
+  return [...failed.filter(({ hash }) => hash !== failure.hash), failure].slice(-MAX_FAILED);
 }
 
 /** The state part of a checkpoint. */

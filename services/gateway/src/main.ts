@@ -1,5 +1,6 @@
 // Wiring: environment → store → gateway; drained when the process is asked to end.
 
+import { once } from "node:events";
 import { runService } from "@muster/runtime";
 import { openStore } from "@muster/store";
 import { createErrorLog } from "@muster/telemetry";
@@ -25,9 +26,11 @@ await runService(
     });
     defer("store", () => store.close());
     health.check("redis", () => (store.isReady() ? null : "Redis does not answer"));
-    const gateway = await openGateway({ config, store, clock, metrics, background, signal, onError });
-    defer("sockets", () => gateway.drain(SPREAD_MS));
+    const gateway = await openGateway({ config, store, clock, metrics, background, onError });
     ready({ opamp: gateway.port });
+    // Leaving comes first: while it listens there is no end to what a gateway is given to do.
+    if (!signal.aborted) await once(signal, "abort");
+    await gateway.drain(SPREAD_MS);
   },
   { healthPort: 9320 },
 );

@@ -10,7 +10,7 @@ const REPORTS = agentCapabilityMask(["ReportsStatus", "AcceptsRemoteConfig", "Re
 const base: OfferInput = {
   capabilities: REPORTS,
   transport: "websocket",
-  desired: { hash: aHash("b"), contributions: [] },
+  desired: { hash: aHash("b"), contributions: [], assignedAtMs: 0 },
   acknowledged: null,
   failed: [],
   offered: null,
@@ -30,8 +30,13 @@ const cases: readonly (readonly [name: string, input: Partial<OfferInput>, expec
   ["an agent on our hash is left alone", { acknowledged: { ...applied, hash: aHash("b") } }, "current"],
   [
     "a hash that the agent failed is never repeated (R65)",
-    { failed: [aHash("b")], acknowledged: applied },
+    { failed: [{ hash: aHash("b"), atMs: 0 }], acknowledged: applied },
     "quarantined",
+  ],
+  [
+    "a failure from before the hash was assigned anew does not count",
+    { failed: [{ hash: aHash("b"), atMs: 0 }], desired: { hash: aHash("b"), contributions: [], assignedAtMs: 50_000 } },
+    "offer",
   ],
   ["an offer under way is not repeated in its session", { offered: sent(2) }, "already_offered"],
   ["an offer whose session ended unanswered is repeated", { offered: sent(1) }, "offer"],

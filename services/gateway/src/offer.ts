@@ -5,18 +5,18 @@
 // deployed agents taught: a hash that failed is never repeated (R65), an offer that was sent is not repeated while it
 // may still be at work (R69), and agents that never tell a status are offered a config once per process (R75).
 
-import type { ConfigHash, Desired, Transport } from "@muster/fleet";
+import type { ConfigHash, DesiredRecord, Transport } from "@muster/fleet";
 import { hasCapability, mayOffer } from "@muster/protocol";
 
 /** What the decision rests on. */
 export interface OfferInput {
   readonly capabilities: bigint;
   readonly transport: Transport;
-  readonly desired: Desired | null;
+  readonly desired: DesiredRecord | null;
   /** What the agent last said about a remote config. */
   readonly acknowledged: { readonly hash: ConfigHash; readonly isApplying: boolean } | null;
-  /** Hashes that this agent said it failed. */
-  readonly failed: readonly ConfigHash[];
+  /** What this agent said it failed, and when. */
+  readonly failed: readonly { readonly hash: ConfigHash; readonly atMs: number }[];
   /** The last offer, in whichever session it was sent. */
   readonly offered: Offered | null;
   readonly epoch: number;
@@ -42,6 +42,8 @@ export type OfferDecision =
 
 /** A poll's answer can be lost on the way; after this long without a word it is sent again. */
 const HTTP_REPEAT_MS = 30_000;
+/** Clocks of gateways and workers may differ by this much. */
+const CLOCK_SKEW_MS = 5_000;
 
 /** Decides. */
 export function decideOffer(input: OfferInput): OfferDecision {
@@ -49,7 +51,7 @@ export function decideOffer(input: OfferInput): OfferDecision {
   if (desired === null) return { kind: "none", why: "no_opinion" };
   const { hash } = desired;
   if (!mayOffer(capabilities, "remoteConfig")) return { kind: "none", why: "incapable" };
-  if (input.failed.includes(hash)) return { kind: "none", why: "quarantined" };
+  if (hasFailed(input, desired)) return { kind: "none", why: "quarantined" };
   const isLastOffer = offered?.hash === hash;
   if (acknowledged?.hash === hash) {
     // A supervisor that died while applying says APPLYING for ever; the same offer once more frees it.
@@ -58,6 +60,11 @@ export function decideOffer(input: OfferInput): OfferDecision {
   }
   if (isLastOffer && !mayRepeat(input, offered)) return { kind: "none", why: "already_offered" };
   return { kind: "offer", hash };
+}
+
+/** A failure counts against the assignment under which it happened: assigning the hash anew is to try it again. */
+function hasFailed({ failed }: OfferInput, { hash, assignedAtMs }: DesiredRecord): boolean {
+  return failed.some((failure) => failure.hash === hash && failure.atMs >= assignedAtMs - CLOCK_SKEW_MS);
 }
 
 function mayRepeat(input: OfferInput, offered: Offered): boolean {

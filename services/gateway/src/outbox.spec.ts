@@ -84,8 +84,8 @@ describe("outbox", () => {
     store.answer = async () => ({ kind: "written", sessions: ["kept"] });
     await outbox.flushAll();
     assert.deepEqual(
-      flushed.flat().map((s) => [s.events.map((e) => e.n), s.ending?.n, s.isOpen]),
-      [[[1, 2], 3, false]],
+      flushed.flat().map((s) => [s.events.map((e) => e.n), s.ending?.n, s.state]),
+      [[[1, 2], 3, "ended"]],
     );
   });
 
@@ -99,6 +99,29 @@ describe("outbox", () => {
     resolve({ kind: "written", sessions: ["kept"] });
     assert.deepEqual(await Promise.all([first, second]), [true, true]);
     assert.equal(flushed.flat().length, 1);
+  });
+
+  it("lets all who wait for one partition share the next flush, and fail together", async () => {
+    const { outbox, store } = anOutbox();
+    let calls = 0;
+    store.answer = async () => {
+      calls += 1;
+      throw new Error("away");
+    };
+    outbox.add(source(), offered(1));
+    const answers = await Promise.all(Array.from({ length: 40 }, () => outbox.flushAgent(aUid())));
+    assert.ok(answers.every((isWritten) => !isWritten));
+    assert.equal(calls, 1);
+  });
+
+  it("notes that a session goes on elsewhere", async () => {
+    const { outbox, flushed } = anOutbox();
+    outbox.end(source(), null);
+    await outbox.flushAll();
+    assert.deepEqual(
+      flushed.flat().map((s) => s.state),
+      ["between"],
+    );
   });
 
   it("tells of sessions that a newer one took over, and of those the store lost", async () => {
@@ -116,8 +139,8 @@ describe("outbox", () => {
     outbox.add(source(1, 2), offered(1, aHash(), 2));
     await outbox.flushAll();
     assert.deepEqual(
-      flushed.flat().map((s) => [s.epoch, s.ending, s.isOpen]),
-      [[2, null, true]],
+      flushed.flat().map((s) => [s.epoch, s.ending, s.state]),
+      [[2, null, "open"]],
     );
   });
 });

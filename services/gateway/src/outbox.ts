@@ -27,6 +27,8 @@ interface Waiting {
   readonly events: readonly AgentEvent[];
   readonly body: { readonly address: string; readonly body: Uint8Array } | null;
   readonly ending: AgentEvent | null;
+  /** The session goes on at another gateway. */
+  readonly isLeft: boolean;
   /** Asked when the flush happens, so that it is as new as the events. */
   readonly checkpoint: () => Checkpoint;
 }
@@ -60,6 +62,7 @@ const MAX_BATCH = 250;
 export function createOutbox(deps: OutboxDeps): Outbox {
   const partitions = new Map<Partition, Map<InstanceUid, Waiting>>();
   const flushing = new Map<Partition, Promise<boolean>>();
+  const following = new Map<Partition, Promise<boolean>>();
 
   const waitingOf = (uid: InstanceUid): Map<InstanceUid, Waiting> => {
     const p = deps.partitionOf(uid);
@@ -72,31 +75,36 @@ export function createOutbox(deps: OutboxDeps): Outbox {
 
   const change = ({ uid, epoch, checkpoint }: Source, edit: (waiting: Waiting) => Waiting): void => {
     const waiting = waitingOf(uid);
-    const before = waiting.get(uid) ?? { epoch, events: [], body: null, ending: null, checkpoint };
+    const before = waiting.get(uid) ?? { epoch, events: [], body: null, ending: null, isLeft: false, checkpoint };
     // A session that begins while the last one's end still waits takes its events along; its own end would be late.
-    const current = before.epoch === epoch ? before : { ...before, epoch, ending: null };
+    const current = before.epoch === epoch ? before : { ...before, epoch, ending: null, isLeft: false };
     waiting.set(uid, edit({ ...current, checkpoint }));
   };
 
-  const flushPartition = async (p: Partition): Promise<boolean> => {
-    for (;;) {
-      const running = flushing.get(p);
-      if (running === undefined) break;
-      await running;
-    }
-    const flush = flushWaiting(p, partitions.get(p) ?? new Map(), deps);
+  const begin = (p: Partition): Promise<boolean> => {
+    const flush = flushWaiting(p, partitions.get(p) ?? new Map(), deps).finally(() => flushing.delete(p));
     flushing.set(p, flush);
-    try {
-      return await flush;
-    } finally {
-      flushing.delete(p);
-    }
+    return flush;
+  };
+
+  /** Whoever comes while a flush runs shares the next one; when the running one fails, so have they all. */
+  const flushPartition = (p: Partition): Promise<boolean> => {
+    const running = flushing.get(p);
+    if (running === undefined) return begin(p);
+    const shared = following.get(p);
+    if (shared !== undefined) return shared;
+    const next = running.then((isWritten) => {
+      following.delete(p);
+      return isWritten && begin(p);
+    });
+    following.set(p, next);
+    return next;
   };
 
   return {
     add: (source, event) => change(source, (w) => ({ ...w, events: coalesce(w.events, event) })),
     keepBody: (source, address, body) => change(source, (w) => ({ ...w, body: { address, body } })),
-    end: (source, event) => change(source, (w) => ({ ...w, ending: event })),
+    end: (source, event) => change(source, (w) => ({ ...w, ending: event, isLeft: event === null })),
     touch: (source) => change(source, (w) => w),
     async flushAgent(uid) {
       const p = deps.partitionOf(uid);
@@ -138,12 +146,12 @@ async function writeBatch(
     await Promise.all(
       taken.flatMap(([, { body }]) => (body === null ? [] : [deps.putBody(p, body.address, body.body)])),
     );
-    const batch = taken.map(([uid, { epoch, events, ending, checkpoint }]) => ({
+    const batch = taken.map(([uid, { epoch, events, ending, isLeft, checkpoint }]) => ({
       uid,
       epoch,
       events,
       ending,
-      isOpen: ending === null,
+      state: stateOf(ending, isLeft),
       checkpoint: checkpoint(),
     }));
     const outcome = await deps.flush(p, batch);
@@ -161,6 +169,11 @@ async function writeBatch(
     deps.onError(error);
     return false;
   }
+}
+
+function stateOf(ending: AgentEvent | null, isLeft: boolean): SessionFlush["state"] {
+  if (ending !== null) return "ended";
+  return isLeft ? "between" : "open";
 }
 
 function mergeBack(older: Waiting, newer: Waiting | undefined): Waiting {

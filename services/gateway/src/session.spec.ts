@@ -53,7 +53,7 @@ const opens = (opening: Partial<Opening> = {}): Input => ({
   nowMs: 0,
   mayAskFullState: true,
 });
-const desired = { hash: aHash("b"), contributions: [] };
+const desired = { hash: aHash("b"), contributions: [], assignedAtMs: 0 };
 
 /** Runs inputs and answers the session with the effects of the last one. */
 function run(
@@ -190,7 +190,7 @@ describe("a session", () => {
     const pushed = run([{ kind: "desired", desired, nowMs: 0 }], told());
     assert.equal(brief(pushed.effects), "config-offered, push offer");
     const replaced = run(
-      [{ kind: "desired", desired: { hash: aHash("c"), contributions: [] }, nowMs: 0 }],
+      [{ kind: "desired", desired: { hash: aHash("c"), contributions: [], assignedAtMs: 0 }, nowMs: 0 }],
       pushed.session,
     );
     assert.equal(brief(replaced.effects), "config-offered, push offer");
@@ -237,7 +237,7 @@ describe("a session", () => {
       told(),
     ).session;
     const anew = run([opens({ epoch: 9, desired })], current);
-    assert.equal(brief(anew.effects), "connected, capabilities-changed, push full");
+    assert.equal(brief(anew.effects), "connected, config-offered, capabilities-changed, push full");
     const answered = run([reports(aReport(2, [description(), ack("applied")]))], anew.session);
     assert.equal(brief(answered.effects), "described, config-acknowledged, reply");
   });

@@ -11,14 +11,14 @@
 import type {
   AgentEvent,
   ConfigHash,
-  Desired,
+  DesiredRecord,
   DisconnectReason,
   GatewayId,
   InstanceUid,
   Transport,
 } from "@muster/fleet";
 import { decodeKnown, type Known, NOTHING_KNOWN, withFailed } from "./known.ts";
-import { decideOffer } from "./offer.ts";
+import { decideOffer, type Offered } from "./offer.ts";
 import { capabilityNames, type Report, type ReportedFacet } from "./report.ts";
 
 /** A reply that is owed: which message, as the hub numbers them. */
@@ -53,7 +53,7 @@ export interface ActiveSession {
   readonly n: number;
   readonly seq: bigint | null;
   readonly known: Known;
-  readonly desired: Desired | null;
+  readonly desired: DesiredRecord | null;
   /** Whether the agent's process is newer than its last offer. */
   readonly hasRestarted: boolean;
   /** Set while the agent's full state is needed: when it was last asked for, and how often. */
@@ -81,7 +81,7 @@ export type Input =
     }
   | { readonly kind: "opened"; readonly opened: Opening; readonly nowMs: number; readonly mayAskFullState: boolean }
   | { readonly kind: "open-failed" }
-  | { readonly kind: "desired"; readonly desired: Desired | null; readonly nowMs: number }
+  | { readonly kind: "desired"; readonly desired: DesiredRecord | null; readonly nowMs: number }
   | { readonly kind: "offer-failed"; readonly hash: ConfigHash }
   /** The store lost what it knew of the agent. */
   | { readonly kind: "lost" }
@@ -93,7 +93,7 @@ export interface Opening {
   readonly checkpoint: { readonly seq: bigint; readonly state: string } | null;
   /** The agent only moved: its session with another gateway was still open. */
   readonly isMove: boolean;
-  readonly desired: Desired | null;
+  readonly desired: DesiredRecord | null;
 }
 
 /** What is to be done, in order. */
@@ -101,9 +101,14 @@ export type Effect =
   | { readonly kind: "open"; readonly heartbeatSeq: bigint | null }
   | { readonly kind: "keep-body"; readonly address: string; readonly body: Uint8Array }
   | { readonly kind: "emit"; readonly event: AgentEvent }
-  | { readonly kind: "reply"; readonly to: ExchangeId; readonly fullState: boolean; readonly offer: Desired | null }
+  | {
+      readonly kind: "reply";
+      readonly to: ExchangeId;
+      readonly fullState: boolean;
+      readonly offer: DesiredRecord | null;
+    }
   | { readonly kind: "refuse"; readonly to: ExchangeId }
-  | { readonly kind: "push"; readonly fullState: boolean; readonly offer: Desired | null }
+  | { readonly kind: "push"; readonly fullState: boolean; readonly offer: DesiredRecord | null }
   | { readonly kind: "end"; readonly event: AgentEvent };
 
 type Step = readonly [Session, readonly Effect[]];
@@ -231,10 +236,24 @@ function startOver(session: ActiveSession, { opened, nowMs }: Extract<Input, { k
   const canPush = session.peer.transport === "websocket";
   const lacking = canPush ? { askedAtMs: nowMs, asks: 1 } : { askedAtMs: 0, asks: 0 };
   const anew: ActiveSession = { ...session, epoch: opened.epoch, n: 0, known, desired: opened.desired, lacking };
-  const [connected, effects] = connect(anew, nowMs);
+  const [connected, effects] = tellOffer(connect(anew, nowMs), session.known.offered);
   const again = settle(withCapabilities(connected, session.known.capabilities, nowMs), nowMs);
   const push: readonly Effect[] = canPush ? [{ kind: "push", fullState: true, offer: null }] : [];
   return [again[0], [...effects, ...again[1], ...push]];
+}
+
+/** The ledger of attempts was lost too: an offer that still stands is told again, as of when it was sent. */
+function tellOffer(
+  [session, effects]: readonly [ActiveSession, readonly Effect[]],
+  offered: Offered | null,
+): [ActiveSession, readonly Effect[]] {
+  if (offered === null) return [session, effects];
+  const [next, more] = emit(session, offered.atMs, (head) => ({
+    kind: "agent.config-offered",
+    ...head,
+    hash: offered.hash,
+  }));
+  return [next, [...effects, ...more]];
 }
 
 function takeDesired(session: ActiveSession, nowMs: number): Step {
@@ -330,7 +349,7 @@ function withFacet(session: ActiveSession, facet: ReportedFacet, nowMs: number):
     case "acknowledgement": {
       const { hash, state, error } = facet;
       const acknowledged = hash === "" ? null : { hash, isApplying: state === "applying" };
-      const failed = state === "failed" && hash !== "" ? withFailed(known.failed, hash) : known.failed;
+      const failed = state === "failed" && hash !== "" ? withFailed(known.failed, { hash, atMs: nowMs }) : known.failed;
       const knowing = { ...session, known: { ...known, acknowledged, failed } };
       return emit(knowing, nowMs, (fence) => ({ kind: "agent.config-acknowledged", ...fence, hash, state, error }));
     }
@@ -347,7 +366,7 @@ function withFacet(session: ActiveSession, facet: ReportedFacet, nowMs: number):
   }
 }
 
-function makeOffer(session: ActiveSession, nowMs: number): [ActiveSession, readonly Effect[], Desired | null] {
+function makeOffer(session: ActiveSession, nowMs: number): [ActiveSession, readonly Effect[], DesiredRecord | null] {
   const decision = decide(session, nowMs);
   if (decision.kind === "none" || isUntold(session)) return [session, [], null];
   const { hash } = decision;

@@ -50,6 +50,7 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
     connectedAt: store.agents.connectedAt,
     load: store.agents.load,
     owner: store.sessions.owner,
+    isBetween: store.sessions.isBetween,
     project: (events: readonly AgentEvent[]) => project([{ partition: 0, entryId: "", events }], deps),
     forget: store.gateways.forget,
     nowMs: clock.nowMs,

@@ -30,11 +30,15 @@ const connected = (uid: InstanceUid, gateway: GatewayId, epoch = 1): AgentEvent 
 interface Given {
   readonly alive?: readonly GatewayId[];
   readonly owners?: ReadonlyMap<InstanceUid, GatewayId>;
+  readonly isBetween?: boolean;
   readonly renewedAtMs?: number;
 }
 
 /** Two gateways and the agents that the given events made; the reaper looks at it at minute 60. */
-function aWorld(events: readonly AgentEvent[], { alive = [], owners = new Map(), renewedAtMs = 0 }: Given = {}) {
+function aWorld(
+  events: readonly AgentEvent[],
+  { alive = [], owners = new Map(), renewedAtMs = 0, isBetween = false }: Given = {},
+) {
   const views = new Map<InstanceUid, AgentView>();
   const fold = (event: AgentEvent): void => {
     views.set(event.uid, apply(views.get(event.uid) ?? unknownAgent(event.uid, 0), event));
@@ -51,6 +55,7 @@ function aWorld(events: readonly AgentEvent[], { alive = [], owners = new Map(),
         .map(({ uid }) => uid),
     load: async (uids) => uids.flatMap((uid) => [...views.values()].filter((v) => v.uid === uid)).map(versioned),
     owner: async (uid) => owners.get(uid) ?? null,
+    isBetween: async () => isBetween,
     project: async (more) => more.forEach(fold),
     forget: async (id) => {
       forgotten.push(id);
@@ -75,6 +80,14 @@ describe("reap", () => {
     );
     assert.deepEqual(view(aUid(1)).connection?.value.ended, { reason: "gateway_lost", atMs: 60 * MINUTE_MS });
     assert.deepEqual(told, ["gw-1 2"]);
+  });
+
+  it("gives polling agents whose gateway left in good order the time of a few polls", async () => {
+    const renewedAtMs = 60 * MINUTE_MS - 100_000;
+    const between = aWorld([connected(aUid(), gw1)], { isBetween: true, renewedAtMs });
+    assert.equal(await reap(between.deps), 0);
+    const late = aWorld([connected(aUid(), gw1)], { isBetween: true, renewedAtMs: renewedAtMs - 10_000 });
+    assert.equal(await reap(late.deps), 1);
   });
 
   it("changes nothing the second time", async () => {

@@ -10,6 +10,8 @@ export interface ReapDeps {
   connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
   load(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
   owner(uid: InstanceUid): Promise<GatewayId | null>;
+  /** Whether its gateway left in good order and nobody has taken it over yet. */
+  isBetween(uid: InstanceUid): Promise<boolean>;
   /** Folds and hints, like events from a gateway. */
   project(events: readonly AgentEvent[]): Promise<void>;
   forget(gateway: GatewayId): Promise<void>;
@@ -21,6 +23,8 @@ export interface ReapDeps {
 const LIMIT = 500;
 /** A dead gateway is remembered this long: events it wrote may still wait to be projected. */
 const FORGET_MS = 10 * 60_000;
+/** An agent that polls comes to another gateway with its next poll: three polls of 30 s and some slack. */
+const POLL_GRACE_MS = 105_000;
 
 /** One pass over all gateways. Answers how many agents were marked. */
 export async function reap(deps: ReapDeps): Promise<number> {
@@ -31,19 +35,26 @@ export async function reap(deps: ReapDeps): Promise<number> {
     if (isAlive) continue;
     const uids = await deps.connectedAt(id, LIMIT);
     if (uids.length === 0 && deps.nowMs() > renewedAtMs + FORGET_MS) await deps.forget(id);
-    const count = await markLost(uids, alive, deps);
+    const count = await markLost(uids, alive, deps.nowMs() < renewedAtMs + POLL_GRACE_MS, deps);
     if (count > 0) deps.onReaped(id, count);
     reapedCount += count;
   }
   return reapedCount;
 }
 
-async function markLost(uids: readonly InstanceUid[], alive: ReadonlySet<GatewayId>, deps: ReapDeps): Promise<number> {
+async function markLost(
+  uids: readonly InstanceUid[],
+  alive: ReadonlySet<GatewayId>,
+  isInGrace: boolean,
+  deps: ReapDeps,
+): Promise<number> {
   const views = await deps.load(uids);
   // An agent that polls may be served by another gateway without having connected anew.
   const owners = await Promise.all(views.map(({ view }) => deps.owner(view.uid)));
+  const between = await Promise.all(views.map(async ({ view }) => isInGrace && (await deps.isBetween(view.uid))));
   const events = views.flatMap(({ view }, i): AgentEvent[] => {
     const owner = owners[i] ?? null;
+    if (between[i] === true) return [];
     return owner !== null && alive.has(owner) ? moved(view, owner) : lost(view, deps.nowMs());
   });
   if (events.length > 0) await deps.project(events);

@@ -4,7 +4,7 @@
 -- KEYS[2..]  hash    muster:{p}:session:<uid>, one per agent of the batch
 -- ARGV[1]    most entries the stream may hold
 -- ARGV[2]    events (JSON array); empty when there are none
--- ARGV[3..]  per session: epoch, "1" while open or "0", last sequence number, checkpoint (JSON),
+-- ARGV[3..]  per session: epoch, "1" while open, "m" between gateways or "0", last sequence number, checkpoint (JSON),
 --            event (JSON) that ends the session or '': counts only while no newer session took over
 -- Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown
 -- Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
