@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { StageState } from "@muster/protocol/muster/rollouts";
 import type { Fleet } from "@muster/simulator";
+import { until } from "@muster/testkit";
 import { Redis } from "ioredis";
 import {
   listAll,
@@ -45,6 +46,12 @@ it("has everything back within 60 s of losing it", async () => {
   assert.deepEqual(attributesOf(back), attributesOf(before));
   const isDesiredAgain = (agents: typeof back) => agents.every((agent) => agent.desiredConfig?.hash === hash);
   for (let all = back; !isDesiredAgain(all); ) all = await untilListed(operator, 50, "connected=true", 60_000);
+  // A wrong offer would come with the hints that follow the decisions: give each agent two more exchanges to get it.
+  for (let round = 0; round < 2; round++) {
+    const expected = fleet.counts().received + fleet.agents.length;
+    for (const agent of fleet.agents) agent.heartbeat();
+    await until(() => fleet.counts().received >= expected, { what: "the answers to a round of heartbeats" });
+  }
   assert.equal(fleet.counts().offers, offered, "nobody was offered what it has");
   const { configs } = await operator.configs.listConfigs({});
   assert.deepEqual(
