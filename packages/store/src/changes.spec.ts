@@ -65,6 +65,13 @@ describe("changes", () => {
     await until(() => all().has(aUid(2)));
   });
 
+  it("ends with an error that waiting does not heal", async () => {
+    await spec.redis.set("muster:{0}:changes", "not a stream");
+    const controller = new AbortController();
+    const following = changes().follow(["0-0", "0-0", "0-0", "0-0"], () => undefined, controller.signal);
+    await assert.rejects(following, /WRONGTYPE/);
+  });
+
   it("ends when it is asked to, before it began too", async () => {
     const controller = new AbortController();
     controller.abort();
@@ -108,6 +115,9 @@ describe("changes", () => {
       const before = await changes().end();
       await spec.redis.flushall();
       assert.equal(await changes().isKept(before), false);
+      await repeat(3);
+      assert.equal(await changes().isKept(before), false, "also once agents told again");
+      assert.equal(await changes().isKept(await changes().end()), true);
     });
 
     it("is not so for a place of another number of partitions", async () => {

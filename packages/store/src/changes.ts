@@ -76,7 +76,8 @@ async function isKeptIn(fleet: Redis, key: string, position: string): Promise<bo
   const info = await streamInfo(fleet, key);
   if (info === undefined) return position === NOTHING_YET;
   if (precedes(info.last, position)) return false; // the fleet state was lost and began anew
-  return info.added === info.length || !precedes(position, info.first);
+  // Where nothing was trimmed, the entry of any place but the start is there, unless it is a place in an earlier life.
+  return position === NOTHING_YET ? info.added === info.length : !precedes(position, info.first);
 }
 
 async function streamInfo(fleet: Redis, key: string) {
