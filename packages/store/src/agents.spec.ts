@@ -54,10 +54,10 @@ const reported = (uid: InstanceUid, n: number, body: string): AgentEvent => ({
   body,
   sizeBytes: 1,
 });
-const offered = (uid: InstanceUid, n: number): AgentEvent => ({
+const offered = (uid: InstanceUid, n: number, hash = aHash()): AgentEvent => ({
   kind: "agent.config-offered",
   ...at(uid, n),
-  hash: aHash(),
+  hash,
 });
 
 /** Uids that a selector finds through its index, when it has one. */
@@ -109,7 +109,8 @@ describe("agents", () => {
     const stores = [spec.store, ...others];
     await Promise.all(
       Array.from({ length: 50 }, (_, i) => {
-        const event = i % 5 === 0 ? offered(aUid(), i + 1) : described(aUid(), i + 1, { n: i + 1 });
+        const event =
+          i % 5 === 0 ? offered(aUid(), i + 1, aHash(String(i / 5))) : described(aUid(), i + 1, { n: i + 1 });
         return stores[i % stores.length]?.agents.project(aUid(), [event]);
       }),
     );
