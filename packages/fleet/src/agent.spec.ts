@@ -121,6 +121,10 @@ describe("agent view", () => {
   it("counts silence from the first offer: one that is repeated for want of an answer is the same attempt", () => {
     const view = fold([offered(1, 1), offered(1, 2), offered(2, 1)]);
     assert.deepEqual(
+      fold([offered(2, 1), offered(1, 1), offered(1, 2)]).attempts.map((a) => a.offeredAtMs),
+      [1001],
+    );
+    assert.deepEqual(
       view.attempts.map((a) => [a.number, a.offeredAtMs]),
       [[1, 1001]],
     );

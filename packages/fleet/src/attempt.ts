@@ -29,8 +29,6 @@ export function applyOffer(attempts: readonly Attempt[], offer: AgentConfigOffer
   const last = attempts[index];
   if (last !== undefined && isAnswerOf(last, offer))
     return attempts.with(index, { ...last, epoch, n, offeredAtMs: atMs });
-  const isRepeat = last !== undefined && last.answer === null && index === attempts.length - 1 && isNewer(offer, last);
-  if (isRepeat) return attempts;
   return append(attempts, { epoch, n, hash, number: (last?.number ?? 0) + 1, offeredAtMs: atMs, answer: null });
 }
 
@@ -57,7 +55,19 @@ function isAnswerOf(attempt: Attempt, offer: AgentConfigOffered): boolean {
 }
 
 function append(attempts: readonly Attempt[], attempt: Attempt): readonly Attempt[] {
-  return [...attempts, attempt].sort((a, b) => a.epoch - b.epoch || a.n - b.n).slice(-MAX_ATTEMPTS);
+  const sorted = [...attempts, attempt].sort((a, b) => a.epoch - b.epoch || a.n - b.n);
+  const merged = sorted.reduce<readonly Attempt[]>(mergeRepeat, []);
+  // An offer that only repeats one that is known adds nothing.
+  return merged.length === attempts.length && merged.every((a, i) => a === attempts[i])
+    ? attempts
+    : merged.slice(-MAX_ATTEMPTS);
+}
+
+/** Joins an offer to the one before it when that was of the same hash and found no answer, whichever is heard of first. */
+function mergeRepeat(merged: readonly Attempt[], attempt: Attempt): readonly Attempt[] {
+  const before = merged.at(-1);
+  if (before === undefined || before.hash !== attempt.hash || before.answer !== null) return [...merged, attempt];
+  return attempt.answer === null ? merged : [...merged.slice(0, -1), { ...before, answer: attempt.answer }];
 }
 
 /** The newest attempt with this hash, or null. */
