@@ -6,10 +6,14 @@ import { type RolloutStage, RolloutStageSchema } from "@muster/protocol/muster/r
 import { InvalidArgumentError } from "commander";
 import { parseSpanMs } from "./text.ts";
 
+/** Longest span that any option takes. */
+const MAX_SPAN_MS = 365 * 86_400_000;
+
 /** A span of time in milliseconds. */
 export function spanOption(text: string): number {
   const ms = parseSpanMs(text);
-  if (ms === null) throw new InvalidArgumentError("Write a span such as 30s, 5m or 1h30m.");
+  if (ms === null || ms > MAX_SPAN_MS)
+    throw new InvalidArgumentError("Write a span such as 30s, 5m or 1h30m, at most 365d.");
   return ms;
 }
 

@@ -12,6 +12,7 @@ describe("config files", () => {
     ["no file at all", [], /at least one file/],
     ["YAML that does not parse", [aFile("a.yaml", "receivers: [otlp")], /does not parse as YAML/],
     ["YAML with a key twice", [aFile("a.yaml", "a: 1\na: 2")], /does not parse as YAML/],
+    ["YAML with a key twice further down", [aFile("a.yaml", "a:\n  b: 1\n  b: 2")], /key "b" is there twice/],
     ["YAML that is a list", [aFile("a.yaml", "- a")], /not a mapping/],
     ["YAML that is only a comment", [aFile("a.yaml", "# nothing")], /not a mapping/],
     ["a YAML alias bomb", [aFile("a.yaml", aliasBomb())], /does not parse as YAML/],
@@ -44,6 +45,11 @@ describe("config files", () => {
   for (const [name, file] of accepted) {
     it(`accepts ${name}`, () => assert.deepEqual(assessFiles([file]), []));
   }
+
+  it("takes a body of one long mapping in time", { timeout: 10_000 }, () => {
+    const body = Array.from({ length: 60_000 }, (_, i) => `k${i}: v`).join("\n");
+    assert.deepEqual(assessFiles([aFile("a.yaml", body)]), []);
+  });
 
   it("reports every problem at once, with the path of each", () => {
     const fields = assessFiles([aFile("", "["), aFile("b.yaml", "- x")]).map((v) => v.field);

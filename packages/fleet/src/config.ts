@@ -2,7 +2,7 @@
 // Pure. The bodies are opaque to everyone but this file's check that they parse.
 
 import { createHash } from "node:crypto";
-import { parseDocument } from "yaml";
+import { type Document, isScalar, parseDocument, visit } from "yaml";
 import type { Violation } from "./error.ts";
 import { type ConfigHash, type ConfigId, parseConfigHash } from "./ids.ts";
 
@@ -152,11 +152,30 @@ function parseJson(text: string): Parsed {
   }
 }
 
+function findRepeatedKey(document: Document.Parsed): string | null {
+  let twice: string | null = null;
+  visit(document, {
+    Map(_, map) {
+      const seen = new Set<unknown>();
+      for (const { key } of map.items) {
+        const value = isScalar(key) ? key.value : key;
+        if (seen.has(value) && value !== "<<") twice = String(value);
+        seen.add(value);
+      }
+      return twice === null ? undefined : visit.BREAK;
+    },
+  });
+  return twice;
+}
+
 function parseYaml(text: string): Parsed {
   try {
-    const document = parseDocument(text);
+    // The library compares each key with all others, which takes minutes for a body of one long mapping; see below.
+    const document = parseDocument(text, { uniqueKeys: false });
     const [error] = document.errors;
     if (error !== undefined) return `${error.message.split("\n")[0]?.replace(/:$/, "")}.`;
+    const twice = findRepeatedKey(document);
+    if (twice !== null) return `the key "${twice}" is there twice in one mapping.`;
     return { value: document.toJS({ maxAliasCount: 100 }) };
   } catch (error) {
     return `${(error as Error).message}.`; // yaml throws Error subclasses only

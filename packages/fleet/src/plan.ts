@@ -26,6 +26,7 @@ import {
   type StageState,
   type StageStatus,
   stageSize,
+  targetedCount,
 } from "./rollout.ts";
 
 /** What a pass decided. */
@@ -68,7 +69,7 @@ export function plan(input: PlanInput): Plan {
   const wished = withWish(input.status, input);
   const judged = judge(input.cohort, spec, wished, nowMs);
   const counted = withCounts(wished, judged);
-  const checked = withFailures(counted, judged, nowMs);
+  const checked = withFailures(counted, judged, input);
   const moved = checked.phase === "running" ? withProgress(checked, judged, input) : checked;
   const status = isSameStatus(input.status, moved) ? input.status : { ...moved, updatedAtMs: nowMs };
   return { status, wakeAtMs: isEnded(status.phase) ? null : wakeAt(status, judged, input) };
@@ -90,12 +91,18 @@ function because(sentence: string, reason: string): string {
 // 1. The operator's wish
 
 function withWish(status: RolloutStatus, { spec, cohort, nowMs }: PlanInput): RolloutStatus {
-  if (status.observedGeneration === spec.generation) return status;
+  // Spec and status are read one after the other: an older spec than the status knows says nothing new.
+  if (spec.generation <= status.observedGeneration) return status;
   const seen = { ...status, observedGeneration: spec.generation };
   switch (spec.wish) {
     case "abort":
       return {
-        ...enter(seen, "halted", "operator_aborted", because("Ended by an operator", spec.wishReason)),
+        ...enter(
+          seen,
+          "halted",
+          "operator_aborted",
+          because("Ended by an operator", spec.wishReason) + keptBy(status, spec),
+        ),
         endedAtMs: nowMs,
       };
     case "pause":
@@ -113,6 +120,13 @@ function withWish(status: RolloutStatus, { spec, cohort, nowMs }: PlanInput): Ro
       return { ...withBakeAnew(resumed, nowMs), acceptedFailures: failed.map((one) => one.agent.view.uid) };
     }
   }
+}
+
+/** Says of an ended rollout who keeps what it brought. */
+function keptBy({ counts }: RolloutStatus, { revision }: RolloutSpec): string {
+  const keptCount = targetedCount(counts) - counts.queued - counts.incapable;
+  if (keptCount === 0) return "";
+  return ` (${keptCount === 1 ? "1 agent keeps" : `${keptCount} agents keep`} revision ${revision}; roll out another to bring them back)`;
 }
 
 /** Time that passed in a pause proves nothing: a stage that baked then bakes anew. */
@@ -145,7 +159,7 @@ function withCounts(status: RolloutStatus, judged: readonly Judged[]): RolloutSt
 
 // 3. Failures pause
 
-function withFailures(status: RolloutStatus, judged: readonly Judged[], nowMs: number): RolloutStatus {
+function withFailures(status: RolloutStatus, judged: readonly Judged[], { spec, nowMs }: PlanInput): RolloutStatus {
   const accepted = new Set<string>(status.acceptedFailures);
   const failed = judged.filter(({ state, agent }) => isFailure(state) && !accepted.has(agent.view.uid));
   const failures = failed
@@ -155,8 +169,15 @@ function withFailures(status: RolloutStatus, judged: readonly Judged[], nowMs: n
   const [first] = failures;
   if (first === undefined || status.phase !== "running") return listed;
   const others = failed.length === 1 ? "" : ` and ${failed.length - 1} more`;
-  const message = `Agent ${first.uid}${others} ${first.state.replace("_", " ")}: ${first.error}`;
+  const message = `Agent ${first.uid}${others} ${first.state.replace("_", " ")}: ${first.error}${alongside(failed[0], spec)}`;
   return { ...enter(listed, "paused", "agents_failed", message), updatedAtMs: nowMs };
+}
+
+/** Other configs that a failed agent runs beside this one: the fault may be theirs. */
+function alongside(failed: Judged | undefined, spec: RolloutSpec): string {
+  const others = failed?.agent.desired?.contributions.filter(({ configId }) => configId !== spec.configId) ?? [];
+  if (others.length === 0) return "";
+  return ` (it also runs ${others.map(({ configId, revision }) => `${configId} revision ${revision}`).join(", ")})`;
 }
 
 // 4. The stage at work moves on
@@ -186,7 +207,9 @@ function isRebuilding({ fleetLostAtMs, nowMs }: PlanInput): boolean {
 }
 
 function complete(status: RolloutStatus, spec: RolloutSpec, nowMs: number): RolloutStatus {
-  const message = `Every stage passed; ${spec.configId} revision ${spec.revision} is stable.`;
+  const accepted = status.acceptedFailures.length;
+  const except = accepted === 0 ? "" : `, except for ${accepted} failed agents that an operator accepted`;
+  const message = `Every stage passed${except}; ${spec.configId} revision ${spec.revision} is stable.`;
   return { ...enter(status, "succeeded", "completed", message), endedAtMs: nowMs };
 }
 
@@ -227,7 +250,7 @@ function converge(
   if (!reachedAgents(status, judged).every(({ state }) => isSettled(state))) return status;
   const { countedCount, neededCount } = assessReach(status, at, judged);
   if (countedCount < neededCount) {
-    const message = `${countedCount} agents of stage ${status.stageIndex + 1} are good, ${neededCount} are needed; the others are offline or no longer match.`;
+    const message = `${countedCount} agents of stage ${status.stageIndex + 1} are good, ${neededCount} are needed; the others are offline or no longer match. Wait for them, or abort and narrow the selector.`;
     return enter(status, "running", "waiting_for_agents", message);
   }
   const baking = withStage(status, { ...at, state: "baking", convergedAtMs: input.nowMs });

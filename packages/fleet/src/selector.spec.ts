@@ -33,6 +33,12 @@ const cases: readonly (readonly [selector: string, expected: boolean])[] = [
   ['name="prod-*"', false],
   ['k8s.pod/name="a b"', true],
   ["name=prod.17", false],
+  ["name=*", true],
+  ["name=*1*7*", true],
+  ["name=**17", true],
+  ["name=*1?", true],
+  ["name=*17?", false],
+  ["name=p*d-1", false],
 ];
 
 describe("selector", () => {
@@ -61,6 +67,15 @@ describe("selector", () => {
       );
     });
   }
+
+  it("evaluates hostile globs in time", { timeout: 5_000 }, () => {
+    const hostile = new Map([["blob", "a".repeat(4_000)]]);
+    assert.equal(matches(parseSelector(`blob=${"*a".repeat(40)}*b`), hostile), false);
+  });
+
+  it("refuses a selector without end", () => {
+    assert.throws(() => parseSelector("a,".repeat(5_000)), /more than the 4096/);
+  });
 
   it("refuses passing facts in the target of a config", () => {
     assert.throws(() => parseTargetSelector("env=prod,connected=true"), /passing fact/);

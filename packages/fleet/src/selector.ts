@@ -15,7 +15,7 @@ import { FleetError } from "./error.ts";
 export type Requirement =
   | { readonly kind: "exists"; readonly key: string; readonly negated: boolean }
   | { readonly kind: "in"; readonly key: string; readonly values: readonly string[]; readonly negated: boolean }
-  | { readonly kind: "glob"; readonly key: string; readonly pattern: RegExp; readonly negated: boolean };
+  | { readonly kind: "glob"; readonly key: string; readonly pattern: string; readonly negated: boolean };
 
 /** A parsed selector: all requirements must hold. */
 export interface Selector {
@@ -26,8 +26,15 @@ export interface Selector {
 /** Keys that are facts about an agent's present state rather than its attributes. */
 export const FACT_KEYS: ReadonlySet<string> = new Set(["connected", "healthy", "config.status", "gateway"]);
 
+/** Longest selector; it is evaluated for every agent of the fleet. */
+const MAX_SELECTOR_CHARS = 4_096;
+
 /** Parses a selector. @throws FleetError `invalid`, naming the column and what was expected there */
 export function parseSelector(text: string): Selector {
+  if (text.length > MAX_SELECTOR_CHARS) {
+    const description = `${text.length} characters are more than the ${MAX_SELECTOR_CHARS} a selector may have.`;
+    throw FleetError.invalid([{ field: "selector", description }]);
+  }
   const tokens = tokenize(text);
   const requirements: Requirement[] = [];
   if (peek(tokens).kind === "end") return { text, requirements };
@@ -64,7 +71,7 @@ function holds(requirement: Requirement, value: string | undefined): boolean {
     case "in":
       return value !== undefined && requirement.values.includes(value);
     case "glob":
-      return value !== undefined && requirement.pattern.test(value);
+      return value !== undefined && matchesGlob(requirement.pattern, value);
   }
 }
 
@@ -165,9 +172,26 @@ function parseList(tokens: Tokens): readonly string[] {
 
 function comparison(key: string, value: Token, negated: boolean): Requirement {
   if (value.kind === "quoted" || !/[*?]/.test(value.text)) return { kind: "in", key, values: [value.text], negated };
-  const source = value.text
-    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll(/\*+/g, ".*")
-    .replaceAll("?", ".");
-  return { kind: "glob", key, pattern: new RegExp(`^${source}$`, "su"), negated };
+  return { kind: "glob", key, pattern: value.text, negated };
+}
+
+/** Whether a text is of a pattern's form. Remembers only the last star, so hostile patterns cost a product of lengths at most. */
+function matchesGlob(pattern: string, text: string): boolean {
+  let [p, t, star, resume] = [0, 0, -1, 0];
+  while (t < text.length) {
+    if (pattern[p] === "*") {
+      star = p++;
+      resume = t;
+    } else if (pattern[p] === "?" || pattern[p] === text[t]) {
+      p++;
+      t++;
+    } else if (star >= 0) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (pattern[p] === "*") p++;
+  return p === pattern.length;
 }

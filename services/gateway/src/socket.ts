@@ -79,6 +79,8 @@ export interface Sockets {
 const IDLE_TIMEOUT_S = 120;
 /** How far the hard limit stands above ours. */
 const HARD_LIMIT_SLACK = 1024 * 1024;
+/** What a peer may leave unread before it is closed: several of the largest offers there are. */
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 const OPAMP_TYPE = "application/x-protobuf";
 const STATUS_LINES: Record<HttpStatus, string> = {
   200: "200 OK",
@@ -107,7 +109,7 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
   const app = App();
   app.ws<SocketData>(path, {
     maxPayloadLength: maxMessageBytes + HARD_LIMIT_SLACK,
-    maxBackpressure: 2 * maxMessageBytes + HARD_LIMIT_SLACK,
+    maxBackpressure: Math.min(2 * maxMessageBytes + HARD_LIMIT_SLACK, MAX_UNREAD_BYTES),
     closeOnBackpressureLimit: true,
     idleTimeout: IDLE_TIMEOUT_S,
     sendPingsAutomatically: true,
@@ -227,7 +229,7 @@ function receivePost(res: HttpResponse, req: HttpRequest, maxBytes: number, hand
   const exchange = openExchange(res, req.getHeader("opamp-instance-uid"));
   if (mediaType !== OPAMP_TYPE) return answer(res, 415, `Send ${OPAMP_TYPE}.`);
   if (!["", "identity", "gzip"].includes(encoding)) return answer(res, 415, "Send gzip or no encoding.");
-  const chunks: Buffer[] = [];
+  let gathered = Buffer.alloc(0);
   let sizeBytes = 0;
   let isRefused = false;
   res.onData((chunk, isLast) => {
@@ -238,9 +240,15 @@ function receivePost(res: HttpResponse, req: HttpRequest, maxBytes: number, hand
       exchange.respond(413, new Uint8Array());
       return;
     }
-    chunks.push(Buffer.from(Buffer.from(chunk))); // a copy: the chunk is gone when this returns
+    // One buffer that doubles: a body of a million tiny chunks must not cost a million objects.
+    if (sizeBytes > gathered.byteLength) {
+      const larger = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(sizeBytes, 2 * gathered.byteLength)));
+      gathered.copy(larger);
+      gathered = larger;
+    }
+    gathered.set(new Uint8Array(chunk), sizeBytes - chunk.byteLength); // a copy: the chunk is gone when this returns
     if (!isLast) return;
-    const body = Buffer.concat(chunks);
+    const body = gathered.subarray(0, sizeBytes);
     if (encoding === "gzip") void inflateInto(body, maxBytes, exchange, handlers);
     else handlers.post(exchange, body);
   });

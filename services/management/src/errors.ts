@@ -64,9 +64,13 @@ export function encodeFailure(error: FleetError, requestId: string): CallFailure
   return { code, message, details };
 }
 
+/** Violations that an answer lists at most. */
+const MAX_VIOLATIONS = 50;
+
 function encodeDetails(code: status, message: string, error: FleetError): Buffer {
   const violations = error.violations.map((v) => ({ ...v, description: cut(v.description, MAX_DESCRIPTION_CHARS) }));
-  for (let kept = violations.length; ; kept--) {
+  // Each turn encodes afresh, so it must not begin with thousands.
+  for (let kept = Math.min(violations.length, MAX_VIOLATIONS); ; kept--) {
     const shown =
       kept === violations.length ? violations : [...violations.slice(0, kept), more(violations.length - kept)];
     const encoded = toBinary(StatusSchema, create(StatusSchema, { code, message, details: pack(error, shown) }));

@@ -113,11 +113,17 @@ export function parseApplyTimeout(duration: Duration | undefined): number {
   throw invalid("apply_timeout", `${ms / 1_000} s is less than ${MIN_APPLY_TIMEOUT_MS / 1_000} s; ${reason}.`);
 }
 
+/** Longest bake of a stage. */
+const MAX_BAKE_MS = 30 * 86_400_000;
+
 /**
  * The stages of a request, with a last one for everybody where there is none.
  * @throws FleetError `invalid` with everything that is wrong with any of them
  */
 export function parseStages(stages: readonly ProtoStage[]): readonly Stage[] {
+  if (stages.length > MAX_STAGES) {
+    throw invalid("stages", `${stages.length} stages are more than the ${MAX_STAGES} a rollout may have.`);
+  }
   const violations: Violation[] = [];
   const parsed = stages.map((stage, i) => parseStage(stage, `stages[${i}]`, violations));
   for (const [i, { size }] of parsed.entries())
@@ -134,7 +140,9 @@ export function parseStages(stages: readonly ProtoStage[]): readonly Stage[] {
 
 function parseStage({ size, bake }: ProtoStage, field: string, violations: Violation[]): Stage {
   const bakeMs = bake === undefined ? 0 : durationMs(bake);
-  if (bakeMs < 0) violations.push({ field: `${field}.bake`, description: "a bake time is not negative." });
+  if (bakeMs < 0 || bakeMs > MAX_BAKE_MS) {
+    violations.push({ field: `${field}.bake`, description: "a bake time is not negative and not above 30 days." });
+  }
   if (size.case === "count") {
     const isCount = size.value >= 1n && size.value <= BigInt(Number.MAX_SAFE_INTEGER);
     if (!isCount) violations.push({ field: `${field}.count`, description: `${size.value} is not a number from 1 on.` });
