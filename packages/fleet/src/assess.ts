@@ -6,7 +6,7 @@
 
 import { type AgentView, hasCapability, isConnected } from "./agent.ts";
 import { type Attempt, latestAttempt } from "./attempt.ts";
-import { type Desired, rankOf } from "./desired.ts";
+import type { Desired, Rank } from "./desired.ts";
 import type { AgentRolloutState, RolloutSpec, RolloutStatus } from "./rollout.ts";
 
 /** A desired config as it is stored. */
@@ -34,13 +34,18 @@ export const DARK_TIMEOUT_MS = 150_000;
 /** How long an agent that reports neither status nor effective config must stay healthy to count. */
 export const SETTLE_MS = 15_000;
 /** Clocks of gateways and workers may differ by this much. */
-const CLOCK_SKEW_MS = 5_000;
+export const CLOCK_SKEW_MS = 5_000;
 
-/** Judges one agent. */
-export function assess(agent: CohortAgent, spec: RolloutSpec, status: RolloutStatus, nowMs: number): Assessment {
+/** Judges one agent; `rank` is its place in this rollout. */
+export function assess(
+  agent: CohortAgent,
+  rank: Rank,
+  spec: RolloutSpec,
+  status: RolloutStatus,
+  nowMs: number,
+): Assessment {
   const { view } = agent;
   if (view.capabilities !== null && !hasCapability(view, "AcceptsRemoteConfig")) return still("incapable");
-  const rank = rankOf(spec.id, view.uid);
   if (rank > status.cutoff) return still("queued");
   const desired = assignedDesired(agent, spec);
   if (desired === null) return still("assigned");

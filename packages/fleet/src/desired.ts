@@ -84,7 +84,8 @@ export function createWanted(
 }
 
 function reaches(layer: Layer, selector: Selector, uid: string, labels: ReadonlyMap<string, string>): boolean {
-  return matches(selector, labels) && rankOf(layer.rolloutId, uid) <= layer.cutoff;
+  // Stable layers reach everyone: most agents' ranks need never be worked out.
+  return matches(selector, labels) && (layer.cutoff === EVERYONE || rankOf(layer.rolloutId, uid) <= layer.cutoff);
 }
 
 /**

@@ -16,7 +16,15 @@ export {
   unknownAgent,
   updatedAtMs,
 } from "./agent.ts";
-export { type Assessment, assess, type CohortAgent, type DesiredRecord, isFailure, isSettled } from "./assess.ts";
+export {
+  type Assessment,
+  assess,
+  CLOCK_SKEW_MS,
+  type CohortAgent,
+  type DesiredRecord,
+  isFailure,
+  isSettled,
+} from "./assess.ts";
 export { type Attempt, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
 export {
   assessFiles,
@@ -99,4 +107,4 @@ export {
   stageSize,
   targetedCount,
 } from "./rollout.ts";
-export { matches, parseSelector, parseTargetSelector, type Requirement, type Selector } from "./selector.ts";
+export { FACT_KEYS, matches, parseSelector, parseTargetSelector, type Requirement, type Selector } from "./selector.ts";

@@ -144,11 +144,10 @@ function judge(
   status: RolloutStatus,
   nowMs: number,
 ): readonly Judged[] {
-  return cohort.map((agent) => ({
-    ...assess(agent, spec, status, nowMs),
-    rank: rankOf(spec.id, agent.view.uid),
-    agent,
-  }));
+  return cohort.map((agent) => {
+    const rank = rankOf(spec.id, agent.view.uid);
+    return { ...assess(agent, rank, spec, status, nowMs), rank, agent };
+  });
 }
 
 function withCounts(status: RolloutStatus, judged: readonly Judged[]): RolloutStatus {

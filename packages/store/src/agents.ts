@@ -5,6 +5,7 @@ import {
   type AgentEvent,
   type AgentView,
   apply,
+  FACT_KEYS,
   type GatewayId,
   type InstanceUid,
   isConnected,
@@ -73,7 +74,7 @@ export function candidatesFor(selector: Selector): Candidates | undefined {
       if (!wantsConnected(selector)) continue; // the index forgets those that left
       return { kind: "gateway", gateway: value };
     }
-    const isFact = ["connected", "healthy", "config.status"].includes(requirement.key);
+    const isFact = FACT_KEYS.has(requirement.key);
     if (!isFact && value.length <= MAX_INDEXED_VALUE) return { kind: "label", key: requirement.key, value };
   }
   return undefined;

@@ -5,7 +5,7 @@
 // deployed agents taught: a hash that failed is never repeated (R65), an offer that was sent is not repeated while it
 // may still be at work (R69), and agents that never tell a status are offered a config once per process (R75).
 
-import type { ConfigHash, DesiredRecord, Transport } from "@muster/fleet";
+import { CLOCK_SKEW_MS, type ConfigHash, type DesiredRecord, type Transport } from "@muster/fleet";
 import { hasCapability, mayOffer } from "@muster/protocol";
 
 /** What the decision rests on. */
@@ -42,8 +42,6 @@ export type OfferDecision =
 
 /** A poll's answer can be lost on the way; after this long without a word it is sent again. */
 const HTTP_REPEAT_MS = 30_000;
-/** Clocks of gateways and workers may differ by this much. */
-const CLOCK_SKEW_MS = 5_000;
 
 /** Decides. */
 export function decideOffer(input: OfferInput): OfferDecision {
