@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type AgentView, apply, factsOf, isConnected, labelsOf, unknownAgent } from "./agent.ts";
+import { apply } from "./agent.ts";
 import { MAX_ATTEMPTS } from "./attempt.ts";
 import { aHash, aUid } from "./builders.ts";
 import { type AgentEvent, coalesce } from "./event.ts";
+import { factsOf, isConnected, labelsOf } from "./facts.ts";
 import { parseGatewayId } from "./ids.ts";
+import { type AgentView, unknownAgent } from "./view.ts";
 
 const uid = aUid();
 const gateway = parseGatewayId("gw-1");

@@ -1,107 +1,41 @@
-// The view of one agent, folded from its events. Pure: apply(view, event) → view; the projector keeps views in Redis.
+// Folds events into the view of one agent. Pure: apply(view, event) → view; the projector keeps views in Redis.
 //
 // Invariants
 //   A1. Each facet carries the fence of the event it came from and takes only newer ones, so old and repeated
 //       events change nothing and events of two sessions may arrive in any order.
 //   A2. apply answers the very same object when nothing changed; callers compare by identity.
 
-import { type Attempt, applyAcknowledgement, applyOffer } from "./attempt.ts";
+import { type Attempt, applyAcknowledgement, applyOffer, joinAttempts } from "./attempt.ts";
 import { assertNever } from "./error.ts";
 import {
-  type AckState,
+  type AgentConnected,
   type AgentEvent,
-  type Attributes,
-  type AttributeValue,
+  type AgentUnrecognizedReported,
   type DisconnectReason,
   type Fence,
-  type Health,
   isNewer,
-  type Transport,
+  type SettingsKind,
 } from "./event.ts";
-import type { ConfigHash, GatewayId, InstanceUid } from "./ids.ts";
+import type { InstanceUid } from "./ids.ts";
+import type { AgentView, Connection, UnrecognizedPart } from "./view.ts";
 
-/** One aspect of an agent as last reported, with the fence that guards it (A1). */
-export interface Facet<Value> extends Fence {
-  readonly atMs: number;
-  readonly value: Value;
-}
-
-/** A session with a gateway, live or ended. */
-export interface Connection {
-  readonly gateway: GatewayId | null;
-  readonly transport: Transport | null;
-  readonly remoteAddress: string;
-  readonly connectedAtMs: number;
-  /** null while live. */
-  readonly ended: { readonly reason: DisconnectReason; readonly atMs: number } | null;
-}
-
-export interface Description {
-  readonly identifying: Attributes;
-  readonly nonIdentifying: Attributes;
-}
-
-export interface Acknowledgement {
-  readonly hash: ConfigHash;
-  readonly state: AckState;
-  readonly error: string;
-}
-
-export interface EffectiveConfigRef {
-  /** Address of the sealed body in the agent's partition. */
-  readonly body: string;
-  readonly sizeBytes: number;
-}
-
-/** Everything known of one agent. */
-export interface AgentView {
-  readonly uid: InstanceUid;
-  readonly firstSeenAtMs: number;
-  readonly connection: Facet<Connection> | null;
-  readonly description: Facet<Description> | null;
-  readonly capabilities: Facet<readonly string[]> | null;
-  readonly health: Facet<Health> | null;
-  readonly acknowledgement: Facet<Acknowledgement> | null;
-  readonly effectiveConfig: Facet<EffectiveConfigRef> | null;
-  /** Newest last, bounded (attempt.ts). */
-  readonly attempts: readonly Attempt[];
-}
-
-/** The view of an agent of which nothing is known yet. */
-export function unknownAgent(uid: InstanceUid, atMs: number): AgentView {
-  return {
-    uid,
-    firstSeenAtMs: atMs,
-    connection: null,
-    description: null,
-    capabilities: null,
-    health: null,
-    acknowledgement: null,
-    effectiveConfig: null,
-    attempts: [],
-  };
-}
+/** How many custom messages, and how many actions, an agent's record keeps; the oldest go first. */
+export const MAX_CUSTOM_MESSAGES = 16;
+export const MAX_ACTIONS = 10;
+/** Parts of a report are the fields of one message; a few more than there are today. */
+const MAX_UNRECOGNIZED = 32;
+/** An agent is given a new uid now and then, not for ever. */
+const MAX_PREVIOUS_UIDS = 16;
 
 /** Folds one event into a view. Answers the same object when the event is old or repeated (A2). */
 export function apply(agent: AgentView, event: AgentEvent): AgentView {
   switch (event.kind) {
-    case "agent.connected": {
-      const { gateway, transport, remoteAddress, atMs } = event;
-      return withFacet(agent, "connection", event, {
-        gateway,
-        transport,
-        remoteAddress,
-        connectedAtMs: atMs,
-        ended: null,
-      });
+    case "agent.connected":
+      return withFacet(agent, "connection", event, openedConnection(event));
+    case "agent.disconnected": {
+      const live = agent.connection?.value ?? null;
+      return withFacet(agent, "connection", event, endedConnection(live, event.reason, event.atMs));
     }
-    case "agent.disconnected":
-      return withFacet(
-        agent,
-        "connection",
-        event,
-        endedConnection(agent.connection?.value ?? null, event.reason, event.atMs),
-      );
     case "agent.described": {
       const { identifying, nonIdentifying } = event;
       return withFacet(agent, "description", event, { identifying, nonIdentifying });
@@ -120,11 +54,89 @@ export function apply(agent: AgentView, event: AgentEvent): AgentView {
     case "agent.config-offered":
       return withAttempts(agent, applyOffer(agent.attempts, event));
     default:
+      return applyMore(agent, event);
+  }
+}
+
+type ConfigEventKind =
+  | "agent.connected"
+  | "agent.disconnected"
+  | "agent.described"
+  | "agent.capabilities-changed"
+  | "agent.health-changed"
+  | "agent.effective-config-reported"
+  | "agent.config-acknowledged"
+  | "agent.config-offered";
+
+/** What has nothing to do with configs. */
+function applyMore(agent: AgentView, event: Exclude<AgentEvent, { kind: ConfigEventKind }>): AgentView {
+  switch (event.kind) {
+    case "agent.packages-reported": {
+      const { packages, allHash, error } = event;
+      return withFacet(agent, "packages", event, { packages, allHash, error });
+    }
+    case "agent.connection-settings-acknowledged": {
+      const { settings, state, error } = event;
+      return withFacet(agent, "connectionSettings", event, { settings, state, error });
+    }
+    case "agent.custom-capabilities-changed":
+      return withFacet(agent, "customCapabilities", event, event.capabilities);
+    case "agent.components-reported":
+      return withFacet(agent, "components", event, { inventory: event.inventory, body: event.body });
+    case "agent.settings-offered":
+      return withFacet(agent, OFFER_FACETS[event.of], event, event.settings);
+    case "agent.custom-message-received": {
+      const { epoch, n, atMs, capability, type, body, sizeBytes } = event;
+      const message = { epoch, n, atMs, capability, type, body, sizeBytes };
+      return withOneMore(agent, "customMessages", message, MAX_CUSTOM_MESSAGES);
+    }
+    case "agent.action-sent": {
+      const { epoch, n, atMs, actionId, action } = event;
+      return withOneMore(agent, "actions", { epoch, n, atMs, actionId, action }, MAX_ACTIONS);
+    }
+    case "agent.unrecognized-reported":
+      return withUnrecognized(agent, event);
+    case "agent.renamed":
+      return withPrevious(agent, [event.from]);
+    default:
       return assertNever(event);
   }
 }
 
-type FacetName = "connection" | "description" | "capabilities" | "health" | "acknowledgement" | "effectiveConfig";
+const OFFER_FACETS = { connection: "connectionOffer", packages: "packagesOffer" } as const satisfies Record<
+  SettingsKind,
+  keyof AgentView
+>;
+
+type FacetName =
+  | "connection"
+  | "description"
+  | "capabilities"
+  | "health"
+  | "acknowledgement"
+  | "effectiveConfig"
+  | "packages"
+  | "connectionSettings"
+  | "customCapabilities"
+  | "components"
+  | "connectionOffer"
+  | "packagesOffer";
+
+/** The facets of a view, each with a fence of its own. */
+export const FACET_NAMES = Object.keys({
+  connection: true,
+  description: true,
+  capabilities: true,
+  health: true,
+  acknowledgement: true,
+  effectiveConfig: true,
+  packages: true,
+  connectionSettings: true,
+  customCapabilities: true,
+  components: true,
+  connectionOffer: true,
+  packagesOffer: true,
+} satisfies Record<FacetName, true>) as readonly FacetName[]; // the keys of the literal
 type FacetValue<Name extends FacetName> = NonNullable<AgentView[Name]>["value"];
 
 function withFacet<Name extends FacetName>(
@@ -141,53 +153,66 @@ function withAttempts(agent: AgentView, attempts: readonly Attempt[]): AgentView
   return attempts === agent.attempts ? agent : { ...agent, attempts };
 }
 
+/** Adds to a bounded history, in the order of the fences. What is there already, or older than all that is kept, adds nothing. */
+function withOneMore<Name extends "customMessages" | "actions">(
+  agent: AgentView,
+  name: Name,
+  entry: AgentView[Name][number],
+  limit: number,
+): AgentView {
+  const kept: readonly AgentView[Name][number][] = agent[name];
+  if (kept.some(({ epoch, n }) => epoch === entry.epoch && n === entry.n)) return agent;
+  const sorted = [...kept, entry].sort((a, b) => a.epoch - b.epoch || a.n - b.n).slice(-limit);
+  return sorted.includes(entry) ? { ...agent, [name]: sorted } : agent;
+}
+
+/** A part that holds nothing unknown any more stays as a fence, so that an older event does not bring it back. */
+function withUnrecognized(agent: AgentView, { epoch, n, part, body }: AgentUnrecognizedReported): AgentView {
+  const before = agent.unrecognized.find((known) => known.part === part) ?? null;
+  if (!isNewer({ epoch, n }, before)) return agent;
+  const others = agent.unrecognized.filter((known) => known.part !== part);
+  return { ...agent, unrecognized: [...others, { epoch, n, part, body }].slice(-MAX_UNRECOGNIZED) };
+}
+
+function withPrevious(agent: AgentView, uids: readonly InstanceUid[]): AgentView {
+  const news = uids.filter((uid) => uid !== agent.uid && !agent.previousUids.includes(uid));
+  if (news.length === 0) return agent;
+  return { ...agent, previousUids: [...agent.previousUids, ...news].slice(-MAX_PREVIOUS_UIDS) };
+}
+
+/**
+ * What is known of an agent that goes on under a new uid: all that was known under the old one, each facet unless a newer
+ * one is known already. Epochs are compared across the two, so the new uid's must be handed out above the old one's.
+ */
+export function adopt(agent: AgentView, former: AgentView): AgentView {
+  const merged: Record<string, unknown> = { ...agent };
+  for (const name of FACET_NAMES) {
+    const [own, old] = [agent[name], former[name]];
+    merged[name] = old !== null && isNewer(old, own) ? old : own;
+  }
+  merged["firstSeenAtMs"] = Math.min(agent.firstSeenAtMs, former.firstSeenAtMs);
+  merged["attempts"] = joinAttempts(former.attempts, agent.attempts);
+  merged["previousUids"] = [];
+  // Field for field an AgentView: only values of the same fields were exchanged.
+  let view = merged as unknown as AgentView;
+  for (const message of former.customMessages) view = withOneMore(view, "customMessages", message, MAX_CUSTOM_MESSAGES);
+  for (const action of former.actions) view = withOneMore(view, "actions", action, MAX_ACTIONS);
+  for (const part of former.unrecognized) view = adoptUnrecognized(view, part);
+  return withPrevious(view, [...former.previousUids, former.uid, ...agent.previousUids]);
+}
+
+function adoptUnrecognized(agent: AgentView, part: UnrecognizedPart): AgentView {
+  const own = agent.unrecognized.find((known) => known.part === part.part) ?? null;
+  if (!isNewer(part, own)) return agent;
+  return { ...agent, unrecognized: [...agent.unrecognized.filter((known) => known !== own), part] };
+}
+
+function openedConnection({ gateway, transport, remoteAddress, atMs }: AgentConnected): Connection {
+  return { gateway, transport, remoteAddress, connectedAtMs: atMs, ended: null };
+}
+
 function endedConnection(live: Connection | null, reason: DisconnectReason, atMs: number): Connection {
   const ended = { reason, atMs };
   if (live === null) return { gateway: null, transport: null, remoteAddress: "", connectedAtMs: atMs, ended };
   return { ...live, ended };
-}
-
-/** Whether a session of the agent is live. */
-export function isConnected(agent: AgentView): boolean {
-  return agent.connection !== null && agent.connection.value.ended === null;
-}
-
-/** Whether the agent says that it can do this; false while its capabilities are unknown. */
-export function hasCapability(agent: AgentView, name: string): boolean {
-  return agent.capabilities?.value.includes(name) ?? false;
-}
-
-/** When anything last changed, milliseconds since 1970. */
-export function updatedAtMs(agent: AgentView): number {
-  const facets = [agent.connection, agent.description, agent.capabilities, agent.health, agent.acknowledgement];
-  return Math.max(agent.firstSeenAtMs, agent.effectiveConfig?.atMs ?? 0, ...facets.map((facet) => facet?.atMs ?? 0));
-}
-
-/**
- * What selectors see of an agent: every attribute that is a single value, as text; where a key is both
- * identifying and not, the identifying one counts.
- */
-export function labelsOf(agent: AgentView): ReadonlyMap<string, string> {
-  const labels = new Map<string, string>();
-  const { nonIdentifying = [], identifying = [] } = agent.description?.value ?? {};
-  for (const [key, value] of [...nonIdentifying, ...identifying]) {
-    const text = labelText(value);
-    if (text !== null) labels.set(key, text);
-  }
-  return labels;
-}
-
-function labelText(value: AttributeValue): string | null {
-  if (typeof value === "string") return value;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
-}
-
-/** Facts that queries may use beside labels; configs may not, since a target must not flap with them. */
-export function factsOf(agent: AgentView): ReadonlyMap<string, string> {
-  const facts = new Map<string, string>([["connected", String(isConnected(agent))]]);
-  if (agent.health !== null) facts.set("healthy", String(agent.health.value.healthy));
-  if (agent.acknowledgement !== null) facts.set("config.status", agent.acknowledgement.value.state);
-  const gateway = agent.connection?.value.gateway;
-  if (typeof gateway === "string") facts.set("gateway", gateway);
-  return facts;
 }

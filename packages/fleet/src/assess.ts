@@ -4,10 +4,11 @@
 // The rules in short: APPLIED is a claim that health must confirm; silence after an offer is a failure, silence
 // before it is not; an agent that cannot report a status is judged by its effective config and health.
 
-import { type AgentView, hasCapability, isConnected } from "./agent.ts";
 import { type Attempt, latestAttempt } from "./attempt.ts";
 import type { Desired, Rank } from "./desired.ts";
+import { hasCapability, isConnected } from "./facts.ts";
 import type { AgentRolloutState, RolloutSpec, RolloutStatus } from "./rollout.ts";
+import type { AgentView } from "./view.ts";
 
 /** A desired config as it is stored. */
 export interface DesiredRecord extends Desired {

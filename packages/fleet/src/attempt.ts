@@ -70,6 +70,27 @@ function mergeRepeat(merged: readonly Attempt[], attempt: Attempt): readonly Att
   return attempt.answer === null ? merged : [...merged.slice(0, -1), { ...before, answer: attempt.answer }];
 }
 
+/** The ledgers of one agent under two uids, as one. Of an attempt that both know, the one with the newer answer counts. */
+export function joinAttempts(former: readonly Attempt[], latter: readonly Attempt[]): readonly Attempt[] {
+  const joined = former.map((old) =>
+    newerAnswer(
+      old,
+      latter.find((own) => isSameOffer(own, old)),
+    ),
+  );
+  const news = latter.filter((own) => !former.some((old) => isSameOffer(own, old)));
+  return [...joined, ...news].sort((a, b) => a.epoch - b.epoch || a.n - b.n).slice(-MAX_ATTEMPTS);
+}
+
+function isSameOffer(a: Fence, b: Fence): boolean {
+  return a.epoch === b.epoch && a.n === b.n;
+}
+
+function newerAnswer(old: Attempt, own: Attempt | undefined): Attempt {
+  if (own === undefined) return old;
+  return old.answer !== null && isNewer(old.answer, own.answer) ? old : own;
+}
+
 /** The newest attempt with this hash, or null. */
 export function latestAttempt(attempts: readonly Attempt[], hash: ConfigHash): Attempt | null {
   return attempts.findLast((a) => a.hash === hash) ?? null;

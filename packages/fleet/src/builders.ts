@@ -1,6 +1,5 @@
 // Builders for specs: `anAgent({ healthy: false })` shows only what matters to the case. Never used in services.
 
-import { type AgentView, unknownAgent } from "./agent.ts";
 import type { CohortAgent } from "./assess.ts";
 import type { AckState } from "./event.ts";
 import {
@@ -13,6 +12,7 @@ import {
   parseRolloutId,
 } from "./ids.ts";
 import type { RolloutSpec, Stage } from "./rollout.ts";
+import { type AgentView, unknownAgent } from "./view.ts";
 
 /** The n-th uid of a test fleet. */
 export function aUid(n = 1): InstanceUid {

@@ -33,13 +33,51 @@ export interface Health {
   readonly statusTimeUnixNano: string;
   /** Health of the parts, by name. */
   readonly components: readonly (readonly [name: string, health: Health])[];
+  /** Absent when there are none, as nearly always. */
+  readonly attributes?: Attributes;
 }
+
+/** What an agent does with a package; `unknown` is a word that this version does not have. */
+export type PackageState =
+  | "installed"
+  | "install_pending"
+  | "installing"
+  | "install_failed"
+  | "downloading"
+  | "unknown";
+
+/** How one package fares at an agent. Hashes are lower-case hexadecimal. */
+export interface PackageReport {
+  readonly name: string;
+  readonly agentVersion: string;
+  readonly agentHash: string;
+  readonly offeredVersion: string;
+  readonly offeredHash: string;
+  readonly state: PackageState;
+  readonly error: string;
+  /** null when the agent does not say, or says no number. */
+  readonly downloadPercent: number | null;
+  readonly downloadBytesPerSecond: number | null;
+}
+
+/** What is offered to an agent beside its config. */
+export type SettingsKind = "connection" | "packages";
+
+/** What an agent can be asked once. */
+export type ActionKind = "restart" | "refresh" | "custom_message";
 
 /** What an agent says of a remote config; `unset` with an empty hash is "never received any". */
 export type AckState = "unset" | "applied" | "applying" | "failed";
 
 /** Why a session ended. */
-export type DisconnectReason = "agent_disconnect" | "closed" | "silent" | "gateway_lost" | "superseded" | "drained";
+export type DisconnectReason =
+  | "agent_disconnect"
+  | "closed"
+  | "silent"
+  | "gateway_lost"
+  | "superseded"
+  | "drained"
+  | "renamed";
 
 /** Orders the events of one agent (E2). */
 export interface Fence {
@@ -101,6 +139,70 @@ export interface AgentConfigOffered extends Fact {
   readonly hash: ConfigHash;
 }
 
+/** The agent says this of its packages. */
+export interface AgentPackagesReported extends Fact {
+  readonly kind: "agent.packages-reported";
+  readonly packages: readonly PackageReport[];
+  /** Hash of the whole offer that it last received, lower-case hexadecimal. */
+  readonly allHash: string;
+  readonly error: string;
+}
+/** The agent said this about offered connection settings. */
+export interface AgentConnectionSettingsAcknowledged extends Fact {
+  readonly kind: "agent.connection-settings-acknowledged";
+  /** Which offer, lower-case hexadecimal. */
+  readonly settings: string;
+  readonly state: AckState;
+  readonly error: string;
+}
+/** The agent takes custom messages of these capabilities, and no others. */
+export interface AgentCustomCapabilitiesChanged extends Fact {
+  readonly kind: "agent.custom-capabilities-changed";
+  readonly capabilities: readonly string[];
+}
+/** The agent sent a custom message; its content is stored apart, under `body`. */
+export interface AgentCustomMessageReceived extends Fact {
+  readonly kind: "agent.custom-message-received";
+  readonly capability: string;
+  readonly type: string;
+  /** null when it was too large to keep. */
+  readonly body: string | null;
+  readonly sizeBytes: number;
+}
+/** The agent can run these components; the inventory is stored apart, once per hash, under `body`. */
+export interface AgentComponentsReported extends Fact {
+  readonly kind: "agent.components-reported";
+  /** The agent's own hash, lower-case hexadecimal. */
+  readonly inventory: string;
+  readonly body: string;
+}
+/** A part of a report has fields or values that this version does not know; the part is stored whole under `body`. */
+export interface AgentUnrecognizedReported extends Fact {
+  readonly kind: "agent.unrecognized-reported";
+  /** The field of AgentToServer, or `message` for unknown fields of AgentToServer itself. */
+  readonly part: string;
+  /** null: nothing unknown is in it any more. */
+  readonly body: string | null;
+}
+/** A gateway sent the agent connection settings or packages. */
+export interface AgentSettingsOffered extends Fact {
+  readonly kind: "agent.settings-offered";
+  readonly of: SettingsKind;
+  /** What was sent, lower-case hexadecimal. */
+  readonly settings: string;
+}
+/** A gateway sent the agent something that it is asked once. */
+export interface AgentActionSent extends Fact {
+  readonly kind: "agent.action-sent";
+  readonly actionId: string;
+  readonly action: ActionKind;
+}
+/** The agent goes on under this uid; it was `from` before, and what is known of that uid is known of it. */
+export interface AgentRenamed extends Fact {
+  readonly kind: "agent.renamed";
+  readonly from: InstanceUid;
+}
+
 /** Every fact we record about an agent. */
 export type AgentEvent =
   | AgentConnected
@@ -110,7 +212,16 @@ export type AgentEvent =
   | AgentHealthChanged
   | AgentConfigAcknowledged
   | AgentEffectiveConfigReported
-  | AgentConfigOffered;
+  | AgentConfigOffered
+  | AgentPackagesReported
+  | AgentConnectionSettingsAcknowledged
+  | AgentCustomCapabilitiesChanged
+  | AgentCustomMessageReceived
+  | AgentComponentsReported
+  | AgentUnrecognizedReported
+  | AgentSettingsOffered
+  | AgentActionSent
+  | AgentRenamed;
 
 const EVENT_KINDS: Readonly<Record<AgentEvent["kind"], true>> = {
   "agent.connected": true,
@@ -121,6 +232,15 @@ const EVENT_KINDS: Readonly<Record<AgentEvent["kind"], true>> = {
   "agent.config-acknowledged": true,
   "agent.effective-config-reported": true,
   "agent.config-offered": true,
+  "agent.packages-reported": true,
+  "agent.connection-settings-acknowledged": true,
+  "agent.custom-capabilities-changed": true,
+  "agent.custom-message-received": true,
+  "agent.components-reported": true,
+  "agent.unrecognized-reported": true,
+  "agent.settings-offered": true,
+  "agent.action-sent": true,
+  "agent.renamed": true,
 };
 
 /** Whether this is a kind of event that this version knows; gateways may be newer than who reads them. */
@@ -133,8 +253,8 @@ export function isNewer(a: Fence, b: Fence | null): boolean {
   return b === null || a.epoch > b.epoch || (a.epoch === b.epoch && a.n > b.n);
 }
 
-/** How many acknowledgements and offers of different hashes are kept while they wait to be written. */
-const MAX_DISTINCT_HASHES = 8;
+/** How many distinct events of one kind are kept while they wait to be written; the oldest go first. */
+const MAX_DISTINCT = 8;
 
 /**
  * Adds an event to those of the same agent that wait to be written, so that what waits stays bounded however
@@ -142,14 +262,29 @@ const MAX_DISTINCT_HASHES = 8;
  * followed by APPLIED(old) is a self-rollback, and both must arrive.
  */
 export function coalesce(waiting: readonly AgentEvent[], event: AgentEvent): readonly AgentEvent[] {
-  const kept = waiting.filter((earlier) => !replaces(event, earlier));
+  const subject = subjectOf(event);
+  const kept = waiting.filter((earlier) => earlier.kind !== event.kind || subjectOf(earlier) !== subject);
   const merged = [...kept, event];
   const sameKind = merged.filter((e) => e.kind === event.kind);
   const oldest = sameKind[0];
-  return sameKind.length > MAX_DISTINCT_HASHES ? merged.filter((e) => e !== oldest) : merged;
+  return sameKind.length > MAX_DISTINCT ? merged.filter((e) => e !== oldest) : merged;
 }
 
-function replaces(event: AgentEvent, earlier: AgentEvent): boolean {
-  if (event.kind !== earlier.kind) return false;
-  return "hash" in event && "hash" in earlier ? event.hash === earlier.hash : true;
+/** What an event is about: the newest of its kind about the same replaces the others. */
+function subjectOf(event: AgentEvent): string {
+  switch (event.kind) {
+    case "agent.config-acknowledged":
+    case "agent.config-offered":
+      return event.hash;
+    case "agent.unrecognized-reported":
+      return event.part;
+    case "agent.settings-offered":
+      return event.of;
+    case "agent.action-sent":
+      return event.actionId;
+    case "agent.custom-message-received":
+      return `${event.epoch}-${event.n}`;
+    default:
+      return "";
+  }
 }

@@ -1,21 +1,7 @@
 // What a fleet is: agents, events, configs, selectors, desired state, rollouts. Pure: no I/O, no clock, no
 // randomness. Every decision Muster makes is a function in here; services only load, call, and write.
 
-export {
-  type Acknowledgement,
-  type AgentView,
-  apply,
-  type Connection,
-  type Description,
-  type EffectiveConfigRef,
-  type Facet,
-  factsOf,
-  hasCapability,
-  isConnected,
-  labelsOf,
-  unknownAgent,
-  updatedAtMs,
-} from "./agent.ts";
+export { adopt, apply, MAX_ACTIONS, MAX_CUSTOM_MESSAGES } from "./agent.ts";
 export {
   type Assessment,
   assess,
@@ -54,6 +40,7 @@ export {
 export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
 export {
   type AckState,
+  type ActionKind,
   type AgentConnected,
   type AgentDisconnected,
   type AgentEvent,
@@ -65,8 +52,12 @@ export {
   type Health,
   isEventKind,
   isNewer,
+  type PackageReport,
+  type PackageState,
+  type SettingsKind,
   type Transport,
 } from "./event.ts";
+export { bodiesOf, factsOf, hasCapability, isConnected, labelsOf, originOf, updatedAtMs } from "./facts.ts";
 export {
   type ConfigHash,
   type ConfigId,
@@ -108,3 +99,18 @@ export {
   targetedCount,
 } from "./rollout.ts";
 export { FACT_KEYS, matches, parseSelector, parseTargetSelector, type Requirement, type Selector } from "./selector.ts";
+export {
+  type Acknowledgement,
+  type AgentView,
+  type Connection,
+  type CustomMessage,
+  type Description,
+  type EffectiveConfigRef,
+  type Facet,
+  type InventoryRef,
+  type PackagesReport,
+  type SentAction,
+  type SettingsAcknowledgement,
+  type UnrecognizedPart,
+  unknownAgent,
+} from "./view.ts";

@@ -12,6 +12,7 @@
 import { type Assessment, assess, type CohortAgent, isFailure, isSettled } from "./assess.ts";
 import { EVERYONE, type Rank, rankOf } from "./desired.ts";
 import { FleetError } from "./error.ts";
+import { originOf } from "./facts.ts";
 import {
   type AgentRolloutState,
   isEnded,
@@ -145,7 +146,7 @@ function judge(
   nowMs: number,
 ): readonly Judged[] {
   return cohort.map((agent) => {
-    const rank = rankOf(spec.id, agent.view.uid);
+    const rank = rankOf(spec.id, originOf(agent.view));
     return { ...assess(agent, rank, spec, status, nowMs), rank, agent };
   });
 }

@@ -1,60 +1,64 @@
-// Effective configs at rest: sealed, because agents resolve secrets into them, and addressed by content, because
-// thousands of agents run the same. AES-256-GCM; the address is an HMAC under a key of its own, so that nobody
-// without the key can test a guess. Bodies live in the partition of the agents that use them.
+// What is too large or too secret for a view: effective configs, component inventories, custom messages. Sealed,
+// because agents resolve secrets into them, and addressed by content, because thousands of agents run the same. The
+// address is an HMAC under a key of its own, so that nobody without the key can test a guess. Bodies live in the
+// partition of the agents that use them; agents.ts counts who does.
 
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
-import { FleetError } from "@muster/fleet";
+import { createHmac } from "node:crypto";
 import type { Redis } from "ioredis";
 import { putBody } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { run } from "./redis.ts";
+import { createSeal, deriveKey } from "./seal.ts";
 
 /** How long a body is kept that no agent's view uses: far beyond any lag of the projector. */
 export const UNUSED_BODY_TTL_S = 3_600;
 
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+const ADDRESS_CHARS = 32;
 
 /** Stores and reads sealed bodies. */
 export interface Bodies {
   /** Where a body lives: the same content, the same address, in this installation. */
   addressOf(body: Uint8Array): string;
+  /** Where something lives that others know by a name: an inventory by the agent's hash. Not an address of content. */
+  addressOfName(kind: string, name: string): string;
   /** Stores a body once. */
   put(partition: Partition, address: string, body: Uint8Array): Promise<void>;
+  has(partition: Partition, address: string): Promise<boolean>;
   /** Reads a body; undefined when it is gone. @throws FleetError `internal` when the key is not the one it was sealed with */
   get(partition: Partition, address: string): Promise<Buffer | undefined>;
+  /** Stores a body of one partition in another, too, as it is. Does nothing when it is gone. */
+  copy(from: Partition, to: Partition, address: string): Promise<void>;
 }
 
 /** @param secret the installation's 32-byte key; addresses and seals use keys derived from it */
 export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
-  const derive = (purpose: string): Buffer => Buffer.from(hkdfSync("sha256", secret, "", `muster ${purpose}`, 32));
-  const addressKey = derive("body address");
-  const sealKey = derive("body seal");
+  const addressKey = deriveKey(secret, "body address");
+  const nameKey = deriveKey(secret, "body name");
+  const seal = createSeal(secret, "body seal");
+  const putSealed = async (p: Partition, address: string, sealed: Buffer): Promise<void> => {
+    const keys = [fleetKeys.body(p, address), fleetKeys.bodyUses(p)];
+    await run(fleet, putBody, keys, [sealed, UNUSED_BODY_TTL_S, address]);
+  };
   return {
-    addressOf: (body) => createHmac("sha256", addressKey).update(body).digest("base64url").slice(0, 32),
-    async put(partition, address, body) {
-      await run(fleet, putBody, [fleetKeys.body(partition, address)], [seal(sealKey, body), UNUSED_BODY_TTL_S]);
+    addressOf: (body) => createHmac("sha256", addressKey).update(body).digest("base64url").slice(0, ADDRESS_CHARS),
+    addressOfName(kind, name) {
+      const length = Buffer.alloc(4); // or ("a", "bc") would be ("ab", "c")
+      length.writeUInt32BE(Buffer.byteLength(kind));
+      const hmac = createHmac("sha256", nameKey).update(length).update(kind).update(name);
+      return hmac.digest("base64url").slice(0, ADDRESS_CHARS);
+    },
+    put: (partition, address, body) => putSealed(partition, address, seal.close(body)),
+    async has(partition, address) {
+      return (await fleet.exists(fleetKeys.body(partition, address))) === 1;
     },
     async get(partition, address) {
       const sealed = await fleet.getBuffer(fleetKeys.body(partition, address));
-      return sealed === null ? undefined : unseal(sealKey, sealed);
+      return sealed === null ? undefined : seal.open(sealed);
+    },
+    async copy(from, to, address) {
+      if (from === to) return;
+      const sealed = await fleet.getBuffer(fleetKeys.body(from, address));
+      if (sealed !== null) await putSealed(to, address, sealed);
     },
   };
-}
-
-function seal(key: Uint8Array, body: Uint8Array): Buffer {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv("aes-256-gcm", key, nonce);
-  return Buffer.concat([nonce, cipher.update(body), cipher.final(), cipher.getAuthTag()]);
-}
-
-function unseal(key: Uint8Array, sealed: Buffer): Buffer {
-  try {
-    const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES));
-    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-    return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
-  } catch (cause) {
-    const message = "A stored body does not open with MUSTER_ENCRYPTION_KEY; is it the key of this installation?";
-    throw new FleetError("internal", message, { cause });
-  }
 }

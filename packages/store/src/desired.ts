@@ -3,7 +3,7 @@
 
 import type { Assignment, ConfigId, Desired, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { CHANGES_LENGTH } from "./agents.ts";
+import { CHANGES_LENGTH } from "./agent-record.ts";
 import { assignDesired, settleUnassigned } from "./gen/scripts.ts";
 import { controlKeys, fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";

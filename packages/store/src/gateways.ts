@@ -4,7 +4,7 @@
 // A hint carries ids, never the change: losing one delays, repeating one changes nothing.
 
 import { randomUUID } from "node:crypto";
-import { type GatewayId, type InstanceUid, parseGatewayId } from "@muster/fleet";
+import { type GatewayId, type InstanceUid, parseGatewayId, type Transport } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { fleetKeys } from "./keys.ts";
 import { closeRedis, type OnRedisError, openPatient, pause } from "./redis.ts";
@@ -22,11 +22,27 @@ export type Hint =
   /** Desired configs of these agents may have changed. */
   | { readonly kind: "desired"; readonly uids: readonly InstanceUid[] }
   /** Another gateway took this agent over and needs what this one knows. */
-  | { readonly kind: "hand-over"; readonly uid: InstanceUid; readonly epoch: number; readonly to: GatewayId }
+  | {
+      readonly kind: "hand-over";
+      readonly uid: InstanceUid;
+      readonly epoch: number;
+      readonly to: GatewayId;
+      /** How the agent reached the one that asks; older gateways do not say. */
+      readonly transport?: Transport;
+    }
   /** Another gateway took this agent over and needs nothing. */
   | { readonly kind: "superseded"; readonly uid: InstanceUid; readonly epoch: number }
   /** The agent that was asked for was handed over. */
-  | { readonly kind: "handed-over"; readonly uid: InstanceUid };
+  | {
+      readonly kind: "handed-over";
+      readonly uid: InstanceUid;
+      /** Whether its connection answered still: two agents with one uid, then. Older gateways do not say. */
+      readonly isAlive?: boolean;
+    }
+  /** Something waits that this agent is to be asked once. */
+  | { readonly kind: "actions"; readonly uid: InstanceUid }
+  /** Connection settings or packages of this agent may have changed. */
+  | { readonly kind: "settings"; readonly uid: InstanceUid };
 
 /** When the present fleet state began, and what tells it from others. */
 export interface Incarnation {
@@ -39,6 +55,8 @@ export interface Renewal {
   readonly incarnation: Incarnation;
   /** There was no lease to renew: for a while others took the gateway for dead, unless it is new. */
   readonly hadLapsed: boolean;
+  /** How many gateways live now, this one included: its share of what the fleet may do at once. */
+  readonly liveCount: number;
 }
 
 /** Leases, inboxes and the incarnation. */
@@ -69,12 +87,14 @@ export function createGateways(fleet: Redis, url: string, onError: OnRedisError)
   return {
     incarnation,
     async renew(id, info) {
-      const [known, before] = await Promise.all([
+      const nowMs = Date.now();
+      const [known, before, , liveCount] = await Promise.all([
         incarnation(),
         fleet.set(fleetKeys.gateway(id), info, "PX", LEASE_MS, "GET"),
-        fleet.zadd(fleetKeys.gateways, String(Date.now()), id),
+        fleet.zadd(fleetKeys.gateways, String(nowMs), id),
+        fleet.zcount(fleetKeys.gateways, nowMs - LEASE_MS, "+inf"),
       ]);
-      return { incarnation: known, hadLapsed: before === null };
+      return { incarnation: known, hadLapsed: before === null, liveCount: Math.max(1, liveCount) };
     },
     async leave(id) {
       await fleet.del(fleetKeys.gateway(id));

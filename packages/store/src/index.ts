@@ -1,6 +1,8 @@
 // The only code that speaks Redis: verbs of the domain outside, keys and scripts inside. keys.ts is the map.
 
-export { type Agents, type Candidates, candidatesFor, type VersionedView } from "./agents.ts";
+export { ACTION_LIFE_MS, type Actions, MAX_ACTION_BYTES, type QueuedAction } from "./actions.ts";
+export type { VersionedView } from "./agent-record.ts";
+export { type Agents, type Candidates, candidatesFor } from "./agents.ts";
 export type { Bodies } from "./bodies.ts";
 export type { Changes, Position } from "./changes.ts";
 export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
@@ -12,4 +14,5 @@ export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queu
 export { isRedisAway, toFleetError } from "./redis.ts";
 export { type Rollouts, rolloutActive, type StoredRollout } from "./rollouts.ts";
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
+export type { Settings, SettingsRecord } from "./settings.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";

@@ -9,15 +9,16 @@
 // muster:{p}:events                    stream  gateways         facts about the agents of partition p
 // muster:{p}:dead-letters              stream  projector        entries that could not be read
 // muster:{p}:agents                    zset    projector        uids, by text
-// muster:{p}:agent:<uid>               hash    projector        view of one agent, a field per facet
+// muster:{p}:agent:<uid>               hash    projector        view of one agent, a field per facet; or the uid it goes on under
 // muster:{p}:label:<k>=<v>             zset    projector        uids with this attribute
 // muster:{p}:gateway:<id>              zset    projector        uids connected at this gateway
 // muster:{p}:changes                   stream  projector, rollout  uids that changed, for watchers; trimmed
 // muster:{p}:unassigned                zset    projector adds, rollout strikes  uids whose desired config is to be decided
 // muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on
-// muster:{p}:session:<uid>             hash    gateways         epoch, owner, checkpoint
-// muster:{p}:desired:<uid>             hash    rollout          what the agent should run
-// muster:{p}:body:<address>            string  gateways         sealed effective config, once per content
+// muster:{p}:session:<uid>             hash    gateways         epoch, owner, checkpoint, identity, uid before and after
+// muster:{p}:actions:<uid>             list    management adds, gateways take  sealed, what the agent is to be asked once; expires
+// muster:{p}:desired:<uid>             hash    rollout, projector drops  what the agent should run
+// muster:{p}:body:<address>            string  gateways, projector copies  sealed effective config, inventory, ..., once per content
 // muster:{p}:body-uses                 hash    projector        how many views use a body
 // muster:{ctl}:install                 hash    any (NX)         what is fixed at install: partitions
 // muster:{ctl}:fleet                   hash    rollout          the fleet state that was last known, and when the one before was lost
@@ -32,6 +33,7 @@
 // muster:{ctl}:rollout:<id>:status     hash    rollout          how far it is
 // muster:{ctl}:assignments             hash    rollout          config id → layers
 // muster:{ctl}:assignments-version     string  rollout          counts their changes
+// muster:{ctl}:settings:<uid>          hash    management, gateways move  sealed connection settings and packages that are offered
 // muster:{ctl}:request:<id>            string  management       what a request did, for 24 h
 // {muster-queue}:*                     BullMQ  queue.ts         ids of work to look at
 
@@ -61,6 +63,7 @@ export const fleetKeys = {
   unassigned: (p: Partition) => `muster:{${p}}:unassigned`,
   assignedVersion: (p: Partition) => `muster:{${p}}:assigned-version`,
   session: (p: Partition, uid: string) => `muster:{${p}}:session:${uid}`,
+  actions: (p: Partition, uid: string) => `muster:{${p}}:actions:${uid}`,
   desired: (p: Partition, uid: string) => `muster:{${p}}:desired:${uid}`,
   body: (p: Partition, address: string) => `muster:{${p}}:body:${address}`,
   bodyUses: (p: Partition) => `muster:{${p}}:body-uses`,
@@ -81,6 +84,7 @@ export const controlKeys = {
   status: (id: string) => `muster:{ctl}:rollout:${id}:status`,
   assignments: "muster:{ctl}:assignments",
   assignmentsVersion: "muster:{ctl}:assignments-version",
+  settings: (uid: string) => `muster:{ctl}:settings:${uid}`,
   request: (id: string) => `muster:{ctl}:request:${id}`,
 } as const;
 

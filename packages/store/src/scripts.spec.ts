@@ -78,13 +78,15 @@ describe("scripts", () => {
 
   describe("open-session", () => {
     const open = (...args: Args): Promise<string[]> =>
-      call(scripts.openSession, ["session", "desired"], args) as Promise<string[]>;
+      call(scripts.openSession, ["session", "desired", "actions"], args.length === 4 ? [...args, ""] : args) as Promise<
+        string[]
+      >;
 
     it("hands out the time as the first epoch, and tells of nothing before", async () => {
       const [seconds] = await spec.redis.time();
       const [epoch, ...rest] = await open("gw", 0, "", "");
       assert.ok(Number(epoch) >= Number(seconds) * 1_000, `${epoch} is a time`);
-      assert.deepEqual(rest, ["", "", "", "", "", ""]);
+      assert.deepEqual(rest, ["", "", "", "", "", "", "0", "", ""]);
       assert.deepEqual(await spec.redis.hgetall("session"), { epoch, gateway: "gw", open: "1" });
     });
 
@@ -98,7 +100,7 @@ describe("scripts", () => {
     it("tells what the session before left, and what the agent should run", async () => {
       await spec.redis.hset("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
       await spec.redis.hset("desired", { version: "1", json: "config" });
-      assert.deepEqual((await open("gw", 0, "", "")).slice(1), ["5", "gw-0", "0", "7", "{}", "config"]);
+      assert.deepEqual((await open("gw", 0, "", "")).slice(1, 7), ["5", "gw-0", "0", "7", "{}", "config"]);
       assert.equal(await spec.redis.hget("session", "gateway"), "gw");
       assert.equal(await spec.redis.hget("session", "open"), "1");
     });
@@ -122,17 +124,19 @@ describe("scripts", () => {
     interface Save {
       readonly version?: number;
       readonly decide?: string;
-      readonly used?: string;
-      readonly unused?: string;
+      readonly used?: readonly string[];
+      readonly unused?: readonly string[];
       readonly joins?: readonly string[];
       readonly leaves?: readonly string[];
       readonly uid?: string;
     }
     const save = (given: Save = {}): Promise<unknown> => {
-      const { version = 0, decide = "0", used = "", unused = "", joins = [], leaves = [], uid = "u" } = given;
-      const bodies = [used === "" ? "uses" : `body:${used}`, unused === "" ? "uses" : `body:${unused}`];
-      const keys = [`agent:${uid}`, "agents", "changes", "unassigned", "uses", ...bodies, ...joins, ...leaves];
-      return call(scripts.saveAgent, keys, [version, uid, 100, decide, used, unused, 60, joins.length, "first", "1"]);
+      const { version = 0, decide = "0", used = [], unused = [], joins = [], leaves = [], uid = "u" } = given;
+      const bodies = [...used, ...unused];
+      const bodyKeys = bodies.map((address) => `body:${address}`);
+      const keys = [`agent:${uid}`, "agents", "changes", "unassigned", "uses", ...bodyKeys, ...joins, ...leaves];
+      const counts = [used.length, unused.length, joins.length];
+      return call(scripts.saveAgent, keys, [version, uid, 100, decide, 60, ...counts, ...bodies, "first", "1"]);
     };
 
     it("saves a first version, lists the agent and tells watchers", async () => {
@@ -153,7 +157,7 @@ describe("scripts", () => {
     for (const version of [0, 1, 3]) {
       it(`saves nothing on version ${version} when version 2 is there`, async () => {
         await spec.redis.hset("agent:u", { v: "2", first: "0" });
-        assert.equal(await save({ version, decide: "1", used: "b", joins: ["label:a"] }), 0);
+        assert.equal(await save({ version, decide: "1", used: ["b"], joins: ["label:a"] }), 0);
         assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "2", first: "0" });
         assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
       });
@@ -168,13 +172,13 @@ describe("scripts", () => {
 
     it("keeps a body for as long as one agent uses it, and a while longer", async () => {
       await spec.redis.set("body:b", "sealed", "EX", 60);
-      await save({ used: "b" });
-      await save({ used: "b", uid: "u2" });
+      await save({ used: ["b"] });
+      await save({ used: ["b"], uid: "u2" });
       assert.equal(await spec.redis.ttl("body:b"), -1);
       assert.equal(await spec.redis.hget("uses", "b"), "2");
-      await save({ version: 1, unused: "b" });
+      await save({ version: 1, unused: ["b"] });
       assert.equal(await spec.redis.ttl("body:b"), -1, "the other agent uses it");
-      await save({ version: 1, unused: "b", uid: "u2" });
+      await save({ version: 1, unused: ["b"], uid: "u2" });
       assert.ok((await spec.redis.ttl("body:b")) > 0);
       assert.deepEqual(await spec.redis.hgetall("uses"), {}, "counts of what nobody uses are not kept");
     });
@@ -182,15 +186,15 @@ describe("scripts", () => {
     it("moves an agent from one body to another", async () => {
       await spec.redis.set("body:b", "sealed", "EX", 60);
       await spec.redis.set("body:c", "sealed", "EX", 60);
-      await save({ used: "b" });
-      await save({ version: 1, used: "c", unused: "b" });
+      await save({ used: ["b"] });
+      await save({ version: 1, used: ["c"], unused: ["b"] });
       assert.deepEqual(await spec.redis.hgetall("uses"), { c: "1" });
       assert.deepEqual([await spec.redis.ttl("body:c"), (await spec.redis.ttl("body:b")) > 0], [-1, true]);
     });
   });
 
   describe("put-body", () => {
-    const put = (): Promise<unknown> => call(scripts.putBody, ["body"], ["sealed", 60]);
+    const put = (): Promise<unknown> => call(scripts.putBody, ["body", "uses"], ["sealed", 60, "b"]);
 
     it("stores a body that nobody uses yet for a while", async () => {
       assert.equal(await put(), 1);

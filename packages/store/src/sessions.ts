@@ -22,6 +22,9 @@ export interface OpeningHeartbeat {
 
 /** What the store knows when a gateway takes an agent over. */
 export interface OpenedSession {
+  /** The uid belongs to another identity: nothing was opened, and nothing is told of it. */
+  readonly isForeign: boolean;
+  /** 0 when foreign. */
   readonly epoch: number;
   /** The session before, or null when the store knows of none. */
   readonly before: {
@@ -33,6 +36,12 @@ export interface OpenedSession {
     readonly checkpoint: Checkpoint | null;
   } | null;
   readonly desired: DesiredRecord | null;
+  /** Something waits that the agent is to be asked once. */
+  readonly hasActions: boolean;
+  /** The uid that the agent goes on under; null unless it was given another. */
+  readonly renamedTo: InstanceUid | null;
+  /** The uid that the agent had before it was given this one. */
+  readonly renamedFrom: InstanceUid | null;
 }
 
 /** One agent's share of a flush. */
@@ -54,13 +63,19 @@ export type FlushOutcome =
 
 /** Sessions and the events they produce. */
 export interface Sessions {
-  /** Takes an agent over. `minEpoch` is above any epoch the caller knows of; `heartbeat` is the message in hand if it is one. */
+  /**
+   * Takes an agent over. `minEpoch` is above any epoch the caller knows of; `heartbeat` is the message in hand if it
+   * is one. `identity` names who authenticated ("": nobody, the default); the first one that opens a uid owns it.
+   */
   open(
     uid: InstanceUid,
     gateway: GatewayId,
     minEpoch: number,
     heartbeat: OpeningHeartbeat | null,
+    identity?: string,
   ): Promise<OpenedSession>;
+  /** Agent `from` is to go on as `proposed`. Answers the uid that counts: the one it was given before, if it was. */
+  rename(from: InstanceUid, proposed: InstanceUid): Promise<InstanceUid>;
   /** What the previous owner left behind after it was taken over, if it did; null until then. */
   readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
   /** The gateway that has, or last had, the agent; null when none ever did. */
@@ -79,29 +94,27 @@ const MAX_STREAM_ENTRIES = 100_000;
 const SESSION_CODES = { open: "1", ended: "0", between: "m" } as const satisfies Record<SessionFlush["state"], string>;
 
 export function createSessions(fleet: Redis, partitions: number): Sessions {
+  const sessionKey = (uid: InstanceUid): string => fleetKeys.session(partitionOf(uid, partitions), uid);
   return {
     partitionOf: (uid) => partitionOf(uid, partitions),
-    async open(uid, gateway, minEpoch, heartbeat) {
+    async open(uid, gateway, minEpoch, heartbeat, identity = "") {
       const p = partitionOf(uid, partitions);
-      const keys = [fleetKeys.session(p, uid), fleetKeys.desired(p, uid)];
+      const keys = [fleetKeys.session(p, uid), fleetKeys.desired(p, uid), fleetKeys.actions(p, uid)];
       const seqs = heartbeat === null ? ["", ""] : [String(heartbeat.seq - 1n), String(heartbeat.seq)];
-      // The script's header fixes seven strings.
-      const reply = (await run(fleet, openSession, keys, [gateway, minEpoch, ...seqs])) as readonly string[];
-      return parseOpened(reply);
+      const reply = await run(fleet, openSession, keys, [gateway, minEpoch, ...seqs, identity]);
+      return parseOpened(reply as readonly string[]); // the script's header
     },
+    rename: (from, proposed) => rename(fleet, sessionKey, from, proposed),
     async readLeft(uid, epoch) {
-      const p = partitionOf(uid, partitions);
-      const fields = await fleet.hmget(fleetKeys.session(p, uid), "leftEpoch", "leftSeq", "leftCheckpoint");
+      const fields = await fleet.hmget(sessionKey(uid), "leftEpoch", "leftSeq", "leftCheckpoint");
       const [leftEpoch, seq, state] = fields;
       return leftEpoch === String(epoch) ? parseCheckpoint(seq ?? "", state ?? "") : null;
     },
     async owner(uid) {
-      const p = partitionOf(uid, partitions);
-      return (await fleet.hget(fleetKeys.session(p, uid), "gateway")) as GatewayId | null; // written by open
+      return (await fleet.hget(sessionKey(uid), "gateway")) as GatewayId | null; // written by open
     },
     async isBetween(uid) {
-      const p = partitionOf(uid, partitions);
-      return (await fleet.hget(fleetKeys.session(p, uid), "open")) === SESSION_CODES.between;
+      return (await fleet.hget(sessionKey(uid), "open")) === SESSION_CODES.between;
     },
     async flush(partition, batch) {
       const events = batch.flatMap((session) => session.events);
@@ -127,8 +140,31 @@ function flushCode(code: number): "kept" | "superseded" | "unknown" {
   return code === 0 ? "superseded" : "unknown";
 }
 
+/**
+ * The new uid's session is written first, and with the same owner: whoever sees the old uid's pointer finds the way back,
+ * and nobody else can take the new uid before the agent does. The two may live in different slots, so each step repeats.
+ */
+async function rename(
+  fleet: Redis,
+  sessionKey: (uid: InstanceUid) => string,
+  from: InstanceUid,
+  proposed: InstanceUid,
+): Promise<InstanceUid> {
+  const [given = null, identity = null] = await fleet.hmget(sessionKey(from), "to", "identity");
+  const to = (given ?? proposed) as InstanceUid; // written below
+  await fleet.hset(sessionKey(to), "from", from);
+  if (identity !== null) await fleet.hsetnx(sessionKey(to), "identity", identity);
+  if (given !== null) return to;
+  if ((await fleet.hsetnx(sessionKey(from), "to", to)) === 1) return to;
+  const first = (await fleet.hget(sessionKey(from), "to")) as InstanceUid | null;
+  if (first === null || first === to) return to;
+  await fleet.hdel(sessionKey(to), "from", "identity"); // nobody was told of this one
+  return first;
+}
+
 function parseOpened(reply: readonly string[]): OpenedSession {
   const [epoch = "0", epochBefore = "", gateway = "", open = "", seq = "", state = "", desired = ""] = reply;
+  const [actionCount = "0", to = "", from = ""] = reply.slice(7);
   const before = {
     epoch: Number(epochBefore),
     gateway: gateway as GatewayId, // written by a gateway with its own id
@@ -137,9 +173,13 @@ function parseOpened(reply: readonly string[]): OpenedSession {
     checkpoint: parseCheckpoint(seq, state),
   };
   return {
+    isForeign: reply.length === 0,
     epoch: Number(epoch),
     before: epochBefore === "" ? null : before,
     desired: desired === "" ? null : (JSON.parse(desired) as DesiredRecord), // written by desired.ts
+    hasActions: actionCount !== "0",
+    renamedTo: to === "" ? null : (to as InstanceUid), // both written by rename
+    renamedFrom: from === "" ? null : (from as InstanceUid),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { FleetError } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { type Actions, createActions } from "./actions.ts";
 import { type Agents, createAgents } from "./agents.ts";
 import { type Bodies, createBodies } from "./bodies.ts";
 import { type Changes, createChanges } from "./changes.ts";
@@ -14,6 +15,7 @@ import { controlKeys } from "./keys.ts";
 import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
 import { createRollouts, type Rollouts } from "./rollouts.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
+import { createSettings, type Settings } from "./settings.ts";
 
 /** Where the store is and how it is laid out. */
 export interface StoreOptions {
@@ -39,6 +41,8 @@ export interface Store {
   readonly events: Events;
   readonly agents: Agents;
   readonly bodies: Bodies;
+  readonly actions: Actions;
+  readonly settings: Settings;
   readonly desired: DesiredConfigs;
   readonly changes: Changes;
   readonly gateways: Gateways;
@@ -66,11 +70,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const durability = await detectDurability(control);
   const gateways = createGateways(fleet, redisUrl, onError);
   const settled = (): Promise<void> => settle(control, durability);
+  const bodies = createBodies(fleet, encryptionKey);
   return {
     sessions: createSessions(fleet, partitions),
     events: createEvents(fleet, redisUrl, partitions, onError),
-    agents: createAgents(fleet, partitions),
-    bodies: createBodies(fleet, encryptionKey),
+    agents: createAgents(fleet, partitions, bodies.copy),
+    bodies,
+    actions: createActions(fleet, encryptionKey, partitions),
+    settings: createSettings(control, encryptionKey, settled),
     desired: createDesired(fleet, control, partitions),
     changes: createChanges(fleet, redisUrl, partitions, onError),
     gateways,

@@ -1,22 +1,23 @@
-// AgentService: reads what the projector keeps. A list walks the uids in order and matches each record, so that one
+// AgentService: reads what the projector keeps, and asks agents things (actions.ts). A list walks the uids in order and matches each record, so that one
 // selector language serves every attribute and fact; an index narrows the walk where there is one.
 
-import { toBinary } from "@bufbuild/protobuf";
-import { FleetError, type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
 import { type Candidates, candidatesFor, type Partition, type VersionedView } from "@muster/store";
+import { type ActionDeps, ask, parseMessage } from "./actions.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
 import type { ChangeFeed } from "./feed.ts";
 import { applyMask, fieldNames, parseMask } from "./mask.ts";
 import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
-import { isSelected, toAgents } from "./records.ts";
+import { existingAgent, type FindAgent, isSelected, toAgents } from "./records.ts";
 import { toAttempts, toEffectiveFiles } from "./translate-agent.ts";
 import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
-/** What this service reads. */
-export interface AgentDeps extends WatchDeps {
-  readonly agents: WatchDeps["agents"] & { get(uid: InstanceUid): Promise<VersionedView | undefined> };
+/** What this service reads, and what it asks with. */
+export interface AgentDeps extends WatchDeps, ActionDeps {
+  readonly agents: WatchDeps["agents"] & FindAgent;
   readonly bodies: { get(partition: Partition, address: string): Promise<Uint8Array | undefined> };
   partitionOf(uid: InstanceUid): Partition;
   readonly feed: ChangeFeed;
@@ -53,6 +54,15 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
       return { agent: applyMask(AgentSchema, await getAgent(deps, uid), mask) };
     },
     watchAgents: (request, { signal }) => watchAgents(deps, request, signal),
+    restartAgent: async ({ instanceUid }) => ({ action: await ask(deps, parseInstanceUid(instanceUid), "restart") }),
+    refreshAgent: async ({ instanceUid }) => ({ action: await ask(deps, parseInstanceUid(instanceUid), "refresh") }),
+    async sendCustomMessage({ instanceUid, capability, type, data }) {
+      const { uid, message } = checked({
+        uid: () => parseInstanceUid(instanceUid),
+        message: () => parseMessage(capability, type, data),
+      });
+      return { action: await ask(deps, uid, "custom_message", message) };
+    },
   };
 }
 
@@ -113,19 +123,12 @@ async function fill(
 }
 
 async function getAgent(deps: AgentDeps, uid: InstanceUid): Promise<Agent> {
-  const found = await deps.agents.get(uid);
-  if (found === undefined) throw agentNotFound(uid);
+  const found = await existingAgent(deps.agents, uid);
   const { view } = found;
-  const [agent] = await toAgents(deps, [found]);
-  if (agent === undefined) throw agentNotFound(uid);
+  const [agent = create(AgentSchema)] = await toAgents(deps, [found]);
   agent.attempts = toAttempts(view.attempts);
   const address = view.effectiveConfig?.value.body;
-  const body = address === undefined ? undefined : await deps.bodies.get(deps.partitionOf(uid), address);
+  const body = address === undefined ? undefined : await deps.bodies.get(deps.partitionOf(view.uid), address);
   if (body !== undefined && agent.effectiveConfig !== undefined) agent.effectiveConfig.files = toEffectiveFiles(body);
   return agent;
-}
-
-function agentNotFound(uid: string): FleetError {
-  const message = `No agent with instance uid ${uid} has reported; list the agents there are.`;
-  return new FleetError("not_found", message, { reason: "AGENT_NOT_FOUND", details: { instance_uid: uid } });
 }

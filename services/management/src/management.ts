@@ -28,7 +28,7 @@ export async function openManagement(
   { store, queue, clock, background, onError }: ManagementDeps,
   signal: AbortSignal,
 ): Promise<readonly Served[]> {
-  const { agents, desired, bodies, changes, configs, rollouts } = store;
+  const { agents, desired, bodies, changes, configs, rollouts, actions, gateways } = store;
   const { nowMs } = clock;
   const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
   background("change feed", feed.ended);
@@ -37,8 +37,9 @@ export async function openManagement(
   const requestReconcile: Parameters<typeof createRolloutService>[0]["requestReconcile"] = (id) =>
     background("reconcile request", queue.requestReconcile(id));
   const newRolloutId = () => parseRolloutId(v7());
+  const reading = { agents, desired, bodies, changes, feed, nowMs, partitionOf };
   return [
-    serve(AgentService, createAgentService({ agents, desired, bodies, changes, feed, nowMs, partitionOf })),
+    serve(AgentService, createAgentService({ ...reading, actions, gateways, newActionId: () => v7() })),
     serve(ConfigService, createConfigService({ configs, nowMs })),
     serve(RolloutService, createRolloutService({ configs, rollouts, hints, requestReconcile, nowMs, newRolloutId })),
   ];

@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   type AgentView,
   type DesiredRecord,
+  FleetError,
   factsOf,
   type InstanceUid,
   labelsOf,
@@ -21,6 +22,19 @@ export interface RecordDeps {
     page(after: string, limit: number, candidates?: Candidates): Promise<readonly InstanceUid[]>;
   };
   readonly desired: { load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]> };
+}
+
+/** Where one agent is looked up, by its uid or one that it had before. */
+export interface FindAgent {
+  get(uid: InstanceUid): Promise<VersionedView | undefined>;
+}
+
+/** An agent that must exist; its view has the uid that it goes on under. @throws FleetError `not_found` */
+export async function existingAgent(agents: FindAgent, uid: InstanceUid): Promise<VersionedView> {
+  const found = await agents.get(uid);
+  if (found !== undefined) return found;
+  const message = `No agent with instance uid ${uid} has reported; list the agents there are.`;
+  throw new FleetError("not_found", message, { reason: "AGENT_NOT_FOUND", details: { instance_uid: uid } });
 }
 
 /** Whether a query selects an agent: by attributes and facts; a fact hides an attribute of the same name. */

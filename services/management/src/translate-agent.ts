@@ -4,6 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, TimestampSchema, timestampFromMs, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   type AckState,
+  type ActionKind,
   type AgentView,
   type Attempt,
   type Attributes,
@@ -15,11 +16,14 @@ import {
   updatedAtMs,
 } from "@muster/fleet";
 import {
+  type Action,
+  ActionSchema,
   type AgentConnectionSchema,
   type AgentHealthSchema,
   type AgentSchema,
   AttemptSchema,
   type ConfigContributionSchema,
+  ActionKind as ProtoActionKind,
   type Attempt as ProtoAttempt,
   Transport as ProtoTransport,
   RemoteConfigState,
@@ -39,6 +43,12 @@ const ACK_STATE = {
   applying: RemoteConfigState.APPLYING,
   failed: RemoteConfigState.FAILED,
 } as const satisfies Record<AckState, RemoteConfigState>;
+
+const ACTION_KIND = {
+  restart: ProtoActionKind.RESTART,
+  refresh: ProtoActionKind.REFRESH,
+  custom_message: ProtoActionKind.CUSTOM_MESSAGE,
+} as const satisfies Record<ActionKind, ProtoActionKind>;
 
 /** An agent as a list shows it: without its effective config's files and its attempts. */
 export function toAgent(view: AgentView, version: number, desired: DesiredRecord | null): AgentInit {
@@ -80,6 +90,20 @@ export function toAttempts(attempts: readonly Attempt[]): ProtoAttempt[] {
       ...(answer !== null && { reportTime: timestampFromMs(answer.atMs) }),
     }),
   );
+}
+
+/** Something an agent was asked, or is to be: `atMs` is null while it was not sent. */
+export function toAction({
+  actionId,
+  action,
+  atMs,
+}: {
+  readonly actionId: string;
+  readonly action: ActionKind;
+  readonly atMs: number | null;
+}): Action {
+  const sendTime = atMs === null ? undefined : timestampFromMs(atMs);
+  return create(ActionSchema, { actionId, kind: ACTION_KIND[action], ...(sendTime !== undefined && { sendTime }) });
 }
 
 /** The files of a stored effective config, as the gateway wrote them: `[[name, content type, base64], …]`. */

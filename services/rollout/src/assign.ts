@@ -9,6 +9,7 @@ import {
   type InstanceUid,
   isSameDesired,
   labelsOf,
+  originOf,
 } from "@muster/fleet";
 import type { Assignments, Hint, Partition, VersionedView } from "@muster/store";
 
@@ -88,7 +89,7 @@ async function assignSome(
   const writes = views.flatMap(({ view }) => {
     // Who has not said what it is cannot be told what to run: "everyone but canaries" would match it.
     if (view.description === null) return [];
-    const desired = wanted(view.uid, labelsOf(view));
+    const desired = wanted(originOf(view), labelsOf(view));
     return isSameDesired(desired, presentOf.get(view.uid) ?? null) ? [] : [{ uid: view.uid, desired }];
   });
   const gateways = await Promise.all(

@@ -52,18 +52,41 @@ export const commitStatus = { name: "muster-commit-status", lua: "if redis.call(
 export const createConfig = { name: "muster-create-config", lua: "if ARGV[3] ~= '0' and redis.call('GET', KEYS[3]) == ARGV[1] then return 2 end\nif redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\nredis.call('HSET', KEYS[1], 'json', ARGV[2], 'generation', 1, 'latest', 0)\nredis.call('ZADD', KEYS[2], 0, ARGV[1])\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], ARGV[1], 'EX', ARGV[3]) end\nreturn 1" } as const;
 
 /**
+ * enqueue-action.lua — leave something that a connected agent is to be asked once.
+ * KEYS[1]  hash  muster:{p}:session:<uid>
+ * KEYS[2]  list  muster:{p}:actions:<uid>
+ * ARGV[1]  action, sealed · ARGV[2]  most actions that wait · ARGV[3]  seconds an action is worth sending
+ * Returns  {0} no session is open · {1} too many wait · {2, id of the gateway that holds the agent}
+ * Why atomic: an action must not wait for an agent that may come back long after anybody expects it.
+ */
+export const enqueueAction = { name: "muster-enqueue-action", lua: "local session = redis.call('HMGET', KEYS[1], 'open', 'gateway')\nif session[1] ~= '1' then return {0} end\nif redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[2]) then return {1} end\nredis.call('RPUSH', KEYS[2], ARGV[1])\nredis.call('EXPIRE', KEYS[2], ARGV[3])\nreturn {2, session[2]}" } as const;
+
+/**
+ * move-settings.lua — what is offered to an agent beside its config follows it to its new uid.
+ * KEYS[1]  hash  muster:{ctl}:settings:<uid before>
+ * KEYS[2]  hash  muster:{ctl}:settings:<uid now>
+ * ARGV[1] and all after it: the kinds of settings
+ * Returns  how many kinds moved; what the new uid has already stays as it is
+ * Why atomic: an offer under neither uid would be lost, and one under both would come back.
+ */
+export const moveSettings = { name: "muster-move-settings", lua: "local moved = 0\nfor _, kind in ipairs(ARGV) do\n  local settings = redis.call('HGET', KEYS[1], kind)\n  if settings then moved = moved + redis.call('HSETNX', KEYS[2], kind, settings) end\nend\nredis.call('DEL', KEYS[1])\nreturn moved" } as const;
+
+/**
  * open-session.lua — a gateway takes an agent over: hands out the epoch and tells what the session goes on from.
  * KEYS[1]  hash  muster:{p}:session:<uid>
  * KEYS[2]  hash  muster:{p}:desired:<uid>
+ * KEYS[3]  list  muster:{p}:actions:<uid>
  * ARGV[1]  gateway id
  * ARGV[2]  lowest epoch to hand out (integer); above any that the caller knows of
  * ARGV[3,4]  sequence number that the message in hand follows · its own, when it is a heartbeat; else '' ''
- * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint or '', desired config or ''}
+ * ARGV[5]  name of the authenticated identity, '' for none; the first one owns the uid
+ * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint or '', desired config or '',
+ *          number of actions that wait, the uid it goes on under or '', the uid it had before or ''} · {} it is another's, nothing changed
  * Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
  * At least the time in ms, so that epochs go on rising when the fleet state was lost.
  * A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.
  */
-export const openSession = { name: "muster-open-session", lua: "local before = redis.call('HMGET', KEYS[1], 'epoch', 'gateway', 'open', 'seq', 'checkpoint')\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), tonumber(before[1] or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nredis.call('HSET', KEYS[1], 'epoch', text, 'gateway', ARGV[1], 'open', '1')\nif ARGV[3] ~= '' and before[4] == ARGV[3] then redis.call('HSET', KEYS[1], 'seq', ARGV[4]) end\nreturn {text, before[1] or '', before[2] or '', before[3] or '', before[4] or '', before[5] or '', redis.call('HGET', KEYS[2], 'json') or ''}" } as const;
+export const openSession = { name: "muster-open-session", lua: "local s = redis.call('HMGET', KEYS[1], 'epoch', 'gateway', 'open', 'seq', 'checkpoint', 'identity', 'to', 'from')\nif s[6] and s[6] ~= ARGV[5] then return {} end\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), tonumber(s[1] or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nredis.call('HSET', KEYS[1], 'epoch', text, 'gateway', ARGV[1], 'open', '1')\nif ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'identity', ARGV[5]) end\nif ARGV[3] ~= '' and s[4] == ARGV[3] then redis.call('HSET', KEYS[1], 'seq', ARGV[4]) end\nreturn {text, s[1] or '', s[2] or '', s[3] or '', s[4] or '', s[5] or '', redis.call('HGET', KEYS[2], 'json') or '',\n  tostring(redis.call('LLEN', KEYS[3])), s[7] or '', s[8] or ''}" } as const;
 
 /**
  * publish-revision.lua — store the next revision of a config, unless its content is the latest already.
@@ -79,11 +102,31 @@ export const publishRevision = { name: "muster-publish-revision", lua: "if redis
 /**
  * put-body.lua — store a sealed body under its address, once, until an agent's view uses it.
  * KEYS[1]  string  muster:{p}:body:<address>
- * ARGV[1]  sealed body · ARGV[2]  seconds it is kept while nobody uses it
+ * KEYS[2]  hash    muster:{p}:body-uses
+ * ARGV[1]  sealed body · ARGV[2]  seconds it is kept while nobody uses it · ARGV[3]  address
  * Returns  1 stored · 0 it was there
- * Why atomic: a body about to expire must be kept for the view that is on its way.
+ * Why atomic: a body about to expire must be kept for the view that is on its way, and one that a view refers to
+ *   before it is told must not expire at all.
  */
-export const putBody = { name: "muster-put-body", lua: "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end\nif redis.call('PTTL', KEYS[1]) >= 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end\nreturn 0" } as const;
+export const putBody = { name: "muster-put-body", lua: "local isUsed = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or 0) > 0\nlocal stored = redis.call('SET', KEYS[1], ARGV[1], 'NX')\nif isUsed then\n  redis.call('PERSIST', KEYS[1])\nelseif stored or redis.call('PTTL', KEYS[1]) >= 0 then\n  redis.call('EXPIRE', KEYS[1], ARGV[2])\nend\nreturn stored and 1 or 0" } as const;
+
+/**
+ * retire-agent.lua — replace an agent's view, unless it changed, by the uid that the agent goes on under.
+ * KEYS[1]    hash    muster:{p}:agent:<uid>
+ * KEYS[2]    zset    muster:{p}:agents
+ * KEYS[3]    stream  muster:{p}:changes
+ * KEYS[4]    zset    muster:{p}:unassigned
+ * KEYS[5]    hash    muster:{p}:body-uses
+ * KEYS[6]    hash    muster:{p}:desired:<uid>
+ * KEYS[7..]  string  muster:{p}:body:<address>: those it used
+ * then       zset    muster:{p}:label:<k>=<v> or :gateway:<id>: those it was in
+ * ARGV[1]    version that was read (0: none) · [2] uid · [3] most entries of the changes stream
+ * ARGV[4]    the uid it goes on under · [5] seconds a body that nobody uses is kept
+ * ARGV[6..]  the address of each body
+ * Returns    1 retired · 0 the version moved (caller re-reads)
+ * Why atomic: what is said of the old uid after its view was taken over must not be lost with the view.
+ */
+export const retireAgent = { name: "muster-retire-agent", lua: "local version = redis.call('HGET', KEYS[1], 'v') or '0'\nif version ~= ARGV[1] then return 0 end\nlocal uid = ARGV[2]\nredis.call('DEL', KEYS[1], KEYS[6])\nredis.call('HSET', KEYS[1], 'v', tonumber(version) + 1, 'alias', ARGV[4])\nredis.call('ZREM', KEYS[2], uid)\nredis.call('ZREM', KEYS[4], uid)\nlocal bodies = #ARGV - 5\nfor i = 1, bodies do\n  if redis.call('HINCRBY', KEYS[5], ARGV[5 + i], -1) <= 0 then\n    redis.call('HDEL', KEYS[5], ARGV[5 + i])\n    redis.call('EXPIRE', KEYS[6 + i], ARGV[5])\n  end\nend\nfor i = 7 + bodies, #KEYS do redis.call('ZREM', KEYS[i], uid) end\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nreturn 1" } as const;
 
 /**
  * save-agent.lua — replace an agent's view if nobody changed it first, and everything that follows from it.
@@ -92,16 +135,16 @@ export const putBody = { name: "muster-put-body", lua: "if redis.call('SET', KEY
  * KEYS[3]    stream  muster:{p}:changes
  * KEYS[4]    zset    muster:{p}:unassigned (uid by version: desired config to be decided again)
  * KEYS[5]    hash    muster:{p}:body-uses (how many agents use a body)
- * KEYS[6,7]  string  muster:{p}:body:<address> now used · no longer used (KEYS[5] where there is none)
- * KEYS[8..]  zset    muster:{p}:label:<k>=<v> or :gateway:<id>: first those to join, then those to leave
+ * KEYS[6..]  string  muster:{p}:body:<address>: first those now used, then those no longer used
+ * then       zset    muster:{p}:label:<k>=<v> or :gateway:<id>: first those to join, then those to leave
  * ARGV[1]    version that was read (0: none) · [2] uid · [3] most entries of the changes stream · [4] "1" to decide again
- * ARGV[5,6]  address of the body now used · no longer used, or ''
- * ARGV[7]    seconds a body that nobody uses is kept · [8] how many of KEYS[8..] to join
- * ARGV[9..]  field, value of the view
+ * ARGV[5]    seconds a body that nobody uses is kept
+ * ARGV[6..8] how many bodies are now used · no longer used · how many indexes to join
+ * ARGV[9..]  the address of each body, then field, value of the view
  * Returns    1 saved · 0 the version moved (caller re-reads)
  * Why atomic: an index that disagrees with its record would hide agents from rollouts.
  */
-export const saveAgent = { name: "muster-save-agent", lua: "local version = redis.call('HGET', KEYS[1], 'v') or '0'\nif version ~= ARGV[1] then return 0 end\nlocal uid = ARGV[2]\nlocal nextVersion = tonumber(version) + 1\nredis.call('HSET', KEYS[1], 'v', nextVersion, unpack(ARGV, 9))\nredis.call('ZADD', KEYS[2], 0, uid)\nfor i = 8, #KEYS do\n  if i < 8 + tonumber(ARGV[8]) then redis.call('ZADD', KEYS[i], 0, uid) else redis.call('ZREM', KEYS[i], uid) end\nend\nif ARGV[4] == '1' then redis.call('ZADD', KEYS[4], nextVersion, uid) end\nif ARGV[5] ~= '' then\n  redis.call('HINCRBY', KEYS[5], ARGV[5], 1)\n  redis.call('PERSIST', KEYS[6])\nend\nif ARGV[6] ~= '' and redis.call('HINCRBY', KEYS[5], ARGV[6], -1) <= 0 then\n  redis.call('HDEL', KEYS[5], ARGV[6])\n  redis.call('EXPIRE', KEYS[7], ARGV[7])\nend\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nreturn 1" } as const;
+export const saveAgent = { name: "muster-save-agent", lua: "local version = redis.call('HGET', KEYS[1], 'v') or '0'\nif version ~= ARGV[1] then return 0 end\nlocal uid, nextVersion = ARGV[2], tonumber(version) + 1\nlocal used, unused, joins = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])\nredis.call('HSET', KEYS[1], 'v', nextVersion, unpack(ARGV, 9 + used + unused))\nredis.call('ZADD', KEYS[2], 0, uid)\nif ARGV[4] == '1' then redis.call('ZADD', KEYS[4], nextVersion, uid) end\nfor i = 1, used + unused do\n  local count = redis.call('HINCRBY', KEYS[5], ARGV[8 + i], i <= used and 1 or -1)\n  if i <= used then\n    redis.call('PERSIST', KEYS[5 + i])\n  elseif count <= 0 then\n    redis.call('HDEL', KEYS[5], ARGV[8 + i])\n    redis.call('EXPIRE', KEYS[5 + i], ARGV[5])\n  end\nend\nfor i = 6 + used + unused, #KEYS do\n  local command = i < 6 + used + unused + joins and {'ZADD', KEYS[i], 0, uid} or {'ZREM', KEYS[i], uid}\n  redis.call(unpack(command))\nend\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nreturn 1" } as const;
 
 /**
  * settle-unassigned.lua — strike an agent from the list of those to be decided again, unless it changed meanwhile.

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/agents.proto.
  */
 export const file_muster_v1_agents: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiIAoIQm9va21hcmsSFAoMcmVzdW1lX3Rva2VuGAEgASgJIpoGCgVBZ2VudBIUCgxpbnN0YW5jZV91aWQYASABKAkSDAoEZXRhZxgCIAEoCRJLChZpZGVudGlmeWluZ19hdHRyaWJ1dGVzGAMgAygLMisubXVzdGVyLnYxLkFnZW50LklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5ElIKGm5vbl9pZGVudGlmeWluZ19hdHRyaWJ1dGVzGAQgAygLMi4ubXVzdGVyLnYxLkFnZW50Lk5vbklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EhQKDGNhcGFiaWxpdGllcxgFIAMoCRIuCgpjb25uZWN0aW9uGAYgASgLMhoubXVzdGVyLnYxLkFnZW50Q29ubmVjdGlvbhImCgZoZWFsdGgYByABKAsyFi5tdXN0ZXIudjEuQWdlbnRIZWFsdGgSOwoUcmVtb3RlX2NvbmZpZ19zdGF0dXMYCCABKAsyHS5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdHVzEjAKDmRlc2lyZWRfY29uZmlnGAkgASgLMhgubXVzdGVyLnYxLkRlc2lyZWRDb25maWcSNAoQZWZmZWN0aXZlX2NvbmZpZxgKIAEoCzIaLm11c3Rlci52MS5FZmZlY3RpdmVDb25maWcSMwoPZmlyc3Rfc2Vlbl90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoIYXR0ZW1wdHMYDSADKAsyEi5tdXN0ZXIudjEuQXR0ZW1wdBpUChpJZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlcKHU5vbklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEi+wEKD0FnZW50Q29ubmVjdGlvbhIRCgljb25uZWN0ZWQYASABKAgSEgoKZ2F0ZXdheV9pZBgCIAEoCRInCgl0cmFuc3BvcnQYAyABKA4yFC5tdXN0ZXIudjEuVHJhbnNwb3J0EhYKDnJlbW90ZV9hZGRyZXNzGAQgASgJEjAKDGNvbm5lY3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzY29ubmVjdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFkaXNjb25uZWN0X3JlYXNvbhgHIAEoCSKqAgoLQWdlbnRIZWFsdGgSDwoHaGVhbHRoeRgBIAEoCBIOCgZzdGF0dXMYAiABKAkSEgoKbGFzdF9lcnJvchgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtzdGF0dXNfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKY29tcG9uZW50cxgGIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5Db21wb25lbnRzRW50cnkaSQoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aDoCOAEilwEKElJlbW90ZUNvbmZpZ1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoQBCg1EZXNpcmVkQ29uZmlnEgwKBGhhc2gYASABKAkSNAoNY29udHJpYnV0aW9ucxgCIAMoCzIdLm11c3Rlci52MS5Db25maWdDb250cmlidXRpb24SLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KEkNvbmZpZ0NvbnRyaWJ1dGlvbhIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKcm9sbG91dF9pZBgDIAEoCSJZCg9FZmZlY3RpdmVDb25maWcSDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDEiQKBWZpbGVzGAMgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUizAEKB0F0dGVtcHQSDAoEaGFzaBgBIAEoCRIOCgZudW1iZXIYAiABKAUSLgoKb2ZmZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoFc3RhdGUYBCABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSLwoLcmVwb3J0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWVycm9yX21lc3NhZ2UYBiABKAkqUwoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhcKE1RSQU5TUE9SVF9XRUJTT0NLRVQQARISCg5UUkFOU1BPUlRfSFRUUBACKpsBChFSZW1vdGVDb25maWdTdGF0ZRIjCh9SRU1PVEVfQ09ORklHX1NUQVRFX1VOU1BFQ0lGSUVEEAASHwobUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMSUVEEAESIAocUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMWUlORxACEh4KGlJFTU9URV9DT05GSUdfU1RBVEVfRkFJTEVEEAMy7gEKDEFnZW50U2VydmljZRJJCgpMaXN0QWdlbnRzEhwubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXNwb25zZRJDCghHZXRBZ2VudBIaLm11c3Rlci52MS5HZXRBZ2VudFJlcXVlc3QaGy5tdXN0ZXIudjEuR2V0QWdlbnRSZXNwb25zZRJOCgtXYXRjaEFnZW50cxIdLm11c3Rlci52MS5XYXRjaEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiKwoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkiOQoUUmVzdGFydEFnZW50UmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiIrChNSZWZyZXNoQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSI5ChRSZWZyZXNoQWdlbnRSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uImAKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwiPgoZU2VuZEN1c3RvbU1lc3NhZ2VSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uIiAKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCSLBCgoFQWdlbnQSFAoMaW5zdGFuY2VfdWlkGAEgASgJEgwKBGV0YWcYAiABKAkSSwoWaWRlbnRpZnlpbmdfYXR0cmlidXRlcxgDIAMoCzIrLm11c3Rlci52MS5BZ2VudC5JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRJSChpub25faWRlbnRpZnlpbmdfYXR0cmlidXRlcxgEIAMoCzIuLm11c3Rlci52MS5BZ2VudC5Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSLgoKY29ubmVjdGlvbhgGIAEoCzIaLm11c3Rlci52MS5BZ2VudENvbm5lY3Rpb24SJgoGaGVhbHRoGAcgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoEjsKFHJlbW90ZV9jb25maWdfc3RhdHVzGAggASgLMh0ubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXR1cxIwCg5kZXNpcmVkX2NvbmZpZxgJIAEoCzIYLm11c3Rlci52MS5EZXNpcmVkQ29uZmlnEjQKEGVmZmVjdGl2ZV9jb25maWcYCiABKAsyGi5tdXN0ZXIudjEuRWZmZWN0aXZlQ29uZmlnEjMKD2ZpcnN0X3NlZW5fdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKCGF0dGVtcHRzGA0gAygLMhIubXVzdGVyLnYxLkF0dGVtcHQSNAoQcGFja2FnZV9zdGF0dXNlcxgOIAEoCzIaLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMSRwoaY29ubmVjdGlvbl9zZXR0aW5nc19zdGF0dXMYDyABKAsyIy5tdXN0ZXIudjEuQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEhsKE2N1c3RvbV9jYXBhYmlsaXRpZXMYECADKAkSMQoPY3VzdG9tX21lc3NhZ2VzGBEgAygLMhgubXVzdGVyLnYxLkN1c3RvbU1lc3NhZ2USPAoUYXZhaWxhYmxlX2NvbXBvbmVudHMYEiABKAsyHi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cxIeChZwcmV2aW91c19pbnN0YW5jZV91aWRzGBMgAygJEjgKDHVucmVjb2duaXplZBgUIAMoCzIiLm11c3Rlci52MS5BZ2VudC5VbnJlY29nbml6ZWRFbnRyeRIiCgdhY3Rpb25zGBUgAygLMhEubXVzdGVyLnYxLkFjdGlvbhI3Chljb25uZWN0aW9uX3NldHRpbmdzX29mZmVyGBYgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchIsCg5wYWNrYWdlc19vZmZlchgXIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXIaVAoaSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpXCh1Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGjMKEVVucmVjb2duaXplZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEiSAoJU2VudE9mZmVyEgwKBGhhc2gYASABKAkSLQoJc2VuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvCgZBY3Rpb24SEQoJYWN0aW9uX2lkGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQWN0aW9uS2luZBItCglzZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvsBCg9QYWNrYWdlU3RhdHVzZXMSOgoIcGFja2FnZXMYASADKAsyKC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzLlBhY2thZ2VzRW50cnkSGQoRYWxsX3BhY2thZ2VzX2hhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaSQoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSJwoFdmFsdWUYAiABKAsyGC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1czoCOAEiogIKDVBhY2thZ2VTdGF0dXMSFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRISCgphZ2VudF9oYXNoGAIgASgJEhcKD29mZmVyZWRfdmVyc2lvbhgDIAEoCRIUCgxvZmZlcmVkX2hhc2gYBCABKAkSJgoFc3RhdGUYBSABKA4yFy5tdXN0ZXIudjEuUGFja2FnZVN0YXRlEhUKDWVycm9yX21lc3NhZ2UYBiABKAkSHQoQZG93bmxvYWRfcGVyY2VudBgHIAEoAUgAiAEBEiYKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYCCABKAFIAYgBAUITChFfZG93bmxvYWRfcGVyY2VudEIcChpfZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZCKdAQoYQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEisKBXN0YXRlGAEgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEgwKBGhhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihQEKDUN1c3RvbU1lc3NhZ2USEgoKY2FwYWJpbGl0eRgBIAEoCRIMCgR0eXBlGAIgASgJEgwKBGRhdGEYAyABKAwSEgoKc2l6ZV9ieXRlcxgEIAEoAxIwCgxyZWNlaXZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIugBChNBdmFpbGFibGVDb21wb25lbnRzEgwKBGhhc2gYASABKAkSQgoKY29tcG9uZW50cxgCIAMoCzIuLm11c3Rlci52MS5BdmFpbGFibGVDb21wb25lbnRzLkNvbXBvbmVudHNFbnRyeRIvCgtyZXBvcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaTgoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIqCgV2YWx1ZRgCIAEoCzIbLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzOgI4ASKzAgoQQ29tcG9uZW50RGV0YWlscxI7CghtZXRhZGF0YRgBIAMoCzIpLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzLk1ldGFkYXRhRW50cnkSRgoOc3ViX2NvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5TdWJDb21wb25lbnRzRW50cnkaRwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlEKElN1YkNvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEi+wEKD0FnZW50Q29ubmVjdGlvbhIRCgljb25uZWN0ZWQYASABKAgSEgoKZ2F0ZXdheV9pZBgCIAEoCRInCgl0cmFuc3BvcnQYAyABKA4yFC5tdXN0ZXIudjEuVHJhbnNwb3J0EhYKDnJlbW90ZV9hZGRyZXNzGAQgASgJEjAKDGNvbm5lY3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzY29ubmVjdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFkaXNjb25uZWN0X3JlYXNvbhgHIAEoCSKxAwoLQWdlbnRIZWFsdGgSDwoHaGVhbHRoeRgBIAEoCBIOCgZzdGF0dXMYAiABKAkSEgoKbGFzdF9lcnJvchgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtzdGF0dXNfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKY29tcG9uZW50cxgGIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5Db21wb25lbnRzRW50cnkSOgoKYXR0cmlidXRlcxgHIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5BdHRyaWJ1dGVzRW50cnkaSQoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aDoCOAEaSQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEilwEKElJlbW90ZUNvbmZpZ1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoQBCg1EZXNpcmVkQ29uZmlnEgwKBGhhc2gYASABKAkSNAoNY29udHJpYnV0aW9ucxgCIAMoCzIdLm11c3Rlci52MS5Db25maWdDb250cmlidXRpb24SLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KEkNvbmZpZ0NvbnRyaWJ1dGlvbhIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKcm9sbG91dF9pZBgDIAEoCSJZCg9FZmZlY3RpdmVDb25maWcSDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDEiQKBWZpbGVzGAMgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUizAEKB0F0dGVtcHQSDAoEaGFzaBgBIAEoCRIOCgZudW1iZXIYAiABKAUSLgoKb2ZmZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoFc3RhdGUYBCABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSLwoLcmVwb3J0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWVycm9yX21lc3NhZ2UYBiABKAkqUwoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhcKE1RSQU5TUE9SVF9XRUJTT0NLRVQQARISCg5UUkFOU1BPUlRfSFRUUBACKnsKCkFjdGlvbktpbmQSGwoXQUNUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIXChNBQ1RJT05fS0lORF9SRVNUQVJUEAESFwoTQUNUSU9OX0tJTkRfUkVGUkVTSBACEh4KGkFDVElPTl9LSU5EX0NVU1RPTV9NRVNTQUdFEAMqzAEKDFBhY2thZ2VTdGF0ZRIdChlQQUNLQUdFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUEFDS0FHRV9TVEFURV9JTlNUQUxMRUQQARIhCh1QQUNLQUdFX1NUQVRFX0lOU1RBTExfUEVORElORxACEhwKGFBBQ0tBR0VfU1RBVEVfSU5TVEFMTElORxADEiAKHFBBQ0tBR0VfU1RBVEVfSU5TVEFMTF9GQUlMRUQQBBIdChlQQUNLQUdFX1NUQVRFX0RPV05MT0FESU5HEAUqmwEKEVJlbW90ZUNvbmZpZ1N0YXRlEiMKH1JFTU9URV9DT05GSUdfU1RBVEVfVU5TUEVDSUZJRUQQABIfChtSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExJRUQQARIgChxSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExZSU5HEAISHgoaUkVNT1RFX0NPTkZJR19TVEFURV9GQUlMRUQQAzLwAwoMQWdlbnRTZXJ2aWNlEkkKCkxpc3RBZ2VudHMSHC5tdXN0ZXIudjEuTGlzdEFnZW50c1JlcXVlc3QaHS5tdXN0ZXIudjEuTGlzdEFnZW50c1Jlc3BvbnNlEkMKCEdldEFnZW50EhoubXVzdGVyLnYxLkdldEFnZW50UmVxdWVzdBobLm11c3Rlci52MS5HZXRBZ2VudFJlc3BvbnNlEk4KC1dhdGNoQWdlbnRzEh0ubXVzdGVyLnYxLldhdGNoQWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5XYXRjaEFnZW50c1Jlc3BvbnNlMAESTwoMUmVzdGFydEFnZW50Eh4ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVzdGFydEFnZW50UmVzcG9uc2USTwoMUmVmcmVzaEFnZW50Eh4ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVmcmVzaEFnZW50UmVzcG9uc2USXgoRU2VuZEN1c3RvbU1lc3NhZ2USIy5tdXN0ZXIudjEuU2VuZEN1c3RvbU1lc3NhZ2VSZXF1ZXN0GiQubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
 
 /**
  * @generated from message muster.v1.ListAgentsRequest
@@ -207,6 +207,141 @@ export const WatchAgentsResponseSchema: GenMessage<WatchAgentsResponse> = /*@__P
   messageDesc(file_muster_v1_agents, 5);
 
 /**
+ * @generated from message muster.v1.RestartAgentRequest
+ */
+export type RestartAgentRequest = Message<"muster.v1.RestartAgentRequest"> & {
+  /**
+   * The agent's instance uid, canonical UUID text.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+};
+
+/**
+ * Describes the message muster.v1.RestartAgentRequest.
+ * Use `create(RestartAgentRequestSchema)` to create a new message.
+ */
+export const RestartAgentRequestSchema: GenMessage<RestartAgentRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 6);
+
+/**
+ * @generated from message muster.v1.RestartAgentResponse
+ */
+export type RestartAgentResponse = Message<"muster.v1.RestartAgentResponse"> & {
+  /**
+   * What will be sent.
+   *
+   * @generated from field: muster.v1.Action action = 1;
+   */
+  action?: Action | undefined;
+};
+
+/**
+ * Describes the message muster.v1.RestartAgentResponse.
+ * Use `create(RestartAgentResponseSchema)` to create a new message.
+ */
+export const RestartAgentResponseSchema: GenMessage<RestartAgentResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 7);
+
+/**
+ * @generated from message muster.v1.RefreshAgentRequest
+ */
+export type RefreshAgentRequest = Message<"muster.v1.RefreshAgentRequest"> & {
+  /**
+   * The agent's instance uid, canonical UUID text.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+};
+
+/**
+ * Describes the message muster.v1.RefreshAgentRequest.
+ * Use `create(RefreshAgentRequestSchema)` to create a new message.
+ */
+export const RefreshAgentRequestSchema: GenMessage<RefreshAgentRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 8);
+
+/**
+ * @generated from message muster.v1.RefreshAgentResponse
+ */
+export type RefreshAgentResponse = Message<"muster.v1.RefreshAgentResponse"> & {
+  /**
+   * What will be sent.
+   *
+   * @generated from field: muster.v1.Action action = 1;
+   */
+  action?: Action | undefined;
+};
+
+/**
+ * Describes the message muster.v1.RefreshAgentResponse.
+ * Use `create(RefreshAgentResponseSchema)` to create a new message.
+ */
+export const RefreshAgentResponseSchema: GenMessage<RefreshAgentResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 9);
+
+/**
+ * @generated from message muster.v1.SendCustomMessageRequest
+ */
+export type SendCustomMessageRequest = Message<"muster.v1.SendCustomMessageRequest"> & {
+  /**
+   * The agent's instance uid, canonical UUID text.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+
+  /**
+   * One of the agent's `custom_capabilities`, such as `io.example.diagnostics`.
+   *
+   * @generated from field: string capability = 2;
+   */
+  capability: string;
+
+  /**
+   * What the message is, within the capability.
+   *
+   * @generated from field: string type = 3;
+   */
+  type: string;
+
+  /**
+   * Its content, as the capability defines it; at most 1 MiB.
+   *
+   * @generated from field: bytes data = 4;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message muster.v1.SendCustomMessageRequest.
+ * Use `create(SendCustomMessageRequestSchema)` to create a new message.
+ */
+export const SendCustomMessageRequestSchema: GenMessage<SendCustomMessageRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 10);
+
+/**
+ * @generated from message muster.v1.SendCustomMessageResponse
+ */
+export type SendCustomMessageResponse = Message<"muster.v1.SendCustomMessageResponse"> & {
+  /**
+   * What will be sent.
+   *
+   * @generated from field: muster.v1.Action action = 1;
+   */
+  action?: Action | undefined;
+};
+
+/**
+ * Describes the message muster.v1.SendCustomMessageResponse.
+ * Use `create(SendCustomMessageResponseSchema)` to create a new message.
+ */
+export const SendCustomMessageResponseSchema: GenMessage<SendCustomMessageResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 11);
+
+/**
  * A point in a watch to resume from. One follows the snapshot, then at least one every 30 seconds.
  *
  * @generated from message muster.v1.Bookmark
@@ -225,7 +360,7 @@ export type Bookmark = Message<"muster.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 6);
+  messageDesc(file_muster_v1_agents, 12);
 
 /**
  * One agent: an OpenTelemetry Collector under its supervisor, or any other OpAMP client.
@@ -323,6 +458,78 @@ export type Agent = Message<"muster.v1.Agent"> & {
    * @generated from field: repeated muster.v1.Attempt attempts = 13;
    */
   attempts: Attempt[];
+
+  /**
+   * What it last said about packages; absent if it never did.
+   *
+   * @generated from field: muster.v1.PackageStatuses package_statuses = 14;
+   */
+  packageStatuses?: PackageStatuses | undefined;
+
+  /**
+   * What it last said about offered connection settings; absent if it never did. Most agents never do.
+   *
+   * @generated from field: muster.v1.ConnectionSettingsStatus connection_settings_status = 15;
+   */
+  connectionSettingsStatus?: ConnectionSettingsStatus | undefined;
+
+  /**
+   * The custom capabilities it lists, by their full names.
+   *
+   * @generated from field: repeated string custom_capabilities = 16;
+   */
+  customCapabilities: string[];
+
+  /**
+   * Its newest custom messages, newest first; only in GetAgent.
+   *
+   * @generated from field: repeated muster.v1.CustomMessage custom_messages = 17;
+   */
+  customMessages: CustomMessage[];
+
+  /**
+   * The components it can run; absent if it never said. The tree only in GetAgent.
+   *
+   * @generated from field: muster.v1.AvailableComponents available_components = 18;
+   */
+  availableComponents?: AvailableComponents | undefined;
+
+  /**
+   * Uids it had before it was given this one, oldest first. GetAgent and the methods that act on one agent take them too.
+   *
+   * @generated from field: repeated string previous_instance_uids = 19;
+   */
+  previousInstanceUids: string[];
+
+  /**
+   * Parts of its reports with fields or values that this version of Muster does not know, whole and as they came
+   * (serialized OpAMP messages), by the name of the field of AgentToServer; `message` holds unknown fields of
+   * AgentToServer itself. Only in GetAgent.
+   *
+   * @generated from field: map<string, bytes> unrecognized = 20;
+   */
+  unrecognized: { [key: string]: Uint8Array };
+
+  /**
+   * The newest actions that were sent to it, newest first; only in GetAgent.
+   *
+   * @generated from field: repeated muster.v1.Action actions = 21;
+   */
+  actions: Action[];
+
+  /**
+   * The connection settings it was last sent; absent if it never was sent any.
+   *
+   * @generated from field: muster.v1.SentOffer connection_settings_offer = 22;
+   */
+  connectionSettingsOffer?: SentOffer | undefined;
+
+  /**
+   * The package set it was last sent; absent if it never was sent any.
+   *
+   * @generated from field: muster.v1.SentOffer packages_offer = 23;
+   */
+  packagesOffer?: SentOffer | undefined;
 };
 
 /**
@@ -330,7 +537,336 @@ export type Agent = Message<"muster.v1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 7);
+  messageDesc(file_muster_v1_agents, 13);
+
+/**
+ * An offer that was sent. What was offered is kept by ConnectionService and PackageService.
+ *
+ * @generated from message muster.v1.SentOffer
+ */
+export type SentOffer = Message<"muster.v1.SentOffer"> & {
+  /**
+   * Identifies what was sent, lower-case hexadecimal.
+   *
+   * @generated from field: string hash = 1;
+   */
+  hash: string;
+
+  /**
+   * When it was sent.
+   *
+   * @generated from field: google.protobuf.Timestamp send_time = 2;
+   */
+  sendTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.SentOffer.
+ * Use `create(SentOfferSchema)` to create a new message.
+ */
+export const SentOfferSchema: GenMessage<SentOffer> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 14);
+
+/**
+ * Something an agent is asked once.
+ *
+ * @generated from message muster.v1.Action
+ */
+export type Action = Message<"muster.v1.Action"> & {
+  /**
+   * Identifies the action.
+   *
+   * @generated from field: string action_id = 1;
+   */
+  actionId: string;
+
+  /**
+   * What is asked.
+   *
+   * @generated from field: muster.v1.ActionKind kind = 2;
+   */
+  kind: ActionKind;
+
+  /**
+   * When it was sent; absent while it was not.
+   *
+   * @generated from field: google.protobuf.Timestamp send_time = 3;
+   */
+  sendTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.Action.
+ * Use `create(ActionSchema)` to create a new message.
+ */
+export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 15);
+
+/**
+ * What an agent says of its packages (opamp.proto, PackageStatuses).
+ *
+ * @generated from message muster.v1.PackageStatuses
+ */
+export type PackageStatuses = Message<"muster.v1.PackageStatuses"> & {
+  /**
+   * Each package, by name. A single top-level package may have the empty name.
+   *
+   * @generated from field: map<string, muster.v1.PackageStatus> packages = 1;
+   */
+  packages: { [key: string]: PackageStatus };
+
+  /**
+   * Hash of the whole offer that the agent last received, lower-case hexadecimal. Received is not installed.
+   *
+   * @generated from field: string all_packages_hash = 2;
+   */
+  allPackagesHash: string;
+
+  /**
+   * Why the whole offer failed, in the agent's words.
+   *
+   * @generated from field: string error_message = 3;
+   */
+  errorMessage: string;
+
+  /**
+   * When the report reached the gateway.
+   *
+   * @generated from field: google.protobuf.Timestamp report_time = 4;
+   */
+  reportTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.PackageStatuses.
+ * Use `create(PackageStatusesSchema)` to create a new message.
+ */
+export const PackageStatusesSchema: GenMessage<PackageStatuses> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 16);
+
+/**
+ * How one package fares at one agent.
+ *
+ * @generated from message muster.v1.PackageStatus
+ */
+export type PackageStatus = Message<"muster.v1.PackageStatus"> & {
+  /**
+   * The version it has; empty when it has none.
+   *
+   * @generated from field: string agent_version = 1;
+   */
+  agentVersion: string;
+
+  /**
+   * Hash of the package it has, lower-case hexadecimal; installed is what has the offered hash here.
+   *
+   * @generated from field: string agent_hash = 2;
+   */
+  agentHash: string;
+
+  /**
+   * The version it was offered; empty when it was installed locally.
+   *
+   * @generated from field: string offered_version = 3;
+   */
+  offeredVersion: string;
+
+  /**
+   * Hash of the package it was offered, lower-case hexadecimal.
+   *
+   * @generated from field: string offered_hash = 4;
+   */
+  offeredHash: string;
+
+  /**
+   * What it does with it.
+   *
+   * @generated from field: muster.v1.PackageState state = 5;
+   */
+  state: PackageState;
+
+  /**
+   * Why it failed, in the agent's words.
+   *
+   * @generated from field: string error_message = 6;
+   */
+  errorMessage: string;
+
+  /**
+   * Share of the file that is downloaded, 0 to 100; absent when the agent does not say.
+   *
+   * @generated from field: optional double download_percent = 7;
+   */
+  downloadPercent?: number | undefined;
+
+  /**
+   * Speed of the download, bytes per second; absent when the agent does not say.
+   *
+   * @generated from field: optional double download_bytes_per_second = 8;
+   */
+  downloadBytesPerSecond?: number | undefined;
+};
+
+/**
+ * Describes the message muster.v1.PackageStatus.
+ * Use `create(PackageStatusSchema)` to create a new message.
+ */
+export const PackageStatusSchema: GenMessage<PackageStatus> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 17);
+
+/**
+ * What an agent says of offered connection settings (opamp.proto, ConnectionSettingsStatus).
+ *
+ * @generated from message muster.v1.ConnectionSettingsStatus
+ */
+export type ConnectionSettingsStatus = Message<"muster.v1.ConnectionSettingsStatus"> & {
+  /**
+   * The outcome.
+   *
+   * @generated from field: muster.v1.RemoteConfigState state = 1;
+   */
+  state: RemoteConfigState;
+
+  /**
+   * Which offer, lower-case hexadecimal.
+   *
+   * @generated from field: string hash = 2;
+   */
+  hash: string;
+
+  /**
+   * What failed, in the agent's words.
+   *
+   * @generated from field: string error_message = 3;
+   */
+  errorMessage: string;
+
+  /**
+   * When the report reached the gateway.
+   *
+   * @generated from field: google.protobuf.Timestamp report_time = 4;
+   */
+  reportTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.ConnectionSettingsStatus.
+ * Use `create(ConnectionSettingsStatusSchema)` to create a new message.
+ */
+export const ConnectionSettingsStatusSchema: GenMessage<ConnectionSettingsStatus> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 18);
+
+/**
+ * A custom message of an agent.
+ *
+ * @generated from message muster.v1.CustomMessage
+ */
+export type CustomMessage = Message<"muster.v1.CustomMessage"> & {
+  /**
+   * The capability it belongs to.
+   *
+   * @generated from field: string capability = 1;
+   */
+  capability: string;
+
+  /**
+   * What it is, within the capability.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * Its content; empty when it was too large to keep or is gone.
+   *
+   * @generated from field: bytes data = 3;
+   */
+  data: Uint8Array;
+
+  /**
+   * Size of its content in bytes.
+   *
+   * @generated from field: int64 size_bytes = 4;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * When it reached the gateway.
+   *
+   * @generated from field: google.protobuf.Timestamp receive_time = 5;
+   */
+  receiveTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.CustomMessage.
+ * Use `create(CustomMessageSchema)` to create a new message.
+ */
+export const CustomMessageSchema: GenMessage<CustomMessage> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 19);
+
+/**
+ * The components an agent can run. Equal hash, equal components: they are kept once per hash.
+ *
+ * @generated from message muster.v1.AvailableComponents
+ */
+export type AvailableComponents = Message<"muster.v1.AvailableComponents"> & {
+  /**
+   * The agent's own hash of them, lower-case hexadecimal.
+   *
+   * @generated from field: string hash = 1;
+   */
+  hash: string;
+
+  /**
+   * Kinds of components (`receivers`, `exporters`, ...) by name; empty until the agent was asked and told.
+   *
+   * @generated from field: map<string, muster.v1.ComponentDetails> components = 2;
+   */
+  components: { [key: string]: ComponentDetails };
+
+  /**
+   * When the agent last said so.
+   *
+   * @generated from field: google.protobuf.Timestamp report_time = 3;
+   */
+  reportTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.AvailableComponents.
+ * Use `create(AvailableComponentsSchema)` to create a new message.
+ */
+export const AvailableComponentsSchema: GenMessage<AvailableComponents> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 20);
+
+/**
+ * A component or a kind of components.
+ *
+ * @generated from message muster.v1.ComponentDetails
+ */
+export type ComponentDetails = Message<"muster.v1.ComponentDetails"> & {
+  /**
+   * What it says of itself, such as `code.namespace`.
+   *
+   * @generated from field: map<string, google.protobuf.Value> metadata = 1;
+   */
+  metadata: { [key: string]: Value };
+
+  /**
+   * The components of this kind, by name.
+   *
+   * @generated from field: map<string, muster.v1.ComponentDetails> sub_components = 2;
+   */
+  subComponents: { [key: string]: ComponentDetails };
+};
+
+/**
+ * Describes the message muster.v1.ComponentDetails.
+ * Use `create(ComponentDetailsSchema)` to create a new message.
+ */
+export const ComponentDetailsSchema: GenMessage<ComponentDetails> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 21);
 
 /**
  * A session of an agent with a gateway.
@@ -381,7 +917,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
   disconnectTime?: Timestamp | undefined;
 
   /**
-   * Why it ended (`agent_disconnect`, `closed`, `silent`, `gateway_lost`, `superseded`, `drained`); empty while connected.
+   * Why it ended (`agent_disconnect`, `closed`, `silent`, `gateway_lost`, `superseded`, `drained`, `renamed`); empty while connected.
    *
    * @generated from field: string disconnect_reason = 7;
    */
@@ -393,7 +929,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
  * Use `create(AgentConnectionSchema)` to create a new message.
  */
 export const AgentConnectionSchema: GenMessage<AgentConnection> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 8);
+  messageDesc(file_muster_v1_agents, 22);
 
 /**
  * Health of an agent or of a part of it (opamp.proto, ComponentHealth).
@@ -442,6 +978,13 @@ export type AgentHealth = Message<"muster.v1.AgentHealth"> & {
    * @generated from field: map<string, muster.v1.AgentHealth> components = 6;
    */
   components: { [key: string]: AgentHealth };
+
+  /**
+   * Attributes of this part, by key.
+   *
+   * @generated from field: map<string, google.protobuf.Value> attributes = 7;
+   */
+  attributes: { [key: string]: Value };
 };
 
 /**
@@ -449,7 +992,7 @@ export type AgentHealth = Message<"muster.v1.AgentHealth"> & {
  * Use `create(AgentHealthSchema)` to create a new message.
  */
 export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 9);
+  messageDesc(file_muster_v1_agents, 23);
 
 /**
  * @generated from message muster.v1.RemoteConfigStatus
@@ -489,7 +1032,7 @@ export type RemoteConfigStatus = Message<"muster.v1.RemoteConfigStatus"> & {
  * Use `create(RemoteConfigStatusSchema)` to create a new message.
  */
 export const RemoteConfigStatusSchema: GenMessage<RemoteConfigStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 10);
+  messageDesc(file_muster_v1_agents, 24);
 
 /**
  * What an agent should run: the union of the files of every config that reaches it.
@@ -524,7 +1067,7 @@ export type DesiredConfig = Message<"muster.v1.DesiredConfig"> & {
  * Use `create(DesiredConfigSchema)` to create a new message.
  */
 export const DesiredConfigSchema: GenMessage<DesiredConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 11);
+  messageDesc(file_muster_v1_agents, 25);
 
 /**
  * @generated from message muster.v1.ConfigContribution
@@ -557,7 +1100,7 @@ export type ConfigContribution = Message<"muster.v1.ConfigContribution"> & {
  * Use `create(ConfigContributionSchema)` to create a new message.
  */
 export const ConfigContributionSchema: GenMessage<ConfigContribution> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 12);
+  messageDesc(file_muster_v1_agents, 26);
 
 /**
  * @generated from message muster.v1.EffectiveConfig
@@ -590,7 +1133,7 @@ export type EffectiveConfig = Message<"muster.v1.EffectiveConfig"> & {
  * Use `create(EffectiveConfigSchema)` to create a new message.
  */
 export const EffectiveConfigSchema: GenMessage<EffectiveConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 13);
+  messageDesc(file_muster_v1_agents, 27);
 
 /**
  * One try to bring one config to one agent.
@@ -646,7 +1189,7 @@ export type Attempt = Message<"muster.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 14);
+  messageDesc(file_muster_v1_agents, 28);
 
 /**
  * How an agent reaches its gateway.
@@ -688,6 +1231,116 @@ export type Transport = (typeof Transport)[keyof typeof Transport] | UnknownEnum
  */
 export const TransportSchema: GenEnum<Transport> = /*@__PURE__*/
   enumDesc(file_muster_v1_agents, 0);
+
+/**
+ * What an agent can be asked once.
+ *
+ * @generated from enum muster.v1.ActionKind
+ */
+export const ActionKind = {
+  /**
+   * Not known to this version.
+   *
+   * @generated from enum value: ACTION_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * To restart.
+   *
+   * @generated from enum value: ACTION_KIND_RESTART = 1;
+   */
+  RESTART: 1,
+
+  /**
+   * To tell its whole state again.
+   *
+   * @generated from enum value: ACTION_KIND_REFRESH = 2;
+   */
+  REFRESH: 2,
+
+  /**
+   * To take a custom message.
+   *
+   * @generated from enum value: ACTION_KIND_CUSTOM_MESSAGE = 3;
+   */
+  CUSTOM_MESSAGE: 3,
+} as const;
+
+/**
+ * What an agent can be asked once.
+ *
+ * @generated from enum muster.v1.ActionKind
+ */
+export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.ActionKind.
+ */
+export const ActionKindSchema: GenEnum<ActionKind> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 1);
+
+/**
+ * What an agent does with a package.
+ *
+ * @generated from enum muster.v1.PackageState
+ */
+export const PackageState = {
+  /**
+   * A state that this version does not know; see `unrecognized`.
+   *
+   * @generated from enum value: PACKAGE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is there. Agents that say nothing say this, too: compare the hashes.
+   *
+   * @generated from enum value: PACKAGE_STATE_INSTALLED = 1;
+   */
+  INSTALLED: 1,
+
+  /**
+   * It was not begun.
+   *
+   * @generated from enum value: PACKAGE_STATE_INSTALL_PENDING = 2;
+   */
+  INSTALL_PENDING: 2,
+
+  /**
+   * It is being installed.
+   *
+   * @generated from enum value: PACKAGE_STATE_INSTALLING = 3;
+   */
+  INSTALLING: 3,
+
+  /**
+   * It could not be installed; `error_message` says why.
+   *
+   * @generated from enum value: PACKAGE_STATE_INSTALL_FAILED = 4;
+   */
+  INSTALL_FAILED: 4,
+
+  /**
+   * Its file is being downloaded.
+   *
+   * @generated from enum value: PACKAGE_STATE_DOWNLOADING = 5;
+   */
+  DOWNLOADING: 5,
+} as const;
+
+/**
+ * What an agent does with a package.
+ *
+ * @generated from enum muster.v1.PackageState
+ */
+export type PackageState = (typeof PackageState)[keyof typeof PackageState] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.PackageState.
+ */
+export const PackageStateSchema: GenEnum<PackageState> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 2);
 
 /**
  * What an agent says of a remote config.
@@ -735,7 +1388,7 @@ export type RemoteConfigState = (typeof RemoteConfigState)[keyof typeof RemoteCo
  * Describes the enum muster.v1.RemoteConfigState.
  */
 export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 1);
+  enumDesc(file_muster_v1_agents, 3);
 
 /**
  * Reads the fleet. Agents are never created here: an agent exists from its first report on.
@@ -774,6 +1427,39 @@ export const AgentService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchAgentsRequestSchema;
     output: typeof WatchAgentsResponseSchema;
+  },
+  /**
+   * Asks one agent to restart itself, now and at most once: OpAMP knows no acknowledgement, so nothing is repeated.
+   * `Agent.actions` tells when it was sent; a later `start_time` of its health tells that it worked.
+   * FAILED_PRECONDITION: the agent is not connected, or lacks AcceptsRestartCommand.
+   *
+   * @generated from rpc muster.v1.AgentService.RestartAgent
+   */
+  restartAgent: {
+    methodKind: "unary";
+    input: typeof RestartAgentRequestSchema;
+    output: typeof RestartAgentResponseSchema;
+  },
+  /**
+   * Asks one agent to tell its whole state again. FAILED_PRECONDITION: the agent is not connected.
+   *
+   * @generated from rpc muster.v1.AgentService.RefreshAgent
+   */
+  refreshAgent: {
+    methodKind: "unary";
+    input: typeof RefreshAgentRequestSchema;
+    output: typeof RefreshAgentResponseSchema;
+  },
+  /**
+   * Sends one custom message to one agent, now and at most once.
+   * FAILED_PRECONDITION: the agent is not connected, or does not list the capability.
+   *
+   * @generated from rpc muster.v1.AgentService.SendCustomMessage
+   */
+  sendCustomMessage: {
+    methodKind: "unary";
+    input: typeof SendCustomMessageRequestSchema;
+    output: typeof SendCustomMessageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_agents, 0);

@@ -1,0 +1,63 @@
+// What is read off the view of an agent: facts, labels, and what it refers to. Pure.
+
+import { FACET_NAMES } from "./agent.ts";
+import type { AttributeValue } from "./event.ts";
+import type { InstanceUid } from "./ids.ts";
+import type { AgentView } from "./view.ts";
+
+/** Whether a session of the agent is live. */
+export function isConnected(agent: AgentView): boolean {
+  return agent.connection !== null && agent.connection.value.ended === null;
+}
+
+/** Whether the agent says that it can do this; false while its capabilities are unknown. */
+export function hasCapability(agent: AgentView, name: string): boolean {
+  return agent.capabilities?.value.includes(name) ?? false;
+}
+
+/** Addresses of the bodies that a view refers to. */
+export function bodiesOf(agent: AgentView): ReadonlySet<string> {
+  const parts = [...agent.customMessages, ...agent.unrecognized].map(({ body }) => body);
+  const all = [agent.effectiveConfig?.value.body, agent.components?.value.body, ...parts];
+  return new Set(all.filter((address) => typeof address === "string"));
+}
+
+/** The uid that an agent had first: what it was assigned by rank stays its own when it is given another. */
+export function originOf(agent: AgentView): InstanceUid {
+  return agent.previousUids[0] ?? agent.uid;
+}
+
+/** When anything last changed, milliseconds since 1970. */
+export function updatedAtMs(agent: AgentView): number {
+  const last = [agent.customMessages.at(-1)?.atMs ?? 0, agent.actions.at(-1)?.atMs ?? 0];
+  return Math.max(agent.firstSeenAtMs, ...last, ...FACET_NAMES.map((name) => agent[name]?.atMs ?? 0));
+}
+
+/**
+ * What selectors see of an agent: every attribute that is a single value, as text; where a key is both
+ * identifying and not, the identifying one counts.
+ */
+export function labelsOf(agent: AgentView): ReadonlyMap<string, string> {
+  const labels = new Map<string, string>();
+  const { nonIdentifying = [], identifying = [] } = agent.description?.value ?? {};
+  for (const [key, value] of [...nonIdentifying, ...identifying]) {
+    const text = labelText(value);
+    if (text !== null) labels.set(key, text);
+  }
+  return labels;
+}
+
+function labelText(value: AttributeValue): string | null {
+  if (typeof value === "string") return value;
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
+}
+
+/** Facts that queries may use beside labels; configs may not, since a target must not flap with them. */
+export function factsOf(agent: AgentView): ReadonlyMap<string, string> {
+  const facts = new Map<string, string>([["connected", String(isConnected(agent))]]);
+  if (agent.health !== null) facts.set("healthy", String(agent.health.value.healthy));
+  if (agent.acknowledgement !== null) facts.set("config.status", agent.acknowledgement.value.state);
+  const gateway = agent.connection?.value.gateway;
+  if (typeof gateway === "string") facts.set("gateway", gateway);
+  return facts;
+}

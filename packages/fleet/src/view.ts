@@ -1,0 +1,146 @@
+// What is known of one agent, as data: the view that agent.ts folds from events and the projector keeps in Redis.
+
+import type { Attempt } from "./attempt.ts";
+import type {
+  AckState,
+  ActionKind,
+  Attributes,
+  DisconnectReason,
+  Fence,
+  Health,
+  PackageReport,
+  Transport,
+} from "./event.ts";
+import type { ConfigHash, GatewayId, InstanceUid } from "./ids.ts";
+
+/** One aspect of an agent as last reported, with the fence that guards it (A1). */
+export interface Facet<Value> extends Fence {
+  readonly atMs: number;
+  readonly value: Value;
+}
+
+/** A session with a gateway, live or ended. */
+export interface Connection {
+  readonly gateway: GatewayId | null;
+  readonly transport: Transport | null;
+  readonly remoteAddress: string;
+  readonly connectedAtMs: number;
+  /** null while live. */
+  readonly ended: { readonly reason: DisconnectReason; readonly atMs: number } | null;
+}
+
+export interface Description {
+  readonly identifying: Attributes;
+  readonly nonIdentifying: Attributes;
+}
+
+export interface Acknowledgement {
+  readonly hash: ConfigHash;
+  readonly state: AckState;
+  readonly error: string;
+}
+
+export interface EffectiveConfigRef {
+  /** Address of the sealed body in the agent's partition. */
+  readonly body: string;
+  readonly sizeBytes: number;
+}
+
+export interface PackagesReport {
+  readonly packages: readonly PackageReport[];
+  /** Hash of the whole offer that the agent last received, lower-case hexadecimal. */
+  readonly allHash: string;
+  readonly error: string;
+}
+
+export interface SettingsAcknowledgement {
+  /** Which offer, lower-case hexadecimal. */
+  readonly settings: string;
+  readonly state: AckState;
+  readonly error: string;
+}
+
+export interface InventoryRef {
+  /** The agent's own hash of its components, lower-case hexadecimal. */
+  readonly inventory: string;
+  /** Address of the inventory in the agent's partition, if it was told there. */
+  readonly body: string;
+}
+
+/** A custom message of the agent. */
+export interface CustomMessage extends Fence {
+  readonly atMs: number;
+  readonly capability: string;
+  readonly type: string;
+  /** Address of the sealed content; null when it was too large to keep. */
+  readonly body: string | null;
+  readonly sizeBytes: number;
+}
+
+/** A part of the agent's reports with fields or values that this version does not know. */
+export interface UnrecognizedPart extends Fence {
+  readonly part: string;
+  /** Address of the sealed part; null when nothing unknown is in it any more. */
+  readonly body: string | null;
+}
+
+/** Something the agent was asked once. */
+export interface SentAction extends Fence {
+  readonly atMs: number;
+  readonly actionId: string;
+  readonly action: ActionKind;
+}
+
+/** Everything known of one agent. */
+export interface AgentView {
+  readonly uid: InstanceUid;
+  readonly firstSeenAtMs: number;
+  readonly connection: Facet<Connection> | null;
+  readonly description: Facet<Description> | null;
+  readonly capabilities: Facet<readonly string[]> | null;
+  readonly health: Facet<Health> | null;
+  readonly acknowledgement: Facet<Acknowledgement> | null;
+  readonly effectiveConfig: Facet<EffectiveConfigRef> | null;
+  /** Newest last, bounded (attempt.ts). */
+  readonly attempts: readonly Attempt[];
+  readonly packages: Facet<PackagesReport> | null;
+  readonly connectionSettings: Facet<SettingsAcknowledgement> | null;
+  readonly customCapabilities: Facet<readonly string[]> | null;
+  readonly components: Facet<InventoryRef> | null;
+  /** What was last sent beside configs: the hash, lower-case hexadecimal. */
+  readonly connectionOffer: Facet<string> | null;
+  readonly packagesOffer: Facet<string> | null;
+  /** Newest last, at most MAX_CUSTOM_MESSAGES. */
+  readonly customMessages: readonly CustomMessage[];
+  /** At most one per part. */
+  readonly unrecognized: readonly UnrecognizedPart[];
+  /** Newest last, at most MAX_ACTIONS. */
+  readonly actions: readonly SentAction[];
+  /** Uids it had before it was given this one, oldest first. */
+  readonly previousUids: readonly InstanceUid[];
+}
+
+/** The view of an agent of which nothing is known yet. */
+export function unknownAgent(uid: InstanceUid, atMs: number): AgentView {
+  return {
+    uid,
+    firstSeenAtMs: atMs,
+    connection: null,
+    description: null,
+    capabilities: null,
+    health: null,
+    acknowledgement: null,
+    effectiveConfig: null,
+    attempts: [],
+    packages: null,
+    connectionSettings: null,
+    customCapabilities: null,
+    components: null,
+    connectionOffer: null,
+    packagesOffer: null,
+    customMessages: [],
+    unrecognized: [],
+    actions: [],
+    previousUids: [],
+  };
+}

@@ -1,0 +1,128 @@
+// One agent's record: a hash with a field per facet of its view, or the uid that the agent goes on under. Turns
+// records into views and changes of views into arguments of the scripts that save them. Pure.
+
+import {
+  type AgentView,
+  bodiesOf,
+  type InstanceUid,
+  isConnected,
+  labelsOf,
+  originOf,
+  unknownAgent,
+} from "@muster/fleet";
+import { UNUSED_BODY_TTL_S } from "./bodies.ts";
+import { fleetKeys, type Partition } from "./keys.ts";
+
+/** A view with the version it was read at; version 0 is an agent that was never saved. */
+export interface VersionedView {
+  readonly view: AgentView;
+  readonly version: number;
+}
+
+/** What is kept under a uid. */
+export type AgentRecord =
+  | { readonly kind: "view"; readonly stored: VersionedView }
+  /** The agent goes on under another uid, and so does everything that is said of this one. */
+  | { readonly kind: "alias"; readonly to: InstanceUid };
+
+/** Changes that a watcher may be behind before it must start afresh. */
+export const CHANGES_LENGTH = 20_000;
+/** A value longer than this is not indexed, and so not looked up by index either. */
+export const MAX_INDEXED_VALUE = 256;
+
+const FACETS = [
+  ["connection", "conn"],
+  ["description", "desc"],
+  ["capabilities", "caps"],
+  ["health", "health"],
+  ["acknowledgement", "ack"],
+  ["effectiveConfig", "eff"],
+  ["attempts", "tries"],
+  ["packages", "pkgs"],
+  ["connectionSettings", "cset"],
+  ["customCapabilities", "ccaps"],
+  ["components", "comps"],
+  ["connectionOffer", "coff"],
+  ["packagesOffer", "poff"],
+  ["customMessages", "msgs"],
+  ["unrecognized", "unrec"],
+  ["actions", "acts"],
+  ["previousUids", "prev"],
+] as const satisfies readonly (readonly [keyof AgentView, string])[];
+
+/** Reads a record; undefined where there is none. */
+export function decodeRecord(uid: InstanceUid, fields: Readonly<Record<string, string>>): AgentRecord | undefined {
+  if (fields["v"] === undefined) return undefined;
+  if (fields["alias"] !== undefined) return { kind: "alias", to: fields["alias"] as InstanceUid }; // written by retire
+  const view: Record<string, unknown> = { ...unknownAgent(uid, Number(fields["first"])) };
+  for (const [facet, field] of FACETS) {
+    const text = fields[field];
+    if (text !== undefined) view[facet] = JSON.parse(text);
+  }
+  // Written by saveArguments below, field for field.
+  return { kind: "view", stored: { view: view as unknown as AgentView, version: Number(fields["v"]) } };
+}
+
+type ScriptArguments = [keys: string[], args: (string | number)[]];
+
+/** Arguments of save-agent.lua. */
+export function saveArguments(
+  p: Partition,
+  { view: before, version }: VersionedView,
+  after: AgentView,
+): ScriptArguments {
+  const isNew = version === 0;
+  const [joins, leaves] = difference(isNew ? new Set() : indexKeys(p, before), indexKeys(p, after));
+  const [used, unused] = difference(isNew ? new Set() : bodiesOf(before), bodiesOf(after));
+  // Who is known by another origin has another rank, and so maybe another config.
+  const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
+  const bodies = [...used, ...unused];
+  const keys = [
+    fleetKeys.agent(p, after.uid),
+    fleetKeys.agents(p),
+    fleetKeys.changes(p),
+    fleetKeys.unassigned(p),
+    fleetKeys.bodyUses(p),
+    ...bodies.map((address) => fleetKeys.body(p, address)),
+    ...joins,
+    ...leaves,
+  ];
+  const counts = [used.length, unused.length, joins.length];
+  const fixed = [version, after.uid, CHANGES_LENGTH, mustDecide ? "1" : "0", UNUSED_BODY_TTL_S, ...counts];
+  return [keys, [...fixed, ...bodies, ...changedFields(before, after)]];
+}
+
+/** Arguments of retire-agent.lua: `former` goes on as `to`. */
+export function retireArguments(p: Partition, { view, version }: VersionedView, to: InstanceUid): ScriptArguments {
+  const isNew = version === 0;
+  const bodies = isNew ? [] : [...bodiesOf(view)];
+  const keys = [
+    fleetKeys.agent(p, view.uid),
+    fleetKeys.agents(p),
+    fleetKeys.changes(p),
+    fleetKeys.unassigned(p),
+    fleetKeys.bodyUses(p),
+    fleetKeys.desired(p, view.uid),
+    ...bodies.map((address) => fleetKeys.body(p, address)),
+    ...(isNew ? [] : indexKeys(p, view)),
+  ];
+  return [keys, [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, ...bodies]];
+}
+
+/** What only `after` has, and what only `before` has. */
+function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly [string[], string[]] {
+  return [[...after].filter((each) => !before.has(each)), [...before].filter((each) => !after.has(each))];
+}
+
+function changedFields(before: AgentView, after: AgentView): (string | number)[] {
+  const changed = FACETS.filter(([facet]) => before[facet] !== after[facet]);
+  return ["first", after.firstSeenAtMs, ...changed.flatMap(([facet, field]) => [field, JSON.stringify(after[facet])])];
+}
+
+function indexKeys(p: Partition, view: AgentView): ReadonlySet<string> {
+  const labels = [...labelsOf(view)].filter(([, value]) => value.length <= MAX_INDEXED_VALUE);
+  const keys = new Set(labels.map(([key, value]) => fleetKeys.label(p, key, value)));
+  const gateway = view.connection?.value.gateway;
+  if (isConnected(view) && typeof gateway === "string") keys.add(fleetKeys.gatewayAgents(p, gateway));
+  return keys;
+}

@@ -1,0 +1,140 @@
+// Folds events into stored views, and lets what is known of an agent follow it when it goes on under another uid.
+//
+// Invariants
+//   P1. A view is saved only over the version it was folded from; whoever comes second reads again.
+//   P2. The new uid's view has everything before the old one's is replaced by an alias, and an alias is never undone.
+//       A crash in between leaves two views: the repeated events, or the next ones of the new uid, take it from there.
+//   P3. What is said of the old uid afterwards counts for the new one; its bodies are brought along.
+
+import { type AgentEvent, type AgentView, adopt, apply, bodiesOf, type InstanceUid, unknownAgent } from "@muster/fleet";
+import type { Redis } from "ioredis";
+import { type AgentRecord, decodeRecord, retireArguments, saveArguments, type VersionedView } from "./agent-record.ts";
+import { retireAgent, saveAgent } from "./gen/scripts.ts";
+import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
+import { run } from "./redis.ts";
+
+/** Stores a body of one partition in another, too. */
+export type CopyBody = (from: Partition, to: Partition, address: string) => Promise<void>;
+
+/** What it works on. */
+export interface ProjectContext {
+  readonly fleet: Redis;
+  readonly partitions: number;
+  readonly copyBody: CopyBody;
+}
+
+/** What became of a view. */
+export interface Projected {
+  readonly before: AgentView;
+  /** Of the uid that the agent goes on under. */
+  readonly after: AgentView;
+}
+
+/** Savers of one agent are few; this many conflicts in a row are a defect. */
+const MAX_CONFLICTS = 100;
+/** Aliases that are followed: an agent is given a new uid now and then. Nothing makes a circle, but one must not hang us. */
+const MAX_HOPS = 64;
+
+/** Reads what is kept under a uid. */
+export async function readRecord(context: ProjectContext, uid: InstanceUid): Promise<AgentRecord | undefined> {
+  const { fleet, partitions } = context;
+  return decodeRecord(uid, await fleet.hgetall(fleetKeys.agent(partitionOf(uid, partitions), uid)));
+}
+
+/** The uid that an agent goes on under, with its view if there is one; null when aliases lead nowhere. */
+export async function follow(
+  context: ProjectContext,
+  uid: InstanceUid,
+): Promise<{ readonly uid: InstanceUid; readonly found: VersionedView | undefined } | null> {
+  let at = uid;
+  for (let hops = 0; hops <= MAX_HOPS; hops++) {
+    const record = await readRecord(context, at);
+    if (record?.kind !== "alias") return { uid: at, found: record?.stored };
+    at = record.to;
+  }
+  return null;
+}
+
+/** Folds events into one agent's view; reads and tries again when somebody else saved first (P1). */
+export async function projectAgent(
+  context: ProjectContext,
+  uid: InstanceUid,
+  events: readonly AgentEvent[],
+): Promise<Projected> {
+  const atMs = events[0]?.atMs ?? 0;
+  let first: AgentView | null = null;
+  for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+    const target = await follow(context, uid);
+    if (target === null) return nothing(uid, atMs);
+    const before = target.found ?? { view: unknownAgent(target.uid, atMs), version: 0 };
+    const formers = await loadFormers(context, before.view, events);
+    const known = formers.reduce((view, former) => adopt(view, former.view), before.view);
+    const after = events.reduce(apply, known);
+    if (after !== before.view) {
+      await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
+      if (!(await save(context, before, after))) continue;
+      first ??= before.view;
+    }
+    if (await retireAll(context, formers, after.uid)) return { before: first ?? before.view, after };
+  }
+  throw new Error(`the view of agent ${uid} was changed by others ${MAX_CONFLICTS} times in a row`);
+}
+
+function nothing(uid: InstanceUid, atMs: number): Projected {
+  const view = unknownAgent(uid, atMs);
+  return { before: view, after: view };
+}
+
+/** Views under the agent's former uids that are not aliases yet: those of these events, and those of a crash (P2). */
+async function loadFormers(
+  context: ProjectContext,
+  view: AgentView,
+  events: readonly AgentEvent[],
+): Promise<readonly VersionedView[]> {
+  const renames = new Map(events.flatMap((e) => (e.kind === "agent.renamed" ? [[e.from, e.atMs] as const] : [])));
+  const uids = [...new Set([...renames.keys(), ...view.previousUids])].filter((uid) => uid !== view.uid);
+  const records = await Promise.all(uids.map((uid) => readRecord(context, uid)));
+  return uids.flatMap((uid, i) => {
+    const record = records[i];
+    if (record?.kind === "view") return [record.stored];
+    const atMs = renames.get(uid);
+    // Of a uid that nothing is known of yet, whatever comes late must find its way, too.
+    return record === undefined && atMs !== undefined ? [{ view: unknownAgent(uid, atMs), version: 0 }] : [];
+  });
+}
+
+/** Copies the bodies that are new in a view from where events of other uids left them (P3). */
+async function bringBodies(
+  { copyBody, partitions }: ProjectContext,
+  before: AgentView,
+  after: AgentView,
+  uids: readonly InstanceUid[],
+): Promise<void> {
+  const to = partitionOf(after.uid, partitions);
+  const from = new Set(uids.map((uid) => partitionOf(uid, partitions)));
+  from.delete(to);
+  if (from.size === 0) return;
+  const known = bodiesOf(before);
+  const news = [...bodiesOf(after)].filter((address) => !known.has(address));
+  await Promise.all([...from].flatMap((p) => news.map((address) => copyBody(p, to, address))));
+}
+
+async function save({ fleet, partitions }: ProjectContext, before: VersionedView, after: AgentView): Promise<boolean> {
+  const p = partitionOf(after.uid, partitions);
+  return (await run(fleet, saveAgent, ...saveArguments(p, before, after))) === 1;
+}
+
+/** Answers false when one of them changed meanwhile: it is then to be taken over again. */
+async function retireAll(
+  { fleet, partitions }: ProjectContext,
+  formers: readonly VersionedView[],
+  to: InstanceUid,
+): Promise<boolean> {
+  const retired = await Promise.all(
+    formers.map((former) => {
+      const p = partitionOf(former.view.uid, partitions);
+      return run(fleet, retireAgent, ...retireArguments(p, former, to));
+    }),
+  );
+  return retired.every((code) => code === 1);
+}
