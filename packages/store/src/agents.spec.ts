@@ -9,6 +9,7 @@ import {
   type InstanceUid,
   labelsOf,
   matches,
+  type PackageReport,
   parseGatewayId,
   parseSelector,
   unknownAgent,
@@ -26,6 +27,18 @@ const health = {
   startTimeUnixNano: "0",
   statusTimeUnixNano: "0",
   components: [],
+};
+
+const aPackage: PackageReport = {
+  name: "otelcol",
+  agentVersion: "1",
+  agentHash: "aa",
+  offeredVersion: "",
+  offeredHash: "",
+  state: "downloading",
+  error: "",
+  downloadPercent: 12.5,
+  downloadBytesPerSecond: null,
 };
 
 type Labels = Readonly<Record<string, AttributeValue>>;
@@ -78,9 +91,23 @@ describe("agents", () => {
       offered(uid, 5),
       { kind: "agent.config-acknowledged", ...at(uid, 6), hash: aHash(), state: "applied", error: "" },
       reported(uid, 7, "body"),
+      { kind: "agent.packages-reported", ...at(uid, 8), packages: [aPackage], allHash: "aa", error: "" },
+      { kind: "agent.connection-settings-acknowledged", ...at(uid, 9), settings: "bb", state: "applied", error: "" },
+      { kind: "agent.custom-capabilities-changed", ...at(uid, 10), capabilities: ["io.example"] },
+      { kind: "agent.components-reported", ...at(uid, 11), inventory: "cc", body: "inventory" },
+      { kind: "agent.settings-offered", ...at(uid, 12), of: "connection", settings: "bb" },
+      { kind: "agent.settings-offered", ...at(uid, 13), of: "packages", settings: "aa" },
+      { kind: "agent.custom-message-received", ...at(uid, 14), capability: "c", type: "t", body: "m", sizeBytes: 1 },
+      { kind: "agent.unrecognized-reported", ...at(uid, 15), part: "health", body: "u" },
+      { kind: "agent.action-sent", ...at(uid, 16), actionId: "1", action: "restart" },
+      { kind: "agent.renamed", ...at(uid, 17), from: aUid(9) },
     ];
     const { after } = await project(...events);
     assert.deepEqual(after, events.reduce(apply, unknownAgent(uid, 1_001)));
+    const empty = Object.entries(after).filter(
+      ([, facet]) => facet === null || (Array.isArray(facet) && !facet.length),
+    );
+    assert.deepEqual(empty, [], "or not every facet was tried");
     assert.deepEqual(await spec.store.agents.get(uid), { view: after, version: 1 });
   });
 
@@ -174,6 +201,21 @@ describe("agents", () => {
     await project(reported(aUid(), 2, b));
     assert.ok((await spec.redis.ttl(`muster:{${p}}:body:${a}`)) > 0);
     assert.equal(await spec.redis.ttl(`muster:{${p}}:body:${b}`), -1);
+  });
+
+  it("keeps every body that a view points at, one that comes after it, too", async () => {
+    const p = spec.store.sessions.partitionOf(aUid());
+    const { bodies } = spec.store;
+    const inventory = bodies.addressOfName("inventory", "hash");
+    const ttl = (address: string) => spec.redis.ttl(`muster:{${p}}:body:${address}`);
+    await project(
+      { kind: "agent.components-reported", ...at(aUid(), 1), inventory: "hash", body: inventory },
+      { kind: "agent.unrecognized-reported", ...at(aUid(), 2), part: "health", body: "part" },
+    );
+    for (const address of [inventory, "part", "of nobody"]) await bodies.put(p, address, Buffer.from("x"));
+    assert.deepEqual([await ttl(inventory), await ttl("part"), (await ttl("of nobody")) > 0], [-1, -1, true]);
+    await project({ kind: "agent.unrecognized-reported", ...at(aUid(), 3), part: "health", body: null });
+    assert.deepEqual([await ttl(inventory), (await ttl("part")) > 0], [-1, true]);
   });
 
   it("keeps the record of a usual agent under 2 KB", async () => {

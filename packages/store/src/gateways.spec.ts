@@ -103,6 +103,13 @@ describe("gateways", () => {
     await ended;
   });
 
+  it("counts the gateways that renewed within a lease, itself always", async () => {
+    assert.equal((await gateways().renew(gw1, "{}")).liveCount, 1);
+    assert.equal((await gateways().renew(gw2, "{}")).liveCount, 2);
+    await spec.redis.zadd("muster:gateways", String(Date.now() - LEASE_MS - 1_000), "gw-2");
+    assert.equal((await gateways().renew(gw1, "{}")).liveCount, 1);
+  });
+
   it("lets an inbox nobody reads go", async () => {
     await gateways().hint(gw1, superseded(1));
     assert.ok((await spec.redis.ttl("muster:gateway:gw-1:inbox")) > 0);

@@ -105,6 +105,19 @@ describe("scripts", () => {
       assert.equal(await spec.redis.hget("session", "open"), "1");
     });
 
+    it("tells what waits for the agent, and the uids before and after", async () => {
+      await spec.redis.hset("session", { from: "old", to: "new" });
+      await spec.redis.rpush("actions", "a", "b");
+      assert.deepEqual((await open("gw", 0, "", "")).slice(7), ["2", "new", "old"]);
+    });
+
+    it("tells another identity nothing, and changes nothing for it", async () => {
+      await open("gw", 0, "", "", "alice");
+      const stored = await spec.redis.hgetall("session");
+      assert.deepEqual([await open("gw-2", 0, "7", "8", "bob"), await open("gw-2", 0, "", "", "")], [[], []]);
+      assert.deepEqual(await spec.redis.hgetall("session"), stored);
+    });
+
     const heartbeats: readonly (readonly [name: string, follows: string, own: string, seq: string])[] = [
       ["counts a heartbeat that follows", "7", "8", "8"],
       ["does not count a heartbeat after a gap", "8", "9", "7"],
@@ -193,6 +206,75 @@ describe("scripts", () => {
     });
   });
 
+  describe("retire-agent", () => {
+    const retire = (version: number, bodies: readonly string[] = [], indexes: readonly string[] = []) => {
+      const bodyKeys = bodies.map((address) => `body:${address}`);
+      const keys = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", ...bodyKeys, ...indexes];
+      return call(scripts.retireAgent, keys, [version, "u", 100, "new", 60, ...bodies]);
+    };
+
+    it("replaces the record by where it leads, and takes the agent off every list", async () => {
+      await spec.redis.hset("agent:u", { v: "2", desc: "x" });
+      await spec.redis.hset("desired", { json: "config" });
+      for (const list of ["agents", "unassigned", "label:a", "label:b"]) await spec.redis.zadd(list, 0, "u");
+      assert.equal(await retire(2, [], ["label:a", "label:b"]), 1);
+      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "3", alias: "new" });
+      assert.deepEqual((await spec.redis.keys("*")).sort(), ["agent:u", "changes"]);
+      assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
+    });
+
+    it("lets go of its bodies, which others may still use", async () => {
+      await spec.redis.hset("agent:u", { v: "1" });
+      await spec.redis.hset("uses", { own: 1, shared: 2 });
+      for (const address of ["own", "shared"]) await spec.redis.set(`body:${address}`, "sealed");
+      await retire(1, ["own", "shared"]);
+      assert.deepEqual(await spec.redis.hgetall("uses"), { shared: "1" });
+      assert.deepEqual([(await spec.redis.ttl("body:own")) > 0, await spec.redis.ttl("body:shared")], [true, -1]);
+    });
+
+    it("retires an agent of which nothing is known", async () => {
+      assert.equal(await retire(0), 1);
+      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", alias: "new" });
+    });
+
+    it("changes nothing when the version moved", async () => {
+      await spec.redis.hset("agent:u", { v: "2" });
+      assert.equal(await retire(1, ["b"], ["label:a"]), 0);
+      assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
+    });
+  });
+
+  describe("enqueue-action", () => {
+    const enqueue = (action = "sealed"): Promise<unknown> =>
+      call(scripts.enqueueAction, ["session", "actions"], [action, 2, 60]);
+
+    for (const open of [null, "0", "m"]) {
+      it(`leaves nothing where the session is ${open ?? "unknown"}`, async () => {
+        if (open !== null) await spec.redis.hset("session", { open, gateway: "gw" });
+        assert.deepEqual(await enqueue(), [0]);
+        assert.equal(await spec.redis.exists("actions"), 0);
+      });
+    }
+
+    it("leaves a few in order, for a while, and names the gateway", async () => {
+      await spec.redis.hset("session", { open: "1", gateway: "gw" });
+      assert.deepEqual([await enqueue("a"), await enqueue("b"), await enqueue("c")], [[2, "gw"], [2, "gw"], [1]]);
+      assert.deepEqual(await spec.redis.lrange("actions", 0, -1), ["a", "b"]);
+      assert.ok((await spec.redis.ttl("actions")) > 0);
+    });
+  });
+
+  describe("move-settings", () => {
+    it("moves what the other has not, and leaves nothing behind", async () => {
+      await spec.redis.hset("from", { a: "1", b: "2" });
+      await spec.redis.hset("to", { b: "own" });
+      const move = () => call(scripts.moveSettings, ["from", "to"], ["a", "b", "c"]);
+      assert.deepEqual([await move(), await move()], [1, 0]);
+      assert.deepEqual(await spec.redis.hgetall("to"), { a: "1", b: "own" });
+      assert.equal(await spec.redis.exists("from"), 0);
+    });
+  });
+
   describe("put-body", () => {
     const put = (): Promise<unknown> => call(scripts.putBody, ["body", "uses"], ["sealed", 60, "b"]);
 
@@ -212,6 +294,12 @@ describe("scripts", () => {
     it("does not make one that is in use expire", async () => {
       await spec.redis.set("body", "first");
       assert.equal(await put(), 0);
+      assert.equal(await spec.redis.ttl("body"), -1);
+    });
+
+    it("keeps one for good that a view referred to before it was told", async () => {
+      await spec.redis.hset("uses", "b", 1);
+      assert.equal(await put(), 1);
       assert.equal(await spec.redis.ttl("body"), -1);
     });
   });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type AgentEvent, parseGatewayId } from "@muster/fleet";
+import { type AgentEvent, type InstanceUid, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
-import type { SessionFlush } from "./sessions.ts";
+import type { SessionFlush, Sessions } from "./sessions.ts";
 import { useStore } from "./spec-store.ts";
 
 const [gw1, gw2] = [parseGatewayId("gw-1"), parseGatewayId("gw-2")];
@@ -121,5 +121,70 @@ describe("sessions", () => {
       uids.map((one) => other.sessions.partitionOf(one)),
     );
     assert.deepEqual([...new Set(partitions)].sort(), [0, 1, 2, 3]);
+  });
+
+  describe("of an identity", () => {
+    const openAs = (identity: string, gateway = gw1) => spec.store.sessions.open(uid, gateway, 0, null, identity);
+
+    it("belong to the first one that opens the uid; to another one nothing is told and nothing changed", async () => {
+      const { epoch } = await openAs("alice");
+      await flush(epoch);
+      const key = `muster:{${spec.store.sessions.partitionOf(uid)}}:session:${uid}`;
+      const stored = await spec.redis.hgetall(key);
+      for (const other of ["bob", ""]) {
+        const opened = await openAs(other, gw2);
+        assert.deepEqual([opened.isForeign, opened.epoch, opened.before, opened.desired], [true, 0, null, null]);
+      }
+      assert.deepEqual(await spec.redis.hgetall(key), stored);
+      const again = await openAs("alice", gw2);
+      assert.deepEqual([again.isForeign, again.before?.epoch], [false, epoch]);
+    });
+
+    it("are taken by the first identity where none was asked for before", async () => {
+      assert.equal((await openAs("")).isForeign, false);
+      assert.equal((await openAs("alice")).isForeign, false);
+      assert.equal((await openAs("bob")).isForeign, true);
+    });
+
+    it("go to one of two who come first at once", async () => {
+      const opened = await Promise.all([openAs("alice"), openAs("bob")]);
+      assert.deepEqual(opened.map(({ isForeign }) => isForeign).sort(), [false, true]);
+    });
+  });
+
+  describe("of an agent that is given another uid", () => {
+    const [to, other] = [aUid(2), aUid(3)];
+    const rename = (from: InstanceUid, proposed: InstanceUid) => spec.store.sessions.rename(from, proposed);
+    const openSession: Sessions["open"] = (...args) => spec.store.sessions.open(...args);
+
+    it("say so on both sides, before the agent came under the new one", async () => {
+      await open();
+      assert.equal(await rename(uid, to), to);
+      assert.deepEqual([(await open()).renamedTo, (await open()).renamedFrom], [to, null]);
+      const opened = await openSession(to, gw1, 0, null);
+      assert.deepEqual([opened.renamedFrom, opened.renamedTo, opened.before], [uid, null, null]);
+    });
+
+    it("keep to the first uid it was given, and forget those proposed later", async () => {
+      await rename(uid, to);
+      assert.equal(await rename(uid, other), to);
+      assert.equal(await rename(uid, to), to);
+      assert.equal((await openSession(other, gw1, 0, null)).renamedFrom, null);
+    });
+
+    it("settle on one of two uids that are proposed at once", async () => {
+      const [first, second] = await Promise.all([rename(uid, to), rename(uid, other)]);
+      assert.equal(first, second);
+      const loser = first === to ? other : to;
+      assert.equal((await openSession(loser, gw1, 0, null)).renamedFrom, null);
+      assert.equal((await openSession(first ?? to, gw1, 0, null)).renamedFrom, uid);
+    });
+
+    it("keep their owner", async () => {
+      await openSession(uid, gw1, 0, null, "alice");
+      await rename(uid, to);
+      assert.equal((await openSession(to, gw1, 0, null, "bob")).isForeign, true);
+      assert.equal((await openSession(to, gw1, 0, null, "alice")).isForeign, false);
+    });
   });
 });

@@ -91,6 +91,15 @@ describe("project", () => {
     assert.deepEqual(asked, ["assign 1"]);
   });
 
+  it("asks for decisions where an agent goes on under another uid, though it says nothing new of itself", async () => {
+    const { deps, asked } = aWorld({ activeRollouts: async () => new Set() });
+    const renamed: AgentEvent = { kind: "agent.renamed", uid: aUid(3), from: aUid(2), epoch: 1, n: 1, atMs: 0 };
+    await project([batch(renamed)], deps);
+    assert.deepEqual(asked, ["assign 1"]);
+    await project([batch(renamed)], deps);
+    assert.deepEqual(asked, ["assign 1"]);
+  });
+
   it("hints each rollout at work once, however many of its agents changed", async () => {
     const { deps, asked } = aWorld();
     await project([batch(...Array.from({ length: 600 }, (_, i) => offered(1, aUid(i))))], deps);

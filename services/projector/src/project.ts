@@ -1,12 +1,19 @@
 // Folds batches of events into agent views, and says who should look: rollouts whose agents changed, and the worker
 // that decides desired configs when an agent is new or describes itself anew. Safe to run twice on any batch.
 
-import type { AgentEvent, AgentView, DesiredRecord, InstanceUid, RolloutId } from "@muster/fleet";
+import {
+  type AgentEvent,
+  type AgentView,
+  type DesiredRecord,
+  type InstanceUid,
+  originOf,
+  type RolloutId,
+} from "@muster/fleet";
 import type { EventBatch, Partition } from "@muster/store";
 
 /** What it needs. */
 export interface ProjectDeps {
-  /** Folds events into one agent's view, and saves it. */
+  /** Folds events into one agent's view, and saves it; `after` has the uid that the agent goes on under. */
   project(
     uid: InstanceUid,
     events: readonly AgentEvent[],
@@ -40,12 +47,17 @@ export async function project(batches: readonly EventBatch[], deps: ProjectDeps)
     for (const { before, after } of folded) {
       if (after === before) continue;
       changed.push(after.uid);
-      if (after.description !== before.description) described.add(deps.partitionOf(after.uid));
+      if (mustDecide(before, after)) described.add(deps.partitionOf(after.uid));
     }
   }
   deps.onProjected(agents.length, changed.length);
   // A request that fails must not bring the batch back: what it asks for is found by the next sweep anyway.
   await requestWork(changed, described, deps).catch(deps.onError);
+}
+
+/** Whether another config may be for the agent: it describes itself anew, or goes on as an agent that ranks elsewhere. */
+function mustDecide(before: AgentView, after: AgentView): boolean {
+  return after.description !== before.description || originOf(after) !== originOf(before);
 }
 
 async function requestWork(

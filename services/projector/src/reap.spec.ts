@@ -107,6 +107,17 @@ describe("reap", () => {
     assert.deepEqual(await deps.connectedAt(gw1, 10), [], "and it is not looked at again");
   });
 
+  it("looks for an agent that was given another uid under the one it had, until it comes under the new one", async () => {
+    const renamed: AgentEvent = { kind: "agent.renamed", uid: aUid(2), from: aUid(1), epoch: 1, n: 2, atMs: 5 };
+    const events = [connected(aUid(2), gw1), renamed];
+    const still = aWorld(events, { alive: [gw2], owners: new Map([[aUid(1), gw2]]) });
+    assert.equal(await reap(still.deps), 0);
+    assert.equal(still.view(aUid(2)).connection?.value.gateway, gw2);
+    const owners = new Map([[aUid(1), gw2]]).set(aUid(2), gw1);
+    const come = aWorld(events, { alive: [gw2], owners });
+    assert.equal(await reap(come.deps), 1);
+  });
+
   it("marks an agent whose next gateway died as well", async () => {
     const { deps, view } = aWorld([connected(aUid(), gw1)], { owners: new Map([[aUid(), gw2]]) });
     assert.equal(await reap(deps), 1);

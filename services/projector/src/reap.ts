@@ -50,15 +50,27 @@ async function markLost(
 ): Promise<number> {
   const views = await deps.load(uids);
   // An agent that polls may be served by another gateway without having connected anew.
-  const owners = await Promise.all(views.map(({ view }) => deps.owner(view.uid)));
-  const between = await Promise.all(views.map(async ({ view }) => isInGrace && (await deps.isBetween(view.uid))));
+  const sessions = await Promise.all(views.map(({ view }) => sessionOf(view, deps)));
+  const between = await Promise.all(sessions.map(async ({ uid }) => isInGrace && (await deps.isBetween(uid))));
   const events = views.flatMap(({ view }, i): AgentEvent[] => {
-    const owner = owners[i] ?? null;
+    const owner = sessions[i]?.owner ?? null;
     if (between[i] === true) return [];
     return owner !== null && alive.has(owner) ? moved(view, owner) : lost(view, deps.nowMs());
   });
   if (events.length > 0) await deps.project(events);
   return events.filter(({ kind }) => kind === "agent.disconnected").length;
+}
+
+/** Who has an agent, and under which uid: the one before, as long as it has not come under the one that it was given. */
+async function sessionOf(
+  view: AgentView,
+  deps: ReapDeps,
+): Promise<{ readonly uid: InstanceUid; readonly owner: GatewayId | null }> {
+  for (const uid of [view.uid, ...view.previousUids.toReversed()]) {
+    const owner = await deps.owner(uid);
+    if (owner !== null) return { uid, owner };
+  }
+  return { uid: view.uid, owner: null };
 }
 
 /** The last word of the session that died with its gateway; a newer session has a higher epoch and outdoes it. */
