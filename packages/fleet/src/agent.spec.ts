@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { apply } from "./agent.ts";
+import { adopt, apply, MAX_ACTIONS, MAX_CUSTOM_MESSAGES } from "./agent.ts";
 import { MAX_ATTEMPTS } from "./attempt.ts";
 import { aHash, aUid } from "./builders.ts";
-import { type AgentEvent, coalesce } from "./event.ts";
-import { factsOf, isConnected, labelsOf } from "./facts.ts";
+import type { AgentEvent, PackageReport } from "./event.ts";
+import { bodiesOf, factsOf, isConnected, labelsOf, originOf, updatedAtMs } from "./facts.ts";
 import { parseGatewayId } from "./ids.ts";
 import { type AgentView, unknownAgent } from "./view.ts";
 
@@ -167,32 +167,263 @@ describe("agent view", () => {
   });
 });
 
-describe("coalesce", () => {
-  it("keeps the newest snapshot of each kind", () => {
-    const waiting = [healthy(1, 1, false), connected(1, 2), healthy(1, 3, true)].reduce<readonly AgentEvent[]>(
-      coalesce,
-      [],
-    );
+const aPackage = (agentVersion: string): PackageReport => ({
+  name: "otelcol",
+  agentVersion,
+  agentHash: "aa",
+  offeredVersion: "",
+  offeredHash: "",
+  state: "installed",
+  error: "",
+  downloadPercent: null,
+  downloadBytesPerSecond: null,
+});
+
+/** Every kind that has nothing to do with configs: an event of it at a place, and what the view makes of it. */
+const others: readonly {
+  readonly kind: AgentEvent["kind"];
+  event(epoch: number, n: number, word: string): AgentEvent;
+  read(view: AgentView): unknown;
+  expected(word: string): unknown;
+}[] = [
+  {
+    kind: "agent.packages-reported",
+    event: (epoch, n, word) => ({
+      kind: "agent.packages-reported",
+      ...at(epoch, n),
+      packages: [aPackage(word)],
+      allHash: word,
+      error: "",
+    }),
+    read: (view) => view.packages?.value,
+    expected: (word) => ({ packages: [aPackage(word)], allHash: word, error: "" }),
+  },
+  {
+    kind: "agent.connection-settings-acknowledged",
+    event: (epoch, n, settings) => ({
+      kind: "agent.connection-settings-acknowledged",
+      ...at(epoch, n),
+      settings,
+      state: "failed",
+      error: "no",
+    }),
+    read: (view) => view.connectionSettings?.value,
+    expected: (settings) => ({ settings, state: "failed", error: "no" }),
+  },
+  {
+    kind: "agent.custom-capabilities-changed",
+    event: (epoch, n, word) => ({ kind: "agent.custom-capabilities-changed", ...at(epoch, n), capabilities: [word] }),
+    read: (view) => view.customCapabilities?.value,
+    expected: (word) => [word],
+  },
+  {
+    kind: "agent.components-reported",
+    event: (epoch, n, word) => ({
+      kind: "agent.components-reported",
+      ...at(epoch, n),
+      inventory: word,
+      body: `b${word}`,
+    }),
+    read: (view) => view.components?.value,
+    expected: (word) => ({ inventory: word, body: `b${word}` }),
+  },
+  {
+    kind: "agent.settings-offered",
+    event: (epoch, n, settings) => ({ kind: "agent.settings-offered", ...at(epoch, n), of: "connection", settings }),
+    read: (view) => [view.connectionOffer?.value, view.packagesOffer],
+    expected: (settings) => [settings, null],
+  },
+  {
+    kind: "agent.unrecognized-reported",
+    event: (epoch, n, body) => ({ kind: "agent.unrecognized-reported", ...at(epoch, n), part: "health", body }),
+    read: (view) => view.unrecognized.map(({ part, body }) => [part, body]),
+    expected: (body) => [["health", body]],
+  },
+];
+
+const said = (epoch: number, n: number, body: string | null = null): AgentEvent => ({
+  kind: "agent.custom-message-received",
+  ...at(epoch, n),
+  capability: "io.example",
+  type: "t",
+  body,
+  sizeBytes: 1,
+});
+const sent = (epoch: number, n: number): AgentEvent => ({
+  kind: "agent.action-sent",
+  ...at(epoch, n),
+  actionId: `${epoch}-${n}`,
+  action: "restart",
+});
+const unrecognized = (epoch: number, n: number, part: string, body: string | null): AgentEvent => ({
+  kind: "agent.unrecognized-reported",
+  ...at(epoch, n),
+  part,
+  body,
+});
+
+describe("what an agent reports beside its config", () => {
+  for (const { kind, event, read, expected } of others) {
+    it(`is kept of ${kind}: the newest word, whatever comes late or twice`, () => {
+      const newest = fold([event(1, 1, "a"), event(2, 1, "b")]);
+      assert.deepEqual(read(newest), expected("b"));
+      assert.equal(apply(newest, event(1, 9, "late")), newest);
+      assert.equal(apply(newest, event(2, 1, "b")), newest);
+    });
+  }
+
+  it("is kept of offers of either kind apart", () => {
+    const offer = (of: "connection" | "packages", n: number): AgentEvent => ({
+      kind: "agent.settings-offered",
+      ...at(1, n),
+      of,
+      settings: of,
+    });
+    const { connectionOffer, packagesOffer } = fold([offer("packages", 2), offer("connection", 1)]);
+    assert.deepEqual([connectionOffer?.value, packagesOffer?.value], ["connection", "packages"]);
+  });
+
+  const histories = [
+    {
+      name: "custom messages",
+      limit: MAX_CUSTOM_MESSAGES,
+      event: said,
+      read: (view: AgentView) => view.customMessages,
+    },
+    { name: "actions", limit: MAX_ACTIONS, event: sent, read: (view: AgentView) => view.actions },
+  ];
+  for (const { name, limit, event, read } of histories) {
+    it(`is a bounded history of ${name}, the newest last, in the order of the fences`, () => {
+      const events = Array.from({ length: limit + 3 }, (_, i) => event(1, i + 1));
+      const forwards = fold(events);
+      assert.deepEqual(
+        read(forwards).map(({ n }) => n),
+        Array.from({ length: limit }, (_, i) => i + 4),
+      );
+      assert.deepEqual(read(fold(events.toReversed())), read(forwards));
+      assert.equal(apply(forwards, event(1, 1)), forwards, "what is older than all that is kept changes nothing");
+      assert.equal(apply(forwards, event(1, limit)), forwards, "nor does what is there");
+    });
+  }
+
+  it("remembers of each part the newest word, also that nothing unknown is in it any more", () => {
+    const gone = fold([
+      unrecognized(1, 1, "health", "h"),
+      unrecognized(1, 2, "message", "m"),
+      unrecognized(1, 3, "health", null),
+    ]);
     assert.deepEqual(
-      waiting.map((e) => [e.kind, e.n]),
+      new Map(gone.unrecognized.map(({ part, body }) => [part, body])),
+      new Map([
+        ["message", "m"],
+        ["health", null],
+      ]),
+    );
+    assert.equal(apply(gone, unrecognized(1, 1, "health", "h")), gone);
+    const many = Array.from({ length: 100 }, (_, i) => unrecognized(1, i + 1, `part-${i}`, "b"));
+    assert.ok(fold(many).unrecognized.length <= 32);
+  });
+
+  it("names every body once that the view refers to", () => {
+    const view = fold([
+      { kind: "agent.effective-config-reported", ...at(1, 1), body: "eff", sizeBytes: 1 },
+      { kind: "agent.components-reported", ...at(1, 2), inventory: "i", body: "inv" },
+      said(1, 3, "msg"),
+      said(1, 4, null),
+      said(1, 5, "msg"),
+      unrecognized(1, 6, "health", "unk"),
+      unrecognized(1, 7, "message", null),
+    ]);
+    assert.deepEqual([...bodiesOf(view)].sort(), ["eff", "inv", "msg", "unk"]);
+    assert.equal(updatedAtMs(view), 1_005, "parts that are not understood have no time of their own");
+  });
+
+  it("reaches the same view in any order of arrival", () => {
+    const events = [
+      ...others.flatMap(({ event }, i) => [event(1, i + 1, "a"), event(1, i + 20, "b"), event(2, i + 1, "c")]),
+      ...Array.from({ length: MAX_ACTIONS + 2 }, (_, i) => sent(3, i + 1)),
+      ...Array.from({ length: MAX_CUSTOM_MESSAGES + 2 }, (_, i) => said(4, i + 1)),
+      unrecognized(1, 50, "message", "m"),
+      renamed(aUid(7)),
+    ];
+    // Parts have no order among themselves.
+    const sorted = (view: AgentView) => ({
+      ...view,
+      unrecognized: view.unrecognized.toSorted((a, b) => a.part.localeCompare(b.part)),
+    });
+    const expected = sorted(fold(events));
+    fc.assert(
+      fc.property(fc.shuffledSubarray(events, { minLength: events.length }), (shuffled) => {
+        assert.deepEqual(sorted(fold([...shuffled, ...shuffled.toReversed()])), expected);
+      }),
+    );
+  });
+});
+
+const renamed = (from: ReturnType<typeof aUid>): AgentEvent => ({ kind: "agent.renamed", ...at(9, 1), from });
+
+describe("an agent that goes on under another uid", () => {
+  const OLD = aUid(5);
+  const former = (events: readonly AgentEvent[]) => events.reduce(apply, unknownAgent(OLD, 500));
+
+  it("remembers the uids before once each, the first one first, and never its own", () => {
+    const view = [renamed(aUid(7)), renamed(aUid(8)), renamed(aUid(7)), renamed(uid)].reduce(
+      apply,
+      unknownAgent(uid, 0),
+    );
+    assert.deepEqual(view.previousUids, [aUid(7), aUid(8)]);
+    assert.deepEqual([originOf(view), originOf(unknownAgent(uid, 0))], [aUid(7), uid]);
+    assert.equal(apply(view, renamed(aUid(8))), view);
+    const many = Array.from({ length: 40 }, (_, i) => renamed(aUid(i + 100))).reduce(apply, unknownAgent(uid, 0));
+    assert.equal(many.previousUids.length, 16);
+  });
+
+  it("has every facet that was known before, except where it said something newer", () => {
+    const old = former([
+      healthy(1, 2, false),
+      connected(1, 1),
+      ...others.map(({ event }, i) => event(1, i + 3, "old")),
+    ]);
+    const view = adopt(fold([connected(2, 1), healthy(2, 2, true)]), old);
+    assert.deepEqual([view.uid, view.firstSeenAtMs, view.previousUids], [uid, 0, [OLD]]);
+    assert.deepEqual([view.health?.value.healthy, view.connection?.epoch], [true, 2]);
+    for (const { read, expected } of others) assert.deepEqual(read(view), expected("old"));
+  });
+
+  it("joins both ledgers and histories within their bounds", () => {
+    const old = former([offered(1, 1), ...Array.from({ length: 12 }, (_, i) => sent(1, i + 2)), said(1, 30)]);
+    const view = adopt(fold([offered(2, 1, aHash("b")), sent(2, 2), said(2, 3)]), old);
+    assert.deepEqual(
+      view.attempts.map(({ hash }) => hash),
+      [aHash(), aHash("b")],
+    );
+    assert.deepEqual([view.actions.length, view.actions.at(-1)?.epoch], [MAX_ACTIONS, 2]);
+    assert.deepEqual(
+      view.customMessages.map(({ epoch }) => epoch),
+      [1, 2],
+    );
+  });
+
+  it("keeps the newest word of each part that is not understood", () => {
+    const old = former([unrecognized(1, 1, "health", "old"), unrecognized(1, 2, "message", "old")]);
+    const view = adopt(fold([unrecognized(2, 1, "health", null)]), old);
+    assert.deepEqual(
+      view.unrecognized.map(({ part, body }) => [part, body]),
       [
-        ["agent.connected", 2],
-        ["agent.health-changed", 3],
+        ["health", null],
+        ["message", "old"],
       ],
     );
   });
 
-  it("keeps FAILED(new) when APPLIED(old) follows: both must arrive", () => {
-    const waiting = [acked(1, 1, "failed", aHash("b")), acked(1, 2, "applied", aHash("a"))].reduce<
-      readonly AgentEvent[]
-    >(coalesce, []);
-    assert.equal(waiting.length, 2);
+  it("stays as it is when it takes over the same again, also what was answered in between", () => {
+    const old = former([connected(1, 1), offered(1, 2), healthy(1, 3, true), said(1, 4), sent(1, 5)]);
+    const once = apply(adopt(fold([connected(2, 1)]), old), acked(2, 2, "applied"));
+    assert.deepEqual(adopt(once, old), once);
   });
 
-  it("stays bounded however many hashes are reported", () => {
-    let waiting: readonly AgentEvent[] = [];
-    for (let i = 1; i <= 100; i++) waiting = coalesce(waiting, acked(1, i, "failed", aHash((i % 16).toString(16))));
-    assert.ok(waiting.length <= 8);
-    assert.equal(waiting.at(-1)?.n, 100);
+  it("lists the uids before oldest first, though the newest was heard of first", () => {
+    const third = apply(unknownAgent(uid, 0), renamed(OLD));
+    assert.deepEqual(adopt(third, apply(former([]), renamed(aUid(4)))).previousUids, [aUid(4), OLD]);
   });
 });

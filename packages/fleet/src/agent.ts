@@ -175,7 +175,7 @@ function withUnrecognized(agent: AgentView, { epoch, n, part, body }: AgentUnrec
 }
 
 function withPrevious(agent: AgentView, uids: readonly InstanceUid[]): AgentView {
-  const news = uids.filter((uid) => uid !== agent.uid && !agent.previousUids.includes(uid));
+  const news = [...new Set(uids)].filter((uid) => uid !== agent.uid && !agent.previousUids.includes(uid));
   if (news.length === 0) return agent;
   return { ...agent, previousUids: [...agent.previousUids, ...news].slice(-MAX_PREVIOUS_UIDS) };
 }

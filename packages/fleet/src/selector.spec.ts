@@ -77,7 +77,23 @@ describe("selector", () => {
     assert.throws(() => parseSelector("a,".repeat(5_000)), /more than the 4096/);
   });
 
-  it("refuses passing facts in the target of a config", () => {
+  const facts: readonly (readonly [text: string, refused: RegExp | null])[] = [
+    ["connected=maybe", /"connected" is true or false, never "maybe"/],
+    ["connected!=yes,healthy in (true,soon)", /never "yes".*never "soon"/],
+    ["config.status=broken", /unset, applied, applying or failed, never "broken"/],
+    ["healthy=t?", /never "t\?"/],
+    ["config.status=appl*,healthy in (true,false),!connected,connected", null],
+    ["gateway=anything", null],
+  ];
+  for (const [text, refused] of facts) {
+    it(`${refused === null ? "takes" : "refuses"} ${text}: facts are of a few words`, () => {
+      if (refused === null) parseSelector(text);
+      else assert.throws(() => parseSelector(text), refused);
+    });
+  }
+
+  it("refuses passing facts in the target of a config, whatever they are compared to", () => {
+    assert.throws(() => parseTargetSelector("connected=maybe"), /passing fact/);
     assert.throws(() => parseTargetSelector("env=prod,connected=true"), /passing fact/);
   });
 

@@ -9,7 +9,8 @@
 // As in Kubernetes, != and notin also select agents that lack the key. One parser and one evaluator, used for
 // targets, queries and watches alike.
 
-import { FleetError } from "./error.ts";
+import { FleetError, type Violation } from "./error.ts";
+import type { AckState } from "./event.ts";
 
 /** One condition on one key. */
 export type Requirement =
@@ -26,11 +27,34 @@ export interface Selector {
 /** Keys that are facts about an agent's present state rather than its attributes. */
 export const FACT_KEYS: ReadonlySet<string> = new Set(["connected", "healthy", "config.status", "gateway"]);
 
+const ACK_STATES = Object.keys({
+  unset: true,
+  applied: true,
+  applying: true,
+  failed: true,
+} satisfies Record<AckState, true>);
+/** Facts that can only be one of a few words: any other would select nobody, and nobody would notice. */
+const FACT_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
+  ["connected", ["true", "false"]],
+  ["healthy", ["true", "false"]],
+  ["config.status", ACK_STATES],
+]);
+
 /** Longest selector; it is evaluated for every agent of the fleet. */
 const MAX_SELECTOR_CHARS = 4_096;
 
-/** Parses a selector. @throws FleetError `invalid`, naming the column and what was expected there */
+/**
+ * Parses a selector. @throws FleetError `invalid`, naming the column and what was expected there, or the words that a
+ * fact can be
+ */
 export function parseSelector(text: string): Selector {
+  const selector = parse(text);
+  const violations = selector.requirements.flatMap(assessFact);
+  if (violations.length > 0) throw FleetError.invalid(violations);
+  return selector;
+}
+
+function parse(text: string): Selector {
   if (text.length > MAX_SELECTOR_CHARS) {
     const description = `${text.length} characters are more than the ${MAX_SELECTOR_CHARS} a selector may have.`;
     throw FleetError.invalid([{ field: "selector", description }]);
@@ -48,13 +72,27 @@ export function parseSelector(text: string): Selector {
 
 /** Parses a selector that says who a config is for: attributes only, since facts change by themselves. @throws FleetError `invalid` */
 export function parseTargetSelector(text: string): Selector {
-  const selector = parseSelector(text);
+  const selector = parse(text);
   const fact = selector.requirements.find((requirement) => FACT_KEYS.has(requirement.key));
   if (fact !== undefined) {
     const description = `"${fact.key}" is a passing fact; a config is for agents by their attributes. Leave it out.`;
     throw FleetError.invalid([{ field: "selector", description }]);
   }
   return selector;
+}
+
+function assessFact(requirement: Requirement): readonly Violation[] {
+  const values = FACT_VALUES.get(requirement.key);
+  if (values === undefined || requirement.kind === "exists") return [];
+  const wrong =
+    requirement.kind === "in"
+      ? requirement.values.filter((value) => !values.includes(value))
+      : [requirement.pattern].filter((pattern) => !values.some((value) => matchesGlob(pattern, value)));
+  const words = `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
+  return wrong.map((value) => ({
+    field: "selector",
+    description: `"${requirement.key}" is ${words}, never "${value}".`,
+  }));
 }
 
 /** Whether labels satisfy every requirement. */
