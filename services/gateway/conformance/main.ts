@@ -1,0 +1,53 @@
+// `npm run conformance -- --target ws://host:port/v1/opamp`: asks a server, ours or any other, for everything that OpAMP
+// asks of servers, over real sockets. Exit code 0: nothing failed; 1: something did; 2: it could not be asked.
+//
+//   requirements.ts  what is asked      unseen.ts     what cannot be seen from outside
+//   cases/           how it is asked    catalogue.ts  all of it
+//   agent.ts         an agent; link.ts, websocket.ts, http.ts, wire.ts are its ways to the server
+//   driver.ts        somebody who tells the server what to do; muster-driver.ts for ours
+//   run.ts           one run            table.ts  how it is told
+
+import { connect } from "node:net";
+import { CASES } from "./catalogue.ts";
+import { createMusterDriver } from "./muster-driver.ts";
+import { type Options, parseOptions, USAGE, UsageError } from "./options.ts";
+import { run } from "./run.ts";
+import { countFindings, formatCounts, formatTable } from "./table.ts";
+
+const CONNECT_MS = 5_000;
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
+  await reach(options.ws);
+  const driver = options.management === null ? null : createMusterDriver(options.management);
+  const { only, concurrency } = options;
+  try {
+    const findings = await run({ ...options, driver }, { cases: CASES, only, concurrency });
+    if (options.isJson) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+    else process.stdout.write(`${formatTable(findings)}\n${formatCounts(findings)}`);
+    return countFindings(findings).failed === 0 ? 0 : 1;
+  } finally {
+    driver?.close();
+  }
+}
+
+/** A server that is not there cannot be judged. @throws UsageError */
+function reach({ hostname, port, protocol }: Options["ws"]): Promise<void> {
+  const number = Number(port) || (protocol === "wss:" ? 443 : 80);
+  const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: number });
+  return new Promise<void>((resolve, reject) => {
+    const fail = (reason: string): void => reject(new UsageError(`${hostname}:${number} cannot be reached: ${reason}`));
+    socket.setTimeout(CONNECT_MS, () => fail("it does not answer"));
+    socket.once("error", (error) => fail(error.message || "connection refused"));
+    socket.once("connect", resolve);
+  }).finally(() => socket.destroy());
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  const isHelp = process.argv.length <= 2 || process.argv.includes("--help");
+  process.stderr.write(isHelp ? USAGE : `conformance: ${error.message}\n`);
+  process.exitCode = 2;
+}
