@@ -13,7 +13,7 @@ import {
 import { OFFER_REQUIRES } from "@muster/protocol";
 import type { Action } from "@muster/protocol/muster/agents";
 import { ACTION_LIFE_MS, type Actions, type Gateways, MAX_ACTION_BYTES, type QueuedAction } from "@muster/store";
-import { invalid, parseText } from "./checked.ts";
+import { checked, invalid, parseText } from "./checked.ts";
 import { existingAgent, type FindAgent } from "./records.ts";
 import { toAction } from "./translate-agent.ts";
 
@@ -52,15 +52,21 @@ export async function ask(
 
 /** The custom message of a request. @throws FleetError `invalid` */
 export function parseMessage(capability: string, type: string, data: Uint8Array): Message {
-  if (capability === "") throw invalid("capability", "name one of the agent's custom_capabilities.");
-  if (data.byteLength > MAX_ACTION_BYTES) {
-    throw invalid("data", `${data.byteLength} bytes are more than the ${MAX_ACTION_BYTES} a message may carry.`);
-  }
-  return {
-    capability: parseText("capability", capability, MAX_NAME_CHARS),
-    type: parseText("type", type, MAX_NAME_CHARS),
-    data,
-  };
+  return checked({
+    capability: () => parseCapability(capability),
+    type: () => parseText("type", type, MAX_NAME_CHARS),
+    data: () => parseData(data),
+  });
+}
+
+function parseCapability(capability: string): string {
+  if (capability !== "") return parseText("capability", capability, MAX_NAME_CHARS);
+  throw invalid("capability", "name one of the agent's custom_capabilities.");
+}
+
+function parseData(data: Uint8Array): Uint8Array {
+  if (data.byteLength <= MAX_ACTION_BYTES) return data;
+  throw invalid("data", `${data.byteLength} bytes are more than the ${MAX_ACTION_BYTES} a message may carry.`);
 }
 
 function checkAble(view: AgentView, kind: ActionKind, message: Message | null): void {

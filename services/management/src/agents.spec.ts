@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { parseConfigId } from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
+import { ActionKind } from "@muster/protocol/muster/agents";
+import { AvailableComponentsSchema } from "@muster/protocol/opamp";
 import { BadRequestSchema } from "@muster/protocol/rpc/error_details";
 import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
 
@@ -138,6 +141,85 @@ describe("AgentService", () => {
       [aHash("b"), aHash("a")],
     );
     assert.equal(agent?.desiredConfig?.contributions[0]?.rolloutId, ROLLOUT_ID);
+  });
+
+  describe("of one agent with all that it reported", () => {
+    const uid = aUid(4_000);
+    const fact = { uid, epoch: 1, atMs: 5_000 };
+    const put = async (text: string | Uint8Array, address = api.store.bodies.addressOf(Buffer.from(text))) => {
+      await api.store.bodies.put(api.store.sessions.partitionOf(uid), address, Buffer.from(text));
+      return address;
+    };
+    before(async () => {
+      await storeAgent(api.store, 4_000, { labels: { env: "one" } });
+      const inventory = create(AvailableComponentsSchema, {
+        components: { receivers: { subComponentMap: { otlp: {} } } },
+      });
+      const body = await put(
+        toBinary(AvailableComponentsSchema, inventory),
+        api.store.bodies.addressOfName("inventory", "aa"),
+      );
+      const message = { ...fact, kind: "agent.custom-message-received", capability: "c", type: "t" } as const;
+      await api.store.agents.project(uid, [
+        { ...fact, n: 10, kind: "agent.components-reported", inventory: "aa", body },
+        { ...message, n: 11, body: await put("first"), sizeBytes: 5 },
+        { ...message, n: 12, body: null, sizeBytes: 9_999_999 },
+        { ...message, n: 13, body: await put("third"), sizeBytes: 5 },
+        { ...fact, n: 14, kind: "agent.unrecognized-reported", part: "health", body: await put(Buffer.from([250, 1])) },
+        { ...fact, n: 15, kind: "agent.unrecognized-reported", part: "message", body: null },
+        { ...fact, n: 16, kind: "agent.action-sent", actionId: "x", action: "restart" },
+        { ...fact, n: 17, kind: "agent.action-sent", actionId: "y", action: "refresh" },
+        { ...fact, n: 18, kind: "agent.renamed", from: aUid(4_001) },
+      ]);
+    });
+    const get = async (readMask: readonly string[] = [], instanceUid: string = uid) => {
+      const { agent } = await api.agents.getAgent({ instanceUid, readMask: { paths: [...readMask] } });
+      return agent ?? assert.fail("no agent");
+    };
+
+    it("tells components, messages, actions and parts that are not understood", async () => {
+      const agent = await get();
+      assert.deepEqual(Object.keys(agent.availableComponents?.components["receivers"]?.subComponents ?? {}), ["otlp"]);
+      assert.deepEqual(
+        agent.customMessages.map(({ data, sizeBytes }) => [String(Buffer.from(data)), sizeBytes]),
+        [
+          ["third", 5n],
+          ["", 9_999_999n],
+          ["", 5n],
+        ],
+        "newest first; those beyond what an answer holds without their content",
+      );
+      assert.deepEqual(
+        Object.entries(agent.unrecognized).map(([part, body]) => [part, [...body]]),
+        [["health", [250, 1]]],
+      );
+      assert.deepEqual(
+        agent.actions.map(({ actionId, kind, sendTime }) => [actionId, kind, sendTime?.seconds]),
+        [
+          ["y", ActionKind.REFRESH, 5n],
+          ["x", ActionKind.RESTART, 5n],
+        ],
+      );
+    });
+
+    it("tells it by a uid that the agent had before", async () => {
+      const agent = await get([], aUid(4_001));
+      assert.deepEqual([agent.instanceUid, agent.previousInstanceUids], [uid, [aUid(4_001)]]);
+      assert.equal(agent.customMessages.length, 3, "bodies are where the agent is now");
+    });
+
+    it("tells no more than the mask asks for", async () => {
+      const agent = await get(["actions"]);
+      assert.deepEqual([agent.actions.length, agent.customMessages, agent.availableComponents], [2, [], undefined]);
+    });
+
+    it("leaves it out of lists", async () => {
+      const { agents } = await api.agents.listAgents({ selector: "env=one,host.name!=x" });
+      const agent = agents.find(({ instanceUid }) => instanceUid === uid) ?? assert.fail("not listed");
+      assert.deepEqual([agent.actions, agent.customMessages, agent.unrecognized], [[], [], {}]);
+      assert.deepEqual([agent.availableComponents?.hash, agent.availableComponents?.components], ["aa", {}]);
+      assert.ok(agents.every(({ instanceUid }) => instanceUid !== aUid(4_001)));
+    });
   });
 
   it("names the agent that it does not know, and refuses what is no uid", async () => {

@@ -4,22 +4,20 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
-import { type Candidates, candidatesFor, type Partition, type VersionedView } from "@muster/store";
+import { type Candidates, candidatesFor, type VersionedView } from "@muster/store";
 import { type ActionDeps, ask, parseMessage } from "./actions.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
+import { addDetails, type DetailDeps } from "./details.ts";
 import type { ChangeFeed } from "./feed.ts";
 import { applyMask, fieldNames, parseMask } from "./mask.ts";
 import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
 import { existingAgent, type FindAgent, isSelected, toAgents } from "./records.ts";
-import { toAttempts, toEffectiveFiles } from "./translate-agent.ts";
 import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
 /** What this service reads, and what it asks with. */
-export interface AgentDeps extends WatchDeps, ActionDeps {
+export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps {
   readonly agents: WatchDeps["agents"] & FindAgent;
-  readonly bodies: { get(partition: Partition, address: string): Promise<Uint8Array | undefined> };
-  partitionOf(uid: InstanceUid): Partition;
   readonly feed: ChangeFeed;
 }
 
@@ -51,7 +49,7 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
         uid: () => parseInstanceUid(request.instanceUid),
         mask: () => parseMask("read_mask", request.readMask, fieldNames(AgentSchema)),
       });
-      return { agent: applyMask(AgentSchema, await getAgent(deps, uid), mask) };
+      return { agent: await getAgent(deps, uid, mask) };
     },
     watchAgents: (request, { signal }) => watchAgents(deps, request, signal),
     restartAgent: async ({ instanceUid }) => ({ action: await ask(deps, parseInstanceUid(instanceUid), "restart") }),
@@ -122,13 +120,9 @@ async function fill(
   return { agents, next };
 }
 
-async function getAgent(deps: AgentDeps, uid: InstanceUid): Promise<Agent> {
-  const found = await existingAgent(deps.agents, uid);
-  const { view } = found;
+async function getAgent(deps: AgentDeps, given: InstanceUid, mask: ReadonlySet<string> | "all"): Promise<Agent> {
+  const found = await existingAgent(deps.agents, given);
   const [agent = create(AgentSchema)] = await toAgents(deps, [found]);
-  agent.attempts = toAttempts(view.attempts);
-  const address = view.effectiveConfig?.value.body;
-  const body = address === undefined ? undefined : await deps.bodies.get(deps.partitionOf(view.uid), address);
-  if (body !== undefined && agent.effectiveConfig !== undefined) agent.effectiveConfig.files = toEffectiveFiles(body);
-  return agent;
+  await addDetails(deps, agent, found.view, mask);
+  return applyMask(AgentSchema, agent, mask);
 }

@@ -96,6 +96,8 @@ export async function next<Message, Picked>(
 
 /** Traits of an agent that is stored for a spec. */
 export interface StoredTraits {
+  readonly capabilities?: readonly string[];
+  readonly customCapabilities?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly healthy?: boolean;
   readonly connected?: boolean;
@@ -105,7 +107,7 @@ export interface StoredTraits {
 
 /** Stores the n-th agent, or what is new of it. */
 export async function storeAgent(store: Store, n: number, traits: StoredTraits = {}): Promise<InstanceUid> {
-  const { labels, healthy, connected = true, epoch = 1 } = traits;
+  const { labels, healthy, connected = true, epoch = 1, capabilities, customCapabilities } = traits;
   const uid = aUid(n);
   const fact = { uid, epoch, atMs: 1_000 * epoch };
   const events: AgentEvent[] = [
@@ -134,6 +136,10 @@ export async function storeAgent(store: Store, n: number, traits: StoredTraits =
       components: [],
     };
     events.push({ ...fact, n: 3, kind: "agent.health-changed", health });
+  }
+  if (capabilities !== undefined) events.push({ ...fact, n: 4, kind: "agent.capabilities-changed", capabilities });
+  if (customCapabilities !== undefined) {
+    events.push({ ...fact, n: 5, kind: "agent.custom-capabilities-changed", capabilities: customCapabilities });
   }
   await store.agents.project(uid, events);
   return uid;

@@ -73,12 +73,24 @@ describe("an agent", () => {
       statusTimeUnixNano: "0",
       components: [],
     };
-    const health = { ...leaf, components: [["pipeline", { ...leaf, components: [["receiver", leaf]] }]] as const };
+    const attributes = [
+      ["__proto__", "x"],
+      ["rate", 1.5],
+    ] as const;
+    const health = {
+      ...leaf,
+      attributes,
+      components: [["pipeline", { ...leaf, components: [["receiver", leaf]] }]] as const,
+    };
     const view = { ...anAgent(), health: { epoch: 1, n: 1, atMs: 0, value: health } };
     const agent = told(view, 1, null);
     assert.deepEqual([agent.health?.startTime?.seconds, agent.health?.startTime?.nanos], [1n, 500_000_000]);
     assert.equal(agent.health?.statusTime, undefined);
     assert.equal(agent.health?.components["pipeline"]?.components["receiver"]?.status, "ok");
+    assert.deepEqual(
+      Object.entries(agent.health?.attributes ?? {}).map(([key, value]) => [key, value.kind.value]),
+      attributes.map((pair) => [...pair]),
+    );
   });
 
   const values: readonly { readonly name: string; readonly value: AttributeValue }[] = [

@@ -1,14 +1,11 @@
 // Agents in the API's words: fleet → proto. Pure. The other direction does not exist: agents are observed.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Timestamp, TimestampSchema, timestampFromMs, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, TimestampSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
-  type AckState,
   type ActionKind,
   type AgentView,
   type Attempt,
-  type Attributes,
-  type AttributeValue,
   type Connection,
   type DesiredRecord,
   type Health,
@@ -26,9 +23,16 @@ import {
   ActionKind as ProtoActionKind,
   type Attempt as ProtoAttempt,
   Transport as ProtoTransport,
-  RemoteConfigState,
 } from "@muster/protocol/muster/agents";
 import { type ConfigFile, ConfigFileSchema } from "@muster/protocol/muster/configs";
+import {
+  ACK_STATES,
+  toComponentsRef,
+  toConnectionSettingsStatus,
+  toPackageStatuses,
+  toSentOffer,
+} from "./translate-reports.ts";
+import { toAttributes } from "./translate-value.ts";
 
 type AgentInit = MessageInitShape<typeof AgentSchema>;
 
@@ -37,20 +41,13 @@ const TRANSPORT = {
   http: ProtoTransport.HTTP,
 } as const satisfies Record<Transport, ProtoTransport>;
 
-const ACK_STATE = {
-  unset: RemoteConfigState.UNSPECIFIED,
-  applied: RemoteConfigState.APPLIED,
-  applying: RemoteConfigState.APPLYING,
-  failed: RemoteConfigState.FAILED,
-} as const satisfies Record<AckState, RemoteConfigState>;
-
 const ACTION_KIND = {
   restart: ProtoActionKind.RESTART,
   refresh: ProtoActionKind.REFRESH,
   custom_message: ProtoActionKind.CUSTOM_MESSAGE,
 } as const satisfies Record<ActionKind, ProtoActionKind>;
 
-/** An agent as a list shows it: without its effective config's files and its attempts. */
+/** An agent as a list shows it: without what takes reading bodies (details.ts) and without histories. */
 export function toAgent(view: AgentView, version: number, desired: DesiredRecord | null): AgentInit {
   const { connection, description, health, acknowledgement, effectiveConfig } = view;
   return {
@@ -63,7 +60,7 @@ export function toAgent(view: AgentView, version: number, desired: DesiredRecord
     ...(health !== null && { health: toHealth(health.value) }),
     ...(acknowledgement !== null && {
       remoteConfigStatus: {
-        state: ACK_STATE[acknowledgement.value.state],
+        state: ACK_STATES[acknowledgement.value.state],
         hash: acknowledgement.value.hash,
         errorMessage: acknowledgement.value.error,
         reportTime: timestampFromMs(acknowledgement.atMs),
@@ -73,8 +70,23 @@ export function toAgent(view: AgentView, version: number, desired: DesiredRecord
     ...(effectiveConfig !== null && {
       effectiveConfig: { hash: effectiveConfig.value.body, sizeBytes: BigInt(effectiveConfig.value.sizeBytes) },
     }),
+    ...toOtherReports(view),
     firstSeenTime: timestampFromMs(view.firstSeenAtMs),
     updateTime: timestampFromMs(updatedAtMs(view)),
+  };
+}
+
+/** What has nothing to do with configs. */
+function toOtherReports(view: AgentView) {
+  const { packages, connectionSettings, components, connectionOffer, packagesOffer } = view;
+  return {
+    ...(packages !== null && { packageStatuses: toPackageStatuses(packages) }),
+    ...(connectionSettings !== null && { connectionSettingsStatus: toConnectionSettingsStatus(connectionSettings) }),
+    customCapabilities: [...(view.customCapabilities?.value ?? [])],
+    ...(components !== null && { availableComponents: toComponentsRef(components) }),
+    previousInstanceUids: [...view.previousUids],
+    ...(connectionOffer !== null && { connectionSettingsOffer: toSentOffer(connectionOffer) }),
+    ...(packagesOffer !== null && { packagesOffer: toSentOffer(packagesOffer) }),
   };
 }
 
@@ -85,7 +97,7 @@ export function toAttempts(attempts: readonly Attempt[]): ProtoAttempt[] {
       hash,
       number,
       offerTime: timestampFromMs(offeredAtMs),
-      state: ACK_STATE[answer?.state ?? "unset"],
+      state: ACK_STATES[answer?.state ?? "unset"],
       errorMessage: answer?.error ?? "",
       ...(answer !== null && { reportTime: timestampFromMs(answer.atMs) }),
     }),
@@ -136,6 +148,7 @@ function toHealth(health: Health): MessageInitShape<typeof AgentHealthSchema> {
     ...(startTime !== null && { startTime }),
     ...(statusTime !== null && { statusTime }),
     components: Object.fromEntries(health.components.map(([name, part]) => [name, toHealth(part)])),
+    attributes: toAttributes(health.attributes ?? []),
   };
 }
 
@@ -154,31 +167,4 @@ function toContribution(
   part: DesiredRecord["contributions"][number],
 ): MessageInitShape<typeof ConfigContributionSchema> {
   return { configId: part.configId, revision: BigInt(part.revision), rolloutId: part.rolloutId };
-}
-
-/** Keys come from outside and may be `__proto__`, which fromEntries takes as any other. */
-function toAttributes(attributes: Attributes): { [key: string]: Value } {
-  return Object.fromEntries(attributes.map(([key, value]) => [key, toValue(value)]));
-}
-
-function toValue(value: AttributeValue): Value {
-  if (value === null) return create(ValueSchema, { kind: { case: "nullValue", value: 0 } });
-  switch (typeof value) {
-    case "string":
-      return create(ValueSchema, { kind: { case: "stringValue", value } });
-    case "number":
-      return create(ValueSchema, { kind: { case: "numberValue", value } });
-    case "boolean":
-      return create(ValueSchema, { kind: { case: "boolValue", value } });
-    default:
-      return toStructure(value);
-  }
-}
-
-function toStructure(value: Exclude<AttributeValue, string | number | boolean | null>): Value {
-  if (Array.isArray(value)) {
-    return create(ValueSchema, { kind: { case: "listValue", value: { values: value.map(toValue) } } });
-  }
-  const fields = Object.fromEntries(Object.entries(value).map(([key, part]) => [key, toValue(part)]));
-  return create(ValueSchema, { kind: { case: "structValue", value: { fields } } });
 }
