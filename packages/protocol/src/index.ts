@@ -6,6 +6,7 @@
 //   uid.ts              instance uid: 16 bytes to text and back
 //   capabilities.ts     bitmasks to names; what may be offered to whom
 //   attributes.ts       attribute lists to JSON-safe values and back
+//   unrecognized.ts     whether a message holds what this version has no name for
 //   error.ts            what can be wrong with bytes
 //
 // The generated messages are at @muster/protocol/opamp and @muster/protocol/anyvalue, our own API at
@@ -48,3 +49,4 @@ export { createHeartbeatReply } from "./heartbeat-reply.ts";
 export type { ReportScan } from "./scan.ts";
 export { createReportScan, isBareHeartbeat, scanReport } from "./scan.ts";
 export { formatUid, formatUidAt, parseUid, UID_BYTES } from "./uid.ts";
+export { hasUnrecognized } from "./unrecognized.ts";

@@ -114,19 +114,21 @@ export function enumVar<const T extends string>(
   });
 }
 
-/** Texts separated by commas; spaces around them and empty ones are dropped. */
-export function listVar(name: string, options: VariableOptions<readonly string[]>): Variable<readonly string[]> {
+/** Texts separated by commas; spaces around them and empty ones are dropped. `pattern` holds for each. */
+export function listVar(
+  name: string,
+  options: VariableOptions<readonly string[]> & { readonly pattern?: RegExp; readonly expects?: string },
+): Variable<readonly string[]> {
+  const { pattern, expects = "texts separated by commas" } = options;
   return declare(name, options, {
-    expects: "texts separated by commas",
+    expects,
     example: "one,two",
     print: (items) => items.join(","),
-    read: (text) =>
-      value(
-        text
-          .split(",")
-          .map((item) => item.trim())
-          .filter((item) => item !== ""),
-      ),
+    read(text) {
+      const items = text.split(",").map((item) => item.trim());
+      const named = items.filter((item) => item !== "");
+      return pattern === undefined || named.every((item) => pattern.test(item)) ? value(named) : wrong(expects);
+    },
   });
 }
 

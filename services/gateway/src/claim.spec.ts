@@ -4,7 +4,8 @@ import { parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
 import type { Checkpoint, OpenedSession } from "@muster/store";
 import { until } from "@muster/testkit";
-import { type Claim, type ClaimDeps, createClaims } from "./claim.ts";
+import { type Claim, type ClaimDeps, type Claimed, createClaims } from "./claim.ts";
+import type { Opening } from "./session.ts";
 
 const [self, other] = [parseGatewayId("gw-1"), parseGatewayId("gw-2")];
 const checkpoint: Checkpoint = { seq: 7n, state: "stored" };
@@ -21,6 +22,8 @@ const aBefore = (rest: Partial<Before> = {}): Before => ({
 });
 const aClaim = (rest: Partial<Claim> = {}): Claim => ({
   uid: aUid(),
+  identity: "",
+  transport: "http",
   minEpoch: 0,
   seq: 8n,
   isHeartbeat: false,
@@ -28,8 +31,15 @@ const aClaim = (rest: Partial<Claim> = {}): Claim => ({
   ...rest,
 });
 
+/** What a claim opened. */
+async function opened(claimed: Promise<Claimed>): Promise<Opening> {
+  const result = await claimed;
+  assert.ok(result.kind === "opened");
+  return result.opening;
+}
+
 /** Claims over a store that knows this session; the other gateway answers hand-overs as `onHint` says. */
-function aWorld(before: Before | null, overrides: Partial<ClaimDeps> = {}, isOtherAlive = true) {
+function aWorld(before: Before | null, overrides: Partial<ClaimDeps> = {}, isOtherAlive = true, isTwinThere = false) {
   const calls: string[] = [];
   const errors: unknown[] = [];
   const clock = { nowMs: 0 };
@@ -37,7 +47,8 @@ function aWorld(before: Before | null, overrides: Partial<ClaimDeps> = {}, isOth
     self,
     async open(_, gateway, minEpoch, heartbeat) {
       calls.push(`open ${gateway} ${minEpoch} ${heartbeat === null ? "report" : heartbeat.seq}`);
-      return { epoch: 6, before, desired: { hash: aHash(), contributions: [], assignedAtMs: 0 } };
+      const desired = { hash: aHash(), contributions: [], assignedAtMs: 0 };
+      return { isForeign: false, epoch: 6, before, desired, hasActions: false, renamedTo: null, renamedFrom: null };
     },
     async readLeft(_, epoch) {
       calls.push(`read ${epoch}`);
@@ -49,7 +60,7 @@ function aWorld(before: Before | null, overrides: Partial<ClaimDeps> = {}, isOth
     },
     async hint(to, hint) {
       calls.push(`${hint.kind} to ${to}`);
-      if (hint.kind === "hand-over") claims.handedOver(hint.uid);
+      if (hint.kind === "hand-over") claims.handedOver(hint.uid, isTwinThere);
     },
     onHandOver: () => undefined,
     nowMs: () => clock.nowMs,
@@ -139,16 +150,17 @@ const cases: readonly Case[] = [
 describe("claim", () => {
   it("goes on with the connection of a gateway that left in good order, and asks nobody", async () => {
     const { claims, calls } = aWorld(aBefore({ wasOpen: false, wasBetween: true }), {}, false);
-    const { isMove, checkpoint: resumed } = await claims.claim(aClaim({ seq: 99n }));
+    const { isMove, checkpoint: resumed } = await opened(claims.claim(aClaim({ seq: 99n })));
     assert.deepEqual([isMove, resumed, calls.length], [true, checkpoint, 1]);
   });
 
   for (const { name, before, claim, isOtherAlive, asked, resumed, isMove } of cases) {
     it(name, async () => {
       const { claims, calls } = aWorld(before, {}, isOtherAlive);
-      const opening = await claims.claim(aClaim(claim));
+      const opening = await opened(claims.claim(aClaim(claim)));
       const desired = { hash: aHash(), contributions: [], assignedAtMs: 0 };
-      assert.deepEqual(opening, { epoch: 6, checkpoint: resumed, isMove, desired });
+      const rest = { hasActions: false, renamedTo: null, ...(before === null && { renamedFrom: null }) };
+      assert.deepEqual(opening, { epoch: 6, checkpoint: resumed, isMove, desired, ...rest });
       assert.deepEqual(calls.slice(1), asked);
     });
   }
@@ -164,7 +176,7 @@ describe("claim", () => {
   it("goes on from what the store has when the other gateway hands nothing over in time", async () => {
     const silent = { hint: async () => undefined, readLeft: async () => null };
     const { claims } = aWorld(aBefore(), silent);
-    assert.deepEqual((await claims.claim(aClaim({ seq: 10n }))).checkpoint, checkpoint);
+    assert.deepEqual((await opened(claims.claim(aClaim({ seq: 10n })))).checkpoint, checkpoint);
   });
 
   it("waits for the hand-over of its own agent, and when it claims twice at once, the later one hears it", async (t) => {
@@ -176,16 +188,18 @@ describe("claim", () => {
     };
     const { claims } = aWorld(aBefore(), { hint: async () => undefined, onHandOver });
     const done: string[] = [];
-    const first = claims.claim(aClaim({ seq: 10n })).then(({ checkpoint: from }) => done.push(`first ${from?.state}`));
-    const second = claims
-      .claim(aClaim({ seq: 11n }))
-      .then(({ checkpoint: from }) => done.push(`second ${from?.state}`));
+    const first = opened(claims.claim(aClaim({ seq: 10n }))).then(({ checkpoint: from }) =>
+      done.push(`first ${from?.state}`),
+    );
+    const second = opened(claims.claim(aClaim({ seq: 11n }))).then(({ checkpoint: from }) =>
+      done.push(`second ${from?.state}`),
+    );
     await turn();
     assert.equal(handOvers, 2);
-    claims.handedOver(aUid(9));
+    claims.handedOver(aUid(9), false);
     await turn();
     assert.deepEqual(done, [], "that was another agent's");
-    claims.handedOver(aUid());
+    claims.handedOver(aUid(), false);
     await second;
     assert.deepEqual(done, ["second left"]);
     t.mock.timers.tick(1_000);
@@ -200,17 +214,17 @@ describe("claim", () => {
     const first = claims.claim(aClaim({ seq: 10n }));
     await turn();
     t.mock.timers.tick(999);
-    const second = claims.claim(aClaim({ seq: 11n }));
+    const second = opened(claims.claim(aClaim({ seq: 11n })));
     await turn();
     t.mock.timers.tick(1);
     await first;
-    claims.handedOver(aUid());
+    claims.handedOver(aUid(), false);
     assert.deepEqual((await second).checkpoint, left);
   });
 
   it("goes on when the other gateway cannot be told that it lost the agent", async () => {
     const { claims, errors } = aWorld(aBefore(), { hint: async () => Promise.reject(new Error("away")) });
-    assert.equal((await claims.claim(aClaim())).checkpoint, checkpoint);
+    assert.equal((await opened(claims.claim(aClaim()))).checkpoint, checkpoint);
     await until(() => errors.length === 1);
   });
 
@@ -235,11 +249,39 @@ describe("claim", () => {
     };
     const { claims } = aWorld(aBefore(), { isAlive });
     await assert.rejects(claims.claim(aClaim()), /away/);
-    assert.equal((await claims.claim(aClaim())).isMove, true);
+    assert.equal((await opened(claims.claim(aClaim()))).isMove, true);
   });
 
   it("fails when the store is away", async () => {
     const { claims } = aWorld(null, { open: async () => Promise.reject(new Error("away")) });
     await assert.rejects(claims.claim(aClaim()), /away/);
+  });
+
+  describe("of a WebSocket", () => {
+    const websocket = (rest: Partial<Claim> = {}): Claim => aClaim({ transport: "websocket", ...rest });
+
+    it("asks the other gateway whether the agent lives there, also when it would need nothing (R145)", async () => {
+      const { claims, calls } = aWorld(aBefore());
+      assert.deepEqual((await opened(claims.claim(websocket({ isFull: true })))).checkpoint, left);
+      assert.deepEqual(calls.slice(1), [aliveFirst, `hand-over to ${other}`, "read 5"]);
+    });
+
+    it("is a twin's when the agent lives there", async () => {
+      const { claims } = aWorld(aBefore(), {}, true, true);
+      assert.deepEqual(await claims.claim(websocket()), { kind: "twin" });
+    });
+
+    it("asks nobody when the session there has ended", async () => {
+      const { claims, calls } = aWorld(aBefore({ wasOpen: false }), {}, true, true);
+      assert.equal((await opened(claims.claim(websocket()))).checkpoint, checkpoint);
+      assert.equal(calls.length, 1);
+    });
+  });
+
+  it("is refused when the uid is another identity's", async () => {
+    const foreign = { isForeign: true, epoch: 0, before: null, desired: null };
+    const open = async () => ({ ...foreign, hasActions: false, renamedTo: null, renamedFrom: null });
+    const { claims } = aWorld(null, { open });
+    assert.deepEqual(await claims.claim(aClaim()), { kind: "foreign" });
   });
 });

@@ -17,6 +17,8 @@ function aGateway(connected: number, polling: number, overrides: Partial<DrainDe
       remoteAddress: "",
       send: () => true,
       close: (code) => done.push(`close ${i} ${code}`),
+      identity: "",
+      ping: async () => true,
       isClosed: false,
     };
     connections.add(connection);

@@ -1,20 +1,21 @@
-// A gateway, wired: sockets → intake → hub → outbox, with the store behind and presence beside. main.ts opens it.
+// A gateway: sockets → intake → hub → outbox, with the store behind and presence beside. The parts are given what they
+// need in wiring.ts. main.ts opens it.
 
 import { randomBytes } from "node:crypto";
-import { type GatewayId, type InstanceUid, parseGatewayId } from "@muster/fleet";
+import { parseGatewayId } from "@muster/fleet";
 import type { Clock, RunInBackground } from "@muster/runtime";
 import type { Store } from "@muster/store";
 import type { Metrics } from "@muster/telemetry";
-import { type Claims, createClaims } from "./claim.ts";
 import type { Config } from "./config.ts";
+import type { Door } from "./door.ts";
 import { drain } from "./drain.ts";
-import { createHub, type Hub } from "./hub.ts";
+import type { Hub } from "./hub.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { type Counts, createCounts, observeGateway } from "./metrics.ts";
-import { createOffers } from "./offers.ts";
-import { createOutbox, type Outbox } from "./outbox.ts";
-import { createPresence, type Presence } from "./presence.ts";
+import type { Outbox } from "./outbox.ts";
+import { createReplies } from "./replies.ts";
 import { type Connection, openSockets, type SocketHandlers } from "./socket.ts";
+import { openClaims, openConfiguredAuthority, openDoor, openHub, openOutbox, openPresence } from "./wiring.ts";
 
 /** What a gateway needs of its process. */
 export interface GatewayDeps {
@@ -40,7 +41,7 @@ const SILENCE_CHECK_MS = 5_000;
 /** After a flush that failed: the store is away, and asking in every tick would not bring it back. */
 const FLUSH_RETRY_MS = 250;
 
-/** Opens a gateway; it serves until it is drained. */
+/** Opens a gateway; it serves until it is drained. @throws FleetError `invalid` when its CA cannot be used */
 export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const { config, store, clock, background, onError } = deps;
   // Beyond the process's own signal: hints are heard and changes written until the last socket is closed.
@@ -49,56 +50,36 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const counts = createCounts();
   const connections = new Set<Connection>();
   const retryAfterMs = (): number => RETRY_AFTER_MS * (1 + clock.random());
+  const authority = await openConfiguredAuthority(deps);
+  const { customCapabilities, maxMessageBytes } = config;
+  const replies = createReplies({ signsCertificates: authority !== null, customCapabilities });
   const outbox = openOutbox(deps, counts, () => hub);
-  const claims = createClaims({
-    self,
-    open: store.sessions.open,
-    readLeft: store.sessions.readLeft,
-    isAlive: store.gateways.isAlive,
-    hint: store.gateways.hint,
-    nowMs: clock.nowMs,
-    onError,
-    onHandOver: () => {
-      counts.handOvers += 1;
-    },
-  });
-  const hub: Hub = createHub({
-    self,
-    claims,
-    outbox,
-    counts,
-    background,
-    onError,
-    offers: createOffers({ loadRevision: store.configs.revision }),
-    nowMs: clock.nowMs,
-    mayAskFullState: createBudget(config.fullStatePerSecond, clock.nowMs, () => counts.fullStateRequests),
-  });
-  const { maxMessageBytes } = config;
-  const addressOf = store.bodies.addressOf;
-  const intake = createIntake({ hub, counts, maxMessageBytes, addressOf, nowMs: clock.nowMs, retryAfterMs });
-  const handlers = socketHandlers({ intake, hub, counts, connections, isReady: store.isReady, retryAfterMs });
+  const share = { liveCount: 1 };
+  const claims = openClaims(deps, self, counts);
+  const hub: Hub = openHub(deps, { self, counts, claims, outbox, replies, authority, share });
+  const addresses = {
+    ofContent: store.bodies.addressOf,
+    ofInventory: (hash: string) => store.bodies.addressOfName("inventory", hash),
+  };
+  const { nowMs } = clock;
+  const intake = createIntake({ hub, counts, maxMessageBytes, replies, addresses, nowMs, retryAfterMs, onError });
+  const door = openDoor(deps, { counts, connections, retryAfterMs });
+  const handlers = socketHandlers({ intake, hub, counts, connections, door, retryAfterMs });
   const sockets = await openSockets(config, handlers);
   const info = JSON.stringify({ name: config.name, port: sockets.port, startedAtMs: clock.nowMs() });
-  const presence = openPresence(deps, { self, hub, outbox, claims, info });
+  const presence = openPresence(deps, { self, hub, claims, outbox, info, share });
   const gauges = { sessions: () => hub.entries.size, sockets: () => connections.size, waiting: () => outbox.size };
   observeGateway(deps.metrics, counts, gauges);
   background("presence", presence.run(living.signal));
   background("flush", flushLoop(outbox, config.flushMs, clock, living.signal));
   background("silence", silenceLoop(hub, config.httpSilenceMs, clock, living.signal));
+  const pause = (ms: number): Promise<void> => clock.delay(ms, new AbortController().signal);
   return {
     port: sockets.port,
     async drain(spreadMs) {
-      const pause = (ms: number): Promise<void> => clock.delay(ms, new AbortController().signal);
+      const { stopListening } = sockets;
       const { flushAll } = outbox;
-      await drain({
-        hub,
-        connections,
-        flushAll,
-        stopListening: sockets.stopListening,
-        pause,
-        random: clock.random,
-        spreadMs,
-      });
+      await drain({ hub, connections, flushAll, stopListening, pause, random: clock.random, spreadMs });
       living.abort();
       await store.gateways.leave(self).catch(onError);
       sockets.close();
@@ -106,57 +87,12 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   };
 }
 
-interface Parts {
-  readonly self: GatewayId;
-  readonly hub: Hub;
-  readonly outbox: Outbox;
-  readonly claims: Claims;
-  readonly info: string;
-}
-
-function openPresence({ store, clock, background, onError, config }: GatewayDeps, parts: Parts): Presence {
-  const { self, hub, outbox, claims, info } = parts;
-  return createPresence({
-    self,
-    hub,
-    info,
-    background,
-    onError,
-    gateways: store.gateways,
-    loadDesired: store.desired.load,
-    flushAgent: outbox.flushAgent,
-    handedOver: claims.handedOver,
-    delay: clock.delay,
-    resyncMs: config.resyncMs,
-  });
-}
-
-/** The hub is asked for late: it needs the outbox, and the outbox tells it of lost sessions. */
-function openOutbox({ store, onError }: GatewayDeps, counts: Counts, hub: () => Hub): Outbox {
-  return createOutbox({
-    partitionOf: store.sessions.partitionOf,
-    flush: store.sessions.flush,
-    putBody: store.bodies.put,
-    onFlushed: (count) => {
-      counts.agentsFlushed += count;
-    },
-    onError: (error) => {
-      counts.storeErrors += 1;
-      onError(error);
-    },
-    onLost: (uid: InstanceUid, epoch, what) => {
-      if (what === "unknown") hub().reopen(uid);
-      else hub().letGo(uid, epoch);
-    },
-  });
-}
-
 interface HandlerDeps {
   readonly intake: Intake;
   readonly hub: Hub;
   readonly counts: Counts;
   readonly connections: Set<Connection>;
-  isReady(): boolean;
+  readonly door: Door;
   retryAfterMs(): number;
 }
 
@@ -171,26 +107,12 @@ function socketHandlers(deps: HandlerDeps): SocketHandlers {
       connections.delete(connection);
       hub.connectionClosed(connection);
     },
-    // Without its store a gateway cannot take anybody over; those it has it keeps.
-    refusalS: () => (deps.isReady() ? null : Math.ceil(deps.retryAfterMs() / 1_000)),
+    admit: deps.door,
+    overloadedS: () => Math.ceil(deps.retryAfterMs() / 1_000),
     message: (connection, frame) => intake.frame(connection, frame),
     text: (connection) => intake.text(connection),
     oversized: (connection) => intake.oversized(connection),
     post: (exchange, body) => intake.post(exchange, body),
-  };
-}
-
-/** A budget per second: whether one more may be asked for its full state. `spent` counts all that were. */
-function createBudget(perSecond: number, nowMs: () => number, spent: () => number): () => boolean {
-  let second = 0;
-  let spentBefore = 0;
-  return () => {
-    const now = Math.floor(nowMs() / 1_000);
-    if (now !== second) {
-      second = now;
-      spentBefore = spent();
-    }
-    return spent() - spentBefore < perSecond;
   };
 }
 

@@ -4,19 +4,30 @@ import { type DesiredRecord, desiredOf, type InstanceUid, parseConfigId, parseGa
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { agentCapabilityMask, decodeServerBody, decodeServerFrame, ProtocolError, parseUid } from "@muster/protocol";
 import type { ServerToAgent } from "@muster/protocol/opamp";
-import type { Claim, Claims } from "./claim.ts";
+import type { Claim, Claimed, Claims } from "./claim.ts";
 import { createHub, type HubDeps, type Incoming } from "./hub.ts";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import { createCounts } from "./metrics.ts";
 import type { Offers } from "./offers.ts";
 import type { Outbox, Source } from "./outbox.ts";
-import { encodeOffer } from "./replies.ts";
+import { createReplies, encodeOffer } from "./replies.ts";
 import type { Report, ReportedFacet } from "./report.ts";
 import type { Opening } from "./session.ts";
+import { NOTHING_WANTED } from "./settings.ts";
 import type { Connection } from "./socket.ts";
+import { createVoice } from "./voice.ts";
 
-const CAPABILITIES = agentCapabilityMask(["ReportsStatus", "AcceptsRemoteConfig", "ReportsRemoteConfig"]);
+const CAPABILITIES = agentCapabilityMask(["ReportsStatus", "AcceptsRemoteConfig"]);
 const description: ReportedFacet = { kind: "description", digest: "d", identifying: [], nonIdentifying: [] };
+const aReport = (seq: number): Report => ({
+  seq: BigInt(seq),
+  capabilities: CAPABILITIES,
+  facets: [description],
+  message: null,
+  wantsUid: false,
+  csr: null,
+  isGoodbye: false,
+});
 const desired: DesiredRecord = {
   ...desiredOf([{ configId: parseConfigId("base"), revision: 1, hash: aHash("b"), order: 100, rolloutId: ROLLOUT_ID }]),
   assignedAtMs: 0,
@@ -31,33 +42,45 @@ const bytesOf = (uid: InstanceUid): Uint8Array => {
 /** What a message says, in a word or two. */
 function brief(message: ServerToAgent | ProtocolError): string {
   assert.ok(!(message instanceof ProtocolError));
-  const parts = [message.flags === 0n ? "" : "full", message.remoteConfig === undefined ? "" : "offer"];
+  const parts = [
+    (message.flags & 1n) === 0n ? "" : "full",
+    (message.flags & 2n) === 0n ? "" : "inventory",
+    message.remoteConfig === undefined ? "" : "offer",
+    message.agentIdentification === undefined ? "" : "identify",
+    message.command === undefined ? "" : "restart",
+    message.customMessage === undefined ? "" : "message",
+    message.connectionSettings === undefined ? "" : "settings",
+  ];
   return parts.filter((part) => part !== "").join(" ") || "plain";
 }
 
 /** A connection that notes what is sent, and whether it was closed. */
-function aConnection(isOpen = true) {
+function aConnection(isOpen = true, answersPings = false) {
   const sent: string[] = [];
+  const closed: number[] = [];
   const connection: Connection = {
     remoteAddress: "10.0.0.1",
+    identity: "",
     send(frame) {
       if (isOpen) sent.push(brief(decodeServerFrame(frame)));
       return isOpen;
     },
-    close: () => assert.fail("a hub closes no connections (H2)"),
+    close: (code) => closed.push(code),
+    ping: async () => answersPings,
     isClosed: false,
   };
-  return { connection, sent };
+  return { connection, sent, closed };
 }
 
 interface Overrides {
-  readonly claim?: (claim: Claim) => Promise<Opening>;
+  readonly claim?: (claim: Claim) => Promise<Opening | Exclude<Claimed, { kind: "opened" }>>;
+  readonly deps?: Partial<HubDeps>;
   readonly offers?: Partial<Offers>;
   readonly flushAgent?: () => Promise<boolean>;
 }
 
 /** A hub over a store in memory: epochs count from 10, nothing is known, and offers are at hand. */
-function aHub({ claim, offers = {}, flushAgent = async () => true }: Overrides = {}) {
+function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given = {} }: Overrides = {}) {
   const written: string[] = [];
   const sources: Source[] = [];
   const claimed: Claim[] = [];
@@ -84,20 +107,42 @@ function aHub({ claim, offers = {}, flushAgent = async () => true }: Overrides =
       claimed.push(given);
       epoch += 1;
       const own = epoch;
-      return (await claim?.(given)) ?? { epoch: own, checkpoint: null, isMove: false, desired: null };
+      const opening = (await claim?.(given)) ?? { epoch: own, checkpoint: null, isMove: false, desired: null };
+      return "kind" in opening ? opening : { kind: "opened", opening };
     },
     handedOver: () => undefined,
   };
+  const background = (_: string, task: Promise<void>): number => tasks.push(task);
+  const onError = (error: unknown): number => errors.push(error);
+  const freshUid = (): InstanceUid => aUid(99);
+  const voice = createVoice({
+    replies: createReplies({ signsCertificates: false, customCapabilities: [] }),
+    offers: { peek: () => offerBytes, load: async () => offerBytes, ...offers },
+    counts,
+    maxMessageBytes: 1024 * 1024,
+    freshUid,
+    background,
+    onError,
+  });
   const deps: HubDeps = {
     self: parseGatewayId("gw"),
     claims,
     outbox,
-    offers: { peek: () => offerBytes, load: async () => offerBytes, ...offers },
+    voice,
     counts,
+    isStrict: false,
+    freshUid,
     nowMs: () => 1_000,
+    loadWanted: async () => NOTHING_WANTED,
+    rename: async () => aUid(50),
+    certify: async () => ({ kind: "refused", sentence: "no" }),
+    takeActions: async () => [],
+    hasInventory: async () => true,
     mayAskFullState: () => true,
-    background: (_, task) => tasks.push(task),
-    onError: (error) => errors.push(error),
+    background,
+    delay: async () => undefined,
+    onError,
+    ...given,
   };
   const hub = createHub(deps);
   const receive = (seq: number, from: Partial<Incoming> = {}, report: Partial<Report> = {}): void => {
@@ -105,19 +150,25 @@ function aHub({ claim, offers = {}, flushAgent = async () => true }: Overrides =
     hub.receive({
       uid,
       uidBytes: bytesOf(uid),
-      report: { seq: BigInt(seq), capabilities: CAPABILITIES, facets: [description], isGoodbye: false, ...report },
+      report: { ...aReport(seq), ...report },
+      identity: "",
       connection: null,
       remoteAddress: "10.0.0.1",
       responder: {
         reply: (body) => replies.push(`${seq} ${brief(decodeServerBody(body))}`),
         refuse: () => replies.push(`${seq} refused`),
+        reject: () => replies.push(`${seq} rejected`),
       },
       ...from,
     });
   };
   /** Waits for everything that runs in the background. */
   const idle = async (): Promise<void> => {
-    for (let done = 0; done < tasks.length; done = tasks.length) await Promise.all(tasks);
+    for (let seen = -1; seen < tasks.length; ) {
+      seen = tasks.length;
+      await Promise.all(tasks);
+      if (seen === tasks.length) return;
+    }
   };
   const session = (uid = aUid()) => hub.entries.get(uid)?.session;
   const take = (): string[] => written.splice(0);
@@ -142,25 +193,54 @@ describe("hub", () => {
     await idle();
     assert.deepEqual(replies, ["3 plain"]);
     assert.deepEqual(take(), ["10 connected", "10 capabilities-changed", "10 described"]);
-    assert.deepEqual(claimed, [{ uid: aUid(), minEpoch: 0, seq: 3n, isHeartbeat: false, isFull: true }]);
+    assert.deepEqual(claimed, [
+      { uid: aUid(), identity: "", transport: "http", minEpoch: 0, seq: 3n, isHeartbeat: false, isFull: true },
+    ]);
   });
 
   it("says of a heartbeat that it is one", async () => {
     const { receive, idle, claimed } = aHub();
     receive(3, {}, { facets: [] });
     await idle();
-    assert.deepEqual(claimed, [{ uid: aUid(), minEpoch: 0, seq: 3n, isHeartbeat: true, isFull: false }]);
+    assert.deepEqual(claimed, [
+      { uid: aUid(), identity: "", transport: "http", minEpoch: 0, seq: 3n, isHeartbeat: true, isFull: false },
+    ]);
   });
 
   describe("connections", () => {
-    it("gives an agent to the newest one, and leaves the old one open (H2)", async () => {
+    it("gives an agent to the newest one when the old one is dead, and closes that (R145)", async () => {
       const [old, fresh] = [aConnection(), aConnection()];
       const { hub, receive, idle, take } = await aHubWithAgent({}, old.connection);
       receive(0, { connection: fresh.connection });
       await idle();
       assert.deepEqual(take(), ["10 end superseded", "11 connected", "11 capabilities-changed", "11 described"]);
       hub.desired(aUid(), desired);
-      assert.deepEqual([old.sent, fresh.sent], [[], ["offer"]]);
+      assert.deepEqual([old.sent, fresh.sent, old.closed], [[], ["offer"], [1001]]);
+    });
+
+    it("tells the younger of two that live a uid of its own, and forgets what it says (H2)", async () => {
+      const [old, fresh] = [aConnection(true, true), aConnection()];
+      const { hub, receive, idle, take, replies } = await aHubWithAgent({}, old.connection);
+      receive(0, { connection: fresh.connection });
+      receive(1, { connection: fresh.connection });
+      await idle();
+      assert.deepEqual(replies, ["0 identify", "1 plain"]);
+      assert.deepEqual([take(), hub.entries.get(aUid())?.connection === old.connection], [[], true]);
+      receive(2, { uid: aUid(99), connection: fresh.connection });
+      await idle();
+      assert.equal(hub.entries.size, 2);
+    });
+
+    it("lets an agent move between connections that carry several (R26)", async () => {
+      const [old, fresh] = [aConnection(true, true), aConnection()];
+      const { hub, receive, idle, replies } = aHub();
+      for (const n of [1, 2]) receive(0, { uid: aUid(n), connection: old.connection });
+      await idle();
+      replies.length = 0;
+      receive(1, { uid: aUid(2), connection: fresh.connection });
+      await idle();
+      assert.deepEqual(replies, ["1 plain"]);
+      assert.equal(hub.entries.get(aUid(2))?.connection === fresh.connection, true);
     });
 
     it("does not end the new session when the old connection closes", async () => {
@@ -173,18 +253,6 @@ describe("hub", () => {
       assert.deepEqual([take(), session()?.kind], [[], "active"]);
       hub.connectionClosed(fresh.connection);
       assert.deepEqual([take(), session()], [["11 end closed"], undefined]);
-    });
-
-    it("gives an agent back to the old one with its next message", async () => {
-      const [old, fresh] = [aConnection(), aConnection()];
-      const { hub, receive, idle } = await aHubWithAgent({}, old.connection);
-      receive(0, { connection: fresh.connection });
-      await idle();
-      receive(1, { connection: old.connection });
-      await idle();
-      hub.connectionClosed(fresh.connection);
-      hub.desired(aUid(), desired);
-      assert.deepEqual(old.sent, ["offer"]);
     });
 
     it("carry several agents, that end together", async () => {
@@ -290,7 +358,7 @@ describe("hub", () => {
         flushAgent: async () => !isAway,
       });
       isAway = true;
-      hub.reopen(aUid());
+      hub.feed(aUid(), { kind: "lost" });
       await idle();
       receive(1, {}, { facets: [] });
       await idle();
@@ -322,7 +390,15 @@ describe("hub", () => {
       assert.deepEqual(take(), ["10 touch"]);
       assert.equal(sources.at(-1)?.checkpoint().seq, 0n);
       await idle();
-      assert.deepEqual(claimed.at(-1), { uid: aUid(), minEpoch: 0, seq: 7n, isHeartbeat: true, isFull: false });
+      assert.deepEqual(claimed.at(-1), {
+        uid: aUid(),
+        identity: "",
+        transport: "http",
+        minEpoch: 0,
+        seq: 7n,
+        isHeartbeat: true,
+        isFull: false,
+      });
       assert.deepEqual(replies, ["7 full"], "here nobody knew");
       assert.equal(sources.find(({ epoch }) => epoch === 10)?.checkpoint().seq, 0n, "what the old session knew");
     });
@@ -367,10 +443,18 @@ describe("hub", () => {
   it("opens a session anew that the store lost, under a higher epoch, and has everything told again", async () => {
     const { connection, sent } = aConnection();
     const { hub, idle, take, claimed } = await aHubWithAgent({}, connection);
-    hub.reopen(aUid());
-    hub.reopen(aUid(2));
+    hub.feed(aUid(), { kind: "lost" });
+    hub.feed(aUid(2), { kind: "lost" });
     await idle();
-    assert.deepEqual(claimed.at(-1), { uid: aUid(), minEpoch: 11, seq: null, isHeartbeat: false, isFull: false });
+    assert.deepEqual(claimed.at(-1), {
+      uid: aUid(),
+      identity: "",
+      transport: "websocket",
+      minEpoch: 11,
+      seq: null,
+      isHeartbeat: false,
+      isFull: false,
+    });
     assert.deepEqual([take(), sent], [["11 connected", "11 capabilities-changed"], ["full"]]);
   });
 

@@ -1,30 +1,38 @@
 // Owns the live sessions of this gateway: feeds them inputs, carries out their effects, and keeps nothing that is not
-// told again when the process dies. The decisions are session.ts's; bytes come in through intake.ts.
+// told again when the process dies. The decisions are session.ts's; bytes come in through intake.ts and go out through
+// voice.ts; what takes a question to the store first is prepare.ts's and opening.ts's.
 //
 // Invariants
-//   H1. One entry per agent. A connection may carry several agents; the newest connection of an agent is its own.
-//   H2. A connection that loses an agent to another is left open: closing it would bring the agent straight back, and
-//       two agents that share a uid would chase each other for ever. Its next message takes the agent back.
+//   H1. One entry per agent. A connection may carry several agents.
+//   H2. A connection that loses an agent to another is left open unless it is dead: closing it would bring the agent
+//       straight back, and two agents that share a uid would chase each other for ever. The younger of two that live
+//       is told a uid of its own, and what it says under the old one is answered and forgotten.
 //   H3. Effects happen in order; only the bytes of an offer may have to be loaded first.
+//   H4. Messages of one agent on one connection are taken in in order, also when one must wait for a question.
 
-import {
-  type Desired,
-  type DesiredRecord,
-  type DisconnectReason,
-  FleetError,
-  type GatewayId,
-  type InstanceUid,
-} from "@muster/fleet";
-import { frameOf } from "@muster/protocol";
-import type { Claims } from "./claim.ts";
+import type { DesiredRecord, DisconnectReason, GatewayId, InstanceUid } from "@muster/fleet";
+import type { Checkpoint, QueuedAction } from "@muster/store";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Counts } from "./metrics.ts";
-import type { Offers } from "./offers.ts";
-import type { Outbox, Source } from "./outbox.ts";
-import { encodeReply } from "./replies.ts";
+import { endAbsent, type OpeningDeps, openEntry } from "./opening.ts";
+import type { Source } from "./outbox.ts";
+import { type Found, needsPreparation, type PrepareDeps, prepare } from "./prepare.ts";
 import type { Report } from "./report.ts";
-import { type Effect, type ExchangeId, type Input, type Opening, openSession, type Session, step } from "./session.ts";
+import { isBarePoll } from "./sequence.ts";
+import {
+  type Effect,
+  type ExchangeId,
+  type Input,
+  MAX_HELD,
+  type Opening,
+  openSession,
+  type Peer,
+  type Session,
+  step,
+} from "./session.ts";
 import type { Connection } from "./socket.ts";
+import { createTwins, type Twins } from "./twins.ts";
+import type { Voice } from "./voice.ts";
 
 /** Where replies to one message go. */
 export interface Responder {
@@ -32,6 +40,8 @@ export interface Responder {
   reply(body: Uint8Array): void;
   /** The store cannot be asked now. */
   refuse(): void;
+  /** The message cannot be taken, ever, as the sentence says. */
+  reject(sentence: string): void;
 }
 
 /** One agent that this gateway serves. */
@@ -39,9 +49,13 @@ export interface Entry {
   session: Session;
   readonly uid: InstanceUid;
   readonly uidBytes: Uint8Array;
+  /** Who it showed itself to be; "" when nobody is asked to. */
+  readonly identity: string;
   /** null for an agent that polls. */
   connection: Connection | null;
   lastSeenAtMs: number;
+  /** Taken from the store for an agent that polls, one to be given with each answer. */
+  actions: readonly QueuedAction[];
 }
 
 /** One message of an agent. */
@@ -49,6 +63,7 @@ export interface Incoming {
   readonly uid: InstanceUid;
   readonly uidBytes: Uint8Array;
   readonly report: Report;
+  readonly identity: string;
   /** null when it came by plain HTTP. */
   readonly connection: Connection | null;
   readonly remoteAddress: string;
@@ -56,17 +71,21 @@ export interface Incoming {
 }
 
 /** What the hub needs of the world. */
-export interface HubDeps {
+export interface HubDeps extends Omit<PrepareDeps, "isShared">, Omit<OpeningDeps, "endHere"> {
   readonly self: GatewayId;
-  readonly claims: Claims;
-  readonly outbox: Outbox;
-  readonly offers: Offers;
+  readonly voice: Voice;
   readonly counts: Counts;
-  nowMs(): number;
+  /** Full state is asked for after every gap, also of a message that is complete. */
+  readonly isStrict: boolean;
+  /** Another uid than any there is. */
+  freshUid(): InstanceUid;
+  /** Whether any agent of this partition told the inventory under this address. */
+  hasInventory(uid: InstanceUid, address: string): Promise<boolean>;
   /** Takes one request for full state from the budget of this second, if there is one left. */
   mayAskFullState(): boolean;
   /** Runs what must not be awaited here. */
   background(name: string, task: Promise<void>): void;
+  delay(ms: number): Promise<void>;
   onError(error: unknown): void;
 }
 
@@ -74,15 +93,17 @@ export interface HubDeps {
 export interface Hub {
   readonly entries: ReadonlyMap<InstanceUid, Entry>;
   receive(incoming: Incoming): void;
-  /** Desired configs were read; those of agents that are not here are ignored. */
+  /** Something happened to an agent; nothing when it is not here. */
+  feed(uid: InstanceUid, input: Input): void;
+  /** Desired configs were read. */
   desired(uid: InstanceUid, desired: DesiredRecord | null): void;
   connectionClosed(connection: Connection): void;
   /** Ends an agent's session here, as its own doing. */
   end(uid: InstanceUid, reason: DisconnectReason): void;
   /** Another gateway has the agent since `epoch` ended; writes what is known and lets go. */
   letGo(uid: InstanceUid, epoch: number): void;
-  /** The store lost the agent: opens its session anew. */
-  reopen(uid: InstanceUid): void;
+  /** Whether the agent answers on a WebSocket of its own here; asked when another gateway has one with the same uid. */
+  answers(uid: InstanceUid): Promise<boolean>;
 }
 
 /** Opens an empty hub. */
@@ -90,18 +111,99 @@ export function createHub(deps: HubDeps): Hub {
   return new LiveHub(deps);
 }
 
+/** Custom messages pass through short queues at the agent, which drop what is too much (R133). */
+const ACTION_PAUSE_MS = 50;
+
 class LiveHub implements Hub {
   readonly entries = new Map<InstanceUid, Entry>();
   readonly #deps: HubDeps;
+  readonly #prepareDeps: PrepareDeps;
+  readonly #openingDeps: OpeningDeps;
+  readonly #twins: Twins;
   readonly #agentsOf = new Map<Connection, Set<InstanceUid>>();
   readonly #exchanges = new Map<ExchangeId, Responder>();
+  /** Messages that wait for the one before them, by agent and connection (H4). */
+  readonly #waiting = new Map<Connection | null, Map<InstanceUid, Incoming[]>>();
   #lastExchange = 0;
 
   constructor(deps: HubDeps) {
     this.#deps = deps;
+    this.#prepareDeps = { ...deps, isShared: (connection) => (this.#agentsOf.get(connection)?.size ?? 0) > 1 };
+    this.#openingDeps = { ...deps, endHere: (uid) => this.#endFormer(uid) };
+    this.#twins = createTwins(deps);
   }
 
   receive(incoming: Incoming): void {
+    const { uid, connection, responder } = incoming;
+    const waiting = this.#waiting.get(connection)?.get(uid);
+    if (waiting !== undefined) {
+      if (waiting.length < MAX_HELD) waiting.push(incoming);
+      else responder.refuse();
+      return;
+    }
+    const entry = this.entries.get(uid);
+    if (entry !== undefined && entry.identity !== incoming.identity) return responder.reject(FOREIGN);
+    if (this.#twins.answer(incoming)) return;
+    if (!needsPreparation(incoming, entry, this.#prepareDeps)) return this.#takeIn(incoming, {});
+    const ofConnection = this.#waiting.get(connection) ?? new Map<InstanceUid, Incoming[]>();
+    this.#waiting.set(connection, ofConnection.set(uid, []));
+    this.#deps.background("prepare a message", this.#prepare(incoming, entry));
+  }
+
+  feed(uid: InstanceUid, input: Input): void {
+    const entry = this.entries.get(uid);
+    if (entry !== undefined) this.#feed(entry, input);
+  }
+
+  desired(uid: InstanceUid, desired: DesiredRecord | null): void {
+    this.feed(uid, { kind: "desired", desired, nowMs: this.#deps.nowMs() });
+  }
+
+  connectionClosed(connection: Connection): void {
+    for (const uid of [...(this.#agentsOf.get(connection) ?? [])]) {
+      if (this.entries.get(uid)?.connection === connection) this.end(uid, "closed");
+    }
+    this.#agentsOf.delete(connection);
+  }
+
+  end(uid: InstanceUid, reason: DisconnectReason): void {
+    this.feed(uid, { kind: "ended", reason, nowMs: this.#deps.nowMs() });
+  }
+
+  letGo(uid: InstanceUid, epoch: number): void {
+    const entry = this.entries.get(uid);
+    if (entry === undefined || entry.session.kind !== "active" || entry.session.epoch > epoch) return;
+    this.#deps.outbox.end(sourceOf(entry), null);
+    this.#forget(entry);
+  }
+
+  async answers(uid: InstanceUid): Promise<boolean> {
+    const connection = this.entries.get(uid)?.connection ?? null;
+    if (connection === null || connection.isClosed || this.#prepareDeps.isShared(connection)) return false;
+    if (!(await connection.ping())) return false;
+    return this.entries.get(uid)?.connection === connection;
+  }
+
+  async #prepare(incoming: Incoming, entry: Entry | undefined): Promise<void> {
+    const { uid, connection, responder } = incoming;
+    try {
+      const verdict = await prepare(incoming, entry, this.#prepareDeps);
+      if (connection?.isClosed !== true) {
+        if (verdict.kind === "twin") this.#twins.tell(incoming);
+        else if (verdict.kind === "reject") responder.reject(verdict.sentence);
+        else this.#takeIn(incoming, verdict.found);
+      }
+    } catch (error) {
+      this.#deps.onError(error);
+      responder.refuse();
+    }
+    const waiting = this.#waiting.get(connection)?.get(uid) ?? [];
+    this.#waiting.get(connection)?.delete(uid);
+    if (this.#waiting.get(connection)?.size === 0) this.#waiting.delete(connection);
+    for (const each of waiting) this.receive(each);
+  }
+
+  #takeIn(incoming: Incoming, found: Found): void {
     const { report, responder } = incoming;
     const entry = this.#entryFor(incoming);
     const nowMs = this.#deps.nowMs();
@@ -114,45 +216,18 @@ class LiveHub implements Hub {
     this.#lastExchange += 1;
     const exchange = this.#lastExchange;
     this.#exchanges.set(exchange, responder);
-    this.#feed(entry, { kind: "report", report, exchange, nowMs, mayAskFullState: this.#deps.mayAskFullState() });
-  }
-
-  desired(uid: InstanceUid, desired: DesiredRecord | null): void {
-    const entry = this.entries.get(uid);
-    if (entry !== undefined) this.#feed(entry, { kind: "desired", desired, nowMs: this.#deps.nowMs() });
-  }
-
-  connectionClosed(connection: Connection): void {
-    for (const uid of [...(this.#agentsOf.get(connection) ?? [])]) {
-      if (this.entries.get(uid)?.connection === connection) this.end(uid, "closed");
-    }
-    this.#agentsOf.delete(connection);
-  }
-
-  end(uid: InstanceUid, reason: DisconnectReason): void {
-    const entry = this.entries.get(uid);
-    if (entry !== undefined) this.#feed(entry, { kind: "ended", reason, nowMs: this.#deps.nowMs() });
-  }
-
-  letGo(uid: InstanceUid, epoch: number): void {
-    const entry = this.entries.get(uid);
-    if (entry === undefined || entry.session.kind !== "active" || entry.session.epoch > epoch) return;
-    this.#deps.outbox.end(sourceOf(entry), null);
-    this.#forget(entry);
-  }
-
-  reopen(uid: InstanceUid): void {
-    const entry = this.entries.get(uid);
-    if (entry !== undefined) this.#feed(entry, { kind: "lost" });
+    const mayAskFullState = this.#deps.mayAskFullState();
+    this.#feed(entry, { kind: "report", report, exchange, nowMs, mayAskFullState, ...found });
   }
 
   #entryFor(incoming: Incoming): Entry {
-    const { uid, uidBytes, connection } = incoming;
+    const { uid, uidBytes, identity, connection } = incoming;
     const existing = this.entries.get(uid);
     if (existing !== undefined && existing.connection === connection) return existing;
     if (existing !== undefined) this.end(uid, "superseded");
     const session = openSession(this.#peerOf(incoming));
-    const entry: Entry = { session, uid, uidBytes: uidBytes.slice(), connection, lastSeenAtMs: 0 };
+    const bytes = uidBytes.slice();
+    const entry: Entry = { session, uid, uidBytes: bytes, identity, connection, lastSeenAtMs: 0, actions: [] };
     this.entries.set(uid, entry);
     if (connection !== null) {
       const agents = this.#agentsOf.get(connection) ?? new Set();
@@ -161,9 +236,10 @@ class LiveHub implements Hub {
     return entry;
   }
 
-  #peerOf({ uid, connection, remoteAddress }: Incoming) {
+  #peerOf({ uid, connection, remoteAddress }: Incoming): Peer {
     const transport = connection === null ? "http" : "websocket";
-    return { uid, gateway: this.#deps.self, transport, remoteAddress } as const;
+    const { self, isStrict } = this.#deps;
+    return { uid, gateway: self, transport, remoteAddress, isStrict };
   }
 
   #forget(entry: Entry): void {
@@ -181,29 +257,44 @@ class LiveHub implements Hub {
     if (session.kind === "closed") this.#forget(entry);
   }
 
+  // A switch over every effect.
   #perform(entry: Entry, source: Source, effect: Effect): void {
-    const { outbox, counts } = this.#deps;
+    const { outbox, counts, voice, background } = this.#deps;
     switch (effect.kind) {
       case "open":
-        return this.#deps.background("open session", this.#open(entry, effect.heartbeatSeq !== null));
+        return background("open session", this.#open(entry));
       case "emit":
         return outbox.add(source, effect.event);
       case "keep-body":
         return outbox.keepBody(source, effect.address, effect.body);
+      case "look-up-inventory":
+        return background("look up an inventory", this.#lookUp(entry, effect.address));
+      case "take-actions":
+        return background("take actions", this.#takeActions(entry));
       case "end":
         return outbox.end(source, effect.event);
       case "reply": {
         const responder = this.#takeExchange(effect.to);
-        return this.#send(entry, effect, (body) => responder?.reply(body));
+        return voice.say(entry, effect.say, (body) => responder?.reply(body), this.#onOfferFailed(entry));
+      }
+      case "push": {
+        const send = (body: Uint8Array): void => voice.push(entry, body);
+        return voice.say(entry, effect.say, send, this.#onOfferFailed(entry));
       }
       case "refuse":
         counts.refusals += 1;
         return this.#takeExchange(effect.to)?.refuse();
-      case "push":
-        return this.#send(entry, effect, (body) => {
-          if (entry.connection?.send(frameOf(body)) === true) counts.messagesSent += 1;
-        });
+      case "deny": {
+        const responder = this.#takeExchange(effect.to);
+        if (responder === undefined) return;
+        if (effect.sentence !== null) return responder.reject(effect.sentence);
+        return this.#twins.tell({ ...entry, responder });
+      }
     }
+  }
+
+  #onOfferFailed(entry: Entry): Parameters<Voice["say"]>[3] {
+    return (hash) => this.#feed(entry, { kind: "offer-failed", hash });
   }
 
   #takeExchange(id: ExchangeId): Responder | undefined {
@@ -212,49 +303,37 @@ class LiveHub implements Hub {
     return responder;
   }
 
-  /** Sends at once when the offer's bytes are here, else when they are loaded (H3). */
-  #send(entry: Entry, { fullState, offer }: Message, send: (body: Uint8Array) => void): void {
-    const { counts, offers } = this.#deps;
-    if (fullState) counts.fullStateRequests += 1;
-    if (offer === null) return send(encodeReply(entry.uidBytes, fullState, null));
-    const ready = offers.peek(offer.hash);
-    if (ready === undefined)
-      return this.#deps.background("load offer", this.#loadAndSend(entry, fullState, offer, send));
-    counts.offers += 1;
-    return send(encodeReply(entry.uidBytes, fullState, ready));
-  }
-
-  async #loadAndSend(
-    entry: Entry,
-    fullState: boolean,
-    offer: Desired,
-    send: (body: Uint8Array) => void,
-  ): Promise<void> {
-    const { counts, offers } = this.#deps;
+  async #lookUp(entry: Entry, address: string): Promise<void> {
     try {
-      const bytes = await offers.load(offer);
-      counts.offers += 1;
-      send(encodeReply(entry.uidBytes, fullState, bytes));
+      const isThere = await this.#deps.hasInventory(entry.uid, address);
+      if (!isThere) this.#feed(entry, { kind: "inventory-missing", address });
     } catch (error) {
-      counts.offerErrors += 1;
-      this.#deps.onError(error);
-      this.#feed(entry, { kind: "offer-failed", hash: offer.hash });
-      send(encodeReply(entry.uidBytes, fullState, null));
+      this.#deps.onError(error); // the next connection asks again
     }
   }
 
-  async #open(entry: Entry, isHeartbeat: boolean): Promise<void> {
-    const { uid, session } = entry;
-    const report = session.kind === "opening" ? session.held[0]?.report : undefined;
-    const isFull = report?.facets.some((facet) => facet.kind === "description") ?? false;
-    const minEpoch = session.kind === "active" ? session.epoch + 1 : 0;
+  async #takeActions(entry: Entry): Promise<void> {
     try {
-      // What an earlier session left in the outbox must be in the store before it is resumed from there.
-      if (!(await this.#deps.outbox.flushAgent(uid))) throw new FleetError("unavailable", "the store is away");
-      const opened = await this.#deps.claims.claim({ uid, minEpoch, seq: report?.seq ?? null, isHeartbeat, isFull });
-      if (entry.session.kind === "closed") return this.#endUnopened(entry, entry.session.reason, opened);
+      for (const action of await this.#deps.takeActions(entry.uid)) {
+        const nowMs = this.#deps.nowMs();
+        if (nowMs < action.expiresAtMs) this.#feed(entry, { kind: "action", action, nowMs });
+        await this.#deps.delay(ACTION_PAUSE_MS);
+      }
+    } catch (error) {
+      this.#deps.onError(error);
+    }
+  }
+
+  async #open(entry: Entry): Promise<void> {
+    try {
+      const claimed = await openEntry(entry, this.#openingDeps);
+      if (claimed.kind !== "opened") {
+        return this.#feed(entry, { kind: "denied", sentence: claimed.kind === "foreign" ? FOREIGN : null });
+      }
+      const { opening } = claimed;
+      if (entry.session.kind === "closed") return this.#endUnopened(entry, entry.session.reason, opening);
       const mayAskFullState = this.#deps.mayAskFullState();
-      this.#feed(entry, { kind: "opened", opened, nowMs: this.#deps.nowMs(), mayAskFullState });
+      this.#feed(entry, { kind: "opened", opened: opening, nowMs: this.#deps.nowMs(), mayAskFullState });
     } catch (error) {
       this.#deps.onError(error);
       this.#feed(entry, { kind: "open-failed" });
@@ -265,23 +344,23 @@ class LiveHub implements Hub {
   /** The agent left while the store was asked, which now has it as connected here; nobody else would say that it is not. */
   #endUnopened({ uid }: Entry, reason: DisconnectReason, { epoch, checkpoint }: Opening): void {
     if (this.entries.has(uid)) return; // it is back, and its session will be the newer one
-    const last = checkpoint ?? { seq: 0n, state: encodeKnown(NOTHING_KNOWN) };
-    const event = { kind: "agent.disconnected", uid, epoch, n: 1, atMs: this.#deps.nowMs(), reason } as const;
-    this.#deps.outbox.end({ uid, epoch, checkpoint: () => last }, event);
+    endAbsent(uid, reason, epoch, checkpoint, this.#deps);
   }
-}
 
-/** What a reply or a push says. */
-interface Message {
-  readonly fullState: boolean;
-  readonly offer: Desired | null;
+  /** Ends the session that an agent had under its former uid, and answers what it knew; null when it is not here. */
+  #endFormer(uid: InstanceUid): Checkpoint | null {
+    const entry = this.entries.get(uid);
+    if (entry?.session.kind !== "active") return null;
+    const { seq, known } = entry.session;
+    this.end(uid, "renamed");
+    return { seq: seq ?? 0n, state: encodeKnown(known) };
+  }
 }
 
 /** Whether a poll's sequence number says that the agent was elsewhere meanwhile. */
 function hasWandered({ session, connection }: Entry, report: Report): boolean {
   if (connection !== null || session.kind !== "active" || session.seq === null) return false;
-  const isBarePoll = report.seq === 0n && report.capabilities === 0n && report.facets.length === 0;
-  return !isBarePoll && report.seq !== session.seq + 1n && report.seq !== session.seq;
+  return !isBarePoll(report) && report.seq !== session.seq + 1n && report.seq !== session.seq;
 }
 
 /** The outbox's view of a session: its epoch, and the checkpoint as it is when it is written. */
@@ -299,3 +378,5 @@ function sourceOf(entry: Pick<Entry, "uid" | "session">): Source {
     },
   };
 }
+
+const FOREIGN = "This instance_uid belongs to an agent with other credentials; use another uid, or its credentials.";

@@ -17,8 +17,8 @@ import {
 import type { AgentToServer } from "@muster/protocol/opamp";
 import type { Hub, Responder } from "./hub.ts";
 import type { Counts } from "./metrics.ts";
-import { encodeError, encodeReply, heartbeatFrame } from "./replies.ts";
-import { translate } from "./report.ts";
+import { encodeError, type Replies } from "./replies.ts";
+import { type Addresses, translate } from "./report.ts";
 import { beat } from "./session.ts";
 import type { Connection, Exchange } from "./socket.ts";
 
@@ -27,10 +27,12 @@ export interface IntakeDeps {
   readonly hub: Hub;
   readonly counts: Counts;
   readonly maxMessageBytes: number;
-  addressOf(body: Uint8Array): string;
+  readonly replies: Replies;
+  readonly addresses: Addresses;
   nowMs(): number;
   /** Jittered, so that those who are told to come back do not come back together. */
   retryAfterMs(): number;
+  onError(error: unknown): void;
 }
 
 /** From bytes to the hub. */
@@ -67,33 +69,28 @@ class HubIntake implements Intake {
     this.#deps.counts.messagesReceived += 1;
     const start = parseFrameHeader(frame);
     if (start instanceof ProtocolError) return this.#refuseFrame(connection, NO_UID, start.message);
-    if (this.#takeHeartbeat(frame, start, connection)) {
-      connection.send(heartbeatFrame(frame, this.#scan.uidStart));
+    if (this.#takeHeartbeat(frame, start, connection, connection.identity)) {
+      connection.send(this.#deps.replies.heartbeatFrame(frame, this.#scan.uidStart));
       return;
     }
     const message = understand(frame.subarray(start), this.#deps.maxMessageBytes);
     if (message instanceof Malformed) return this.#refuseFrame(connection, message.uid, message.sentence);
     this.#garbage.delete(connection);
-    this.#takeIn(
-      message,
-      connection,
-      connection.remoteAddress,
-      this.#frameResponder(connection, message.instanceUid.slice()),
-    );
+    const responder = this.#frameResponder(connection, message.instanceUid.slice());
+    this.#takeIn(message, connection, connection, responder);
   }
 
   post(exchange: Exchange, body: Uint8Array): void {
     this.#deps.counts.messagesReceived += 1;
-    if (this.#takeHeartbeat(body, 0, null)) {
-      const { uidStart } = this.#scan;
-      exchange.respond(200, encodeReply(body.subarray(uidStart, uidStart + UID_BYTES), false, null));
+    if (this.#takeHeartbeat(body, 0, null, exchange.identity)) {
+      exchange.respond(200, this.#deps.replies.heartbeatBody(body, this.#scan.uidStart));
       return;
     }
     const message = understand(body, this.#deps.maxMessageBytes);
-    if (message instanceof Malformed) return this.#refusePost(exchange, message);
+    if (message instanceof Malformed) return this.#refusePost(exchange, withClaimedUid(message, exchange.claimedUid));
     const contradiction = contradicts(message, exchange.claimedUid);
     if (contradiction !== null) return this.#refusePost(exchange, contradiction);
-    this.#takeIn(message, null, exchange.remoteAddress, this.#postResponder(exchange));
+    this.#takeIn(message, null, exchange, this.#postResponder(exchange, message.instanceUid.slice()));
   }
 
   text(connection: Connection): void {
@@ -107,12 +104,12 @@ class HubIntake implements Intake {
   }
 
   /** Takes in a heartbeat that changes nothing; the caller answers. False when it needs a full decode. */
-  #takeHeartbeat(bytes: Uint8Array, start: number, connection: Connection | null): boolean {
+  #takeHeartbeat(bytes: Uint8Array, start: number, connection: Connection | null, identity: string): boolean {
     const scan = this.#scan;
     if (!scanReport(bytes, start, scan) || !isBareHeartbeat(scan)) return false;
     const uid = formatUidAt(bytes, scan.uidStart) as InstanceUid; // canonical by construction
     const entry = this.#deps.hub.entries.get(uid);
-    if (entry === undefined || entry.connection !== connection) return false;
+    if (entry === undefined || entry.connection !== connection || entry.identity !== identity) return false;
     const session = beat(entry.session, scan.sequenceNum, scan.capabilities);
     if (session === null) return false;
     entry.session = session;
@@ -122,10 +119,22 @@ class HubIntake implements Intake {
     return true;
   }
 
-  #takeIn(message: AgentToServer, connection: Connection | null, remoteAddress: string, responder: Responder): void {
-    const uid = formatUidAt(message.instanceUid, 0) as InstanceUid; // 16 bytes were checked
-    const report = translate(message, this.#deps.addressOf);
-    this.#deps.hub.receive({ uid, uidBytes: message.instanceUid, report, connection, remoteAddress, responder });
+  #takeIn(
+    message: AgentToServer,
+    connection: Connection | null,
+    { remoteAddress, identity }: Pick<Connection, "remoteAddress" | "identity">,
+    responder: FailingResponder,
+  ): void {
+    try {
+      const uid = formatUidAt(message.instanceUid, 0) as InstanceUid; // 16 bytes were checked
+      const report = translate(message, this.#deps.addresses);
+      const uidBytes = message.instanceUid;
+      this.#deps.hub.receive({ uid, uidBytes, report, identity, connection, remoteAddress, responder });
+    } catch (error) {
+      // A defect of ours: the agent is told, and everybody else is served on (R63).
+      this.#deps.onError(error);
+      responder.fail();
+    }
   }
 
   #refuseFrame(connection: Connection, uid: Uint8Array, sentence: string): void {
@@ -142,28 +151,40 @@ class HubIntake implements Intake {
     exchange.respond(isDecoded ? 200 : 400, encodeError(uid, "bad_request", sentence));
   }
 
-  #frameResponder(connection: Connection, uid: Uint8Array): Responder {
+  #frameResponder(connection: Connection, uid: Uint8Array): FailingResponder {
+    const error = (bytes: Uint8Array): void => void connection.send(frameOf(bytes));
     return {
       reply: (body) => {
         if (connection.send(frameOf(body))) this.#deps.counts.messagesSent += 1;
       },
       refuse: () => {
         const sentence = "The server cannot reach its store; it takes reports again soon.";
-        connection.send(frameOf(encodeError(uid, "unavailable", sentence, this.#deps.retryAfterMs())));
+        error(encodeError(uid, "unavailable", sentence, this.#deps.retryAfterMs()));
       },
+      reject: (sentence) => error(encodeError(uid, "bad_request", sentence)),
+      fail: () => error(encodeError(uid, "unknown", UNEXPECTED)),
     };
   }
 
-  #postResponder(exchange: Exchange): Responder {
+  #postResponder(exchange: Exchange, uid: Uint8Array): FailingResponder {
     return {
       reply: (body) => {
         this.#deps.counts.messagesSent += 1;
         exchange.respond(200, body);
       },
       refuse: () => exchange.respond(503, NO_UID, Math.ceil(this.#deps.retryAfterMs() / 1_000)),
+      reject: (sentence) => exchange.respond(200, encodeError(uid, "bad_request", sentence)),
+      fail: () => exchange.respond(200, encodeError(uid, "unknown", UNEXPECTED)),
     };
   }
 }
+
+/** A responder that can also say that the message met a defect of ours. */
+interface FailingResponder extends Responder {
+  fail(): void;
+}
+
+const UNEXPECTED = "The server met an unexpected error with this message; its operators are told.";
 
 /** Why a message cannot be taken in. */
 class Malformed {
@@ -184,6 +205,13 @@ function understand(body: Uint8Array, maxBytes: number): AgentToServer | Malform
   if (instanceUid.byteLength === UID_BYTES) return message;
   const sentence = `instance_uid has ${instanceUid.byteLength} bytes; the specification wants ${UID_BYTES}, preferably a UUIDv7.`;
   return new Malformed(instanceUid.slice(), sentence, true);
+}
+
+/** Of a body that cannot be read only the header says whose it was. */
+function withClaimedUid(malformed: Malformed, claimedUid: string): Malformed {
+  const claimed = malformed.isDecoded ? null : parseUid(claimedUid);
+  if (claimed === null || claimed instanceof ProtocolError) return malformed;
+  return new Malformed(claimed, malformed.sentence, false);
 }
 
 /** The header may say who it is early; it may not say something else (R23). */

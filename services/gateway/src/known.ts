@@ -1,19 +1,35 @@
 // What a session knows of its agent, and nothing more than it needs to recognise changes and to decide offers. It is
 // what a session is resumed from when the agent turns up at another gateway: the state part of a checkpoint.
 
-import type { ConfigHash } from "@muster/fleet";
-import type { Offered } from "./offer.ts";
-import type { FacetKind } from "./report.ts";
+import type { ConfigHash, SettingsKind } from "@muster/fleet";
+import type { FacetKey } from "./report.ts";
 
 /** What is known of an agent. */
 export interface Known {
   readonly capabilities: bigint;
   /** Digest of each sub-message as last reported. */
-  readonly digests: Readonly<Partial<Record<FacetKind, string>>>;
+  readonly digests: Readonly<Partial<Record<FacetKey, string>>>;
   readonly acknowledged: { readonly hash: ConfigHash; readonly isApplying: boolean } | null;
   /** What the agent said it failed, oldest first. */
   readonly failed: readonly Failure[];
   readonly offered: Offered | null;
+  /** What the agent last said of connection settings and packages: which it received, and whether it failed them. */
+  readonly received: Readonly<Partial<Record<SettingsKind, { readonly hash: string; readonly hasFailed: boolean }>>>;
+  /** The last offer of connection settings and of packages. */
+  readonly sent: Readonly<Partial<Record<SettingsKind, Offered<string>>>>;
+  /** Custom capabilities that the agent lists. */
+  readonly custom: readonly string[];
+  /** Set while the agent's full state is needed: when it was last asked for, and how often. */
+  readonly lacking: { readonly askedAtMs: number; readonly asks: number } | null;
+  /** Another counter that the sequence numbers jumped from, as decimal text, and how often they came back to it. */
+  readonly rival: { readonly seq: string; readonly returns: number } | null;
+}
+
+/** An offer that was sent. */
+export interface Offered<Hash extends string = ConfigHash> {
+  readonly hash: Hash;
+  readonly epoch: number;
+  readonly atMs: number;
 }
 
 /** A hash that the agent said it failed, and when. */
@@ -23,7 +39,18 @@ export interface Failure {
 }
 
 /** Nothing is known. */
-export const NOTHING_KNOWN: Known = { capabilities: 0n, digests: {}, acknowledged: null, failed: [], offered: null };
+export const NOTHING_KNOWN: Known = {
+  capabilities: 0n,
+  digests: {},
+  acknowledged: null,
+  failed: [],
+  offered: null,
+  received: {},
+  sent: {},
+  custom: [],
+  lacking: null,
+  rival: null,
+};
 
 /** Failed hashes that are remembered per agent; far more than are ever tried on one. */
 const MAX_FAILED = 16;
@@ -33,13 +60,21 @@ export function withFailed(failed: readonly Failure[], failure: Failure): readon
   return [...failed.filter(({ hash }) => hash !== failure.hash), failure].slice(-MAX_FAILED);
 }
 
-/** The state part of a checkpoint. */
-export function encodeKnown(known: Known): string {
-  return JSON.stringify({ ...known, capabilities: known.capabilities.toString(16) });
+/** The state part of a checkpoint. What is empty is left out: most agents have little to remember. */
+export function encodeKnown({ capabilities, received, sent, custom, lacking, rival, ...rest }: Known): string {
+  return JSON.stringify({
+    ...rest,
+    capabilities: capabilities.toString(16),
+    ...(Object.keys(received).length > 0 && { received }),
+    ...(Object.keys(sent).length > 0 && { sent }),
+    ...(custom.length > 0 && { custom }),
+    ...(lacking !== null && { lacking }),
+    ...(rival !== null && { rival }),
+  });
 }
 
-/** Reads what encodeKnown wrote. */
+/** Reads what encodeKnown wrote, in this version or an earlier one. */
 export function decodeKnown(text: string): Known {
-  const parsed = JSON.parse(text) as Omit<Known, "capabilities"> & { readonly capabilities: string };
-  return { ...parsed, capabilities: BigInt(`0x${parsed.capabilities}`) };
+  const parsed = JSON.parse(text) as Omit<Partial<Known>, "capabilities"> & { readonly capabilities: string };
+  return { ...NOTHING_KNOWN, ...parsed, capabilities: BigInt(`0x${parsed.capabilities}`) };
 }

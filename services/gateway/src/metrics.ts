@@ -14,6 +14,10 @@ export interface Counts {
   badMessages: number;
   refusals: number;
   handOvers: number;
+  settingsOffers: number;
+  identifications: number;
+  twins: number;
+  oversizedMessages: number;
   agentsFlushed: number;
   storeErrors: number;
 }
@@ -31,6 +35,10 @@ export function createCounts(): Counts {
     badMessages: 0,
     refusals: 0,
     handOvers: 0,
+    settingsOffers: 0,
+    identifications: 0,
+    twins: 0,
+    oversizedMessages: 0,
     agentsFlushed: 0,
     storeErrors: 0,
   };
@@ -56,6 +64,14 @@ export function observeGateway(metrics: Metrics, counts: Counts, gauges: Gauges)
     ["muster_gateway_bad_messages_total", "badMessages", "How many messages were malformed?"],
     ["muster_gateway_refusals_total", "refusals", "How many messages or connections were turned away?"],
     ["muster_gateway_hand_overs_total", "handOvers", "How often did another gateway have to say what it knew?"],
+    [
+      "muster_gateway_settings_offers_total",
+      "settingsOffers",
+      "How often were connection settings or packages offered?",
+    ],
+    ["muster_gateway_identifications_total", "identifications", "How often was an agent told another uid?"],
+    ["muster_gateway_twins_total", "twins", "How often did a second agent come with a uid that lives?"],
+    ["muster_gateway_oversized_messages_total", "oversizedMessages", "How many messages were too large to be sent?"],
     ["muster_gateway_flushed_agents_total", "agentsFlushed", "How many agents' changes were written?"],
     ["muster_gateway_store_errors_total", "storeErrors", "How often did the store fail a request?"],
   ];

@@ -7,6 +7,7 @@
 
 import { CLOCK_SKEW_MS, type ConfigHash, type DesiredRecord, type Transport } from "@muster/fleet";
 import { hasCapability, mayOffer } from "@muster/protocol";
+import type { Offered } from "./known.ts";
 
 /** What the decision rests on. */
 export interface OfferInput {
@@ -23,13 +24,6 @@ export interface OfferInput {
   /** Whether the agent's process is newer than its last offer: its sequence numbers began anew. */
   readonly hasRestarted: boolean;
   readonly nowMs: number;
-}
-
-/** An offer that was sent. */
-export interface Offered {
-  readonly hash: ConfigHash;
-  readonly epoch: number;
-  readonly atMs: number;
 }
 
 /** The decision, with why not. */

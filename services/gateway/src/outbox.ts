@@ -2,7 +2,7 @@
 // partition and tick. When Redis is away it goes on merging and writes later: bounded memory, nothing lost.
 //
 // Invariants
-//   O1. Per agent at most one event of a kind waits (fleet's coalesce), and one body.
+//   O1. Per agent a few events of a kind wait at most (fleet's coalesce), and the bodies that these refer to.
 //   O2. What a failed flush took is merged back under what came meanwhile; a flush that did happen is repeated
 //       harmlessly, since events are fenced.
 //   O3. One flush per partition at a time, so that an agent's checkpoints are written in order.
@@ -25,7 +25,8 @@ export interface OutboxDeps {
 interface Waiting {
   readonly epoch: number;
   readonly events: readonly AgentEvent[];
-  readonly body: { readonly address: string; readonly body: Uint8Array } | null;
+  /** By address. */
+  readonly bodies: ReadonlyMap<string, Uint8Array>;
   readonly ending: AgentEvent | null;
   /** The session goes on at another gateway. */
   readonly isLeft: boolean;
@@ -43,6 +44,7 @@ export interface Source {
 /** What waits to be written. */
 export interface Outbox {
   add(source: Source, event: AgentEvent): void;
+  /** Said before the event that refers to the body. */
   keepBody(source: Source, address: string, body: Uint8Array): void;
   /** Writes the session's last checkpoint with how it ended; null: it goes on elsewhere. */
   end(source: Source, event: AgentEvent | null): void;
@@ -55,6 +57,8 @@ export interface Outbox {
   /** Agents with something that waits. */
   readonly size: number;
 }
+
+const NO_BODIES: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** Agents per script call: bounds how long Redis is busy with one. */
 const MAX_BATCH = 250;
@@ -75,7 +79,14 @@ export function createOutbox(deps: OutboxDeps): Outbox {
 
   const change = ({ uid, epoch, checkpoint }: Source, edit: (waiting: Waiting) => Waiting): void => {
     const waiting = waitingOf(uid);
-    const before = waiting.get(uid) ?? { epoch, events: [], body: null, ending: null, isLeft: false, checkpoint };
+    const before = waiting.get(uid) ?? {
+      epoch,
+      events: [],
+      bodies: NO_BODIES,
+      ending: null,
+      isLeft: false,
+      checkpoint,
+    };
     // A session that begins while the last one's end still waits takes its events along; its own end would be late.
     const current = before.epoch === epoch ? before : { ...before, epoch, ending: null, isLeft: false };
     waiting.set(uid, edit({ ...current, checkpoint }));
@@ -102,8 +113,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   };
 
   return {
-    add: (source, event) => change(source, (w) => ({ ...w, events: coalesce(w.events, event) })),
-    keepBody: (source, address, body) => change(source, (w) => ({ ...w, body: { address, body } })),
+    add: (source, event) => change(source, (w) => withEvents(w, coalesce(w.events, event))),
+    keepBody: (source, address, body) =>
+      change(source, (w) => ({ ...w, bodies: new Map([...w.bodies, [address, body]]) })),
     end: (source, event) => change(source, (w) => ({ ...w, ending: event, isLeft: event === null })),
     touch: (source) => change(source, (w) => w),
     async flushAgent(uid) {
@@ -144,7 +156,7 @@ async function writeBatch(
   try {
     // Bodies first: a view must never point at one that is not there.
     await Promise.all(
-      taken.flatMap(([, { body }]) => (body === null ? [] : [deps.putBody(p, body.address, body.body)])),
+      taken.flatMap(([, { bodies }]) => [...bodies].map(([address, body]) => deps.putBody(p, address, body))),
     );
     const batch = taken.map(([uid, { epoch, events, ending, isLeft, checkpoint }]) => ({
       uid,
@@ -179,10 +191,13 @@ function stateOf(ending: AgentEvent | null, isLeft: boolean): SessionFlush["stat
 function mergeBack(older: Waiting, newer: Waiting | undefined): Waiting {
   if (newer === undefined) return older;
   const ending = newer.ending ?? (newer.epoch === older.epoch ? older.ending : null);
-  return {
-    ...newer,
-    events: newer.events.reduce<readonly AgentEvent[]>(coalesce, older.events),
-    body: newer.body ?? older.body,
-    ending,
-  };
+  const bodies = new Map([...older.bodies, ...newer.bodies]);
+  return withEvents({ ...newer, bodies, ending }, newer.events.reduce<readonly AgentEvent[]>(coalesce, older.events));
+}
+
+/** Forgets the bodies that no event refers to any more. */
+function withEvents(waiting: Waiting, events: readonly AgentEvent[]): Waiting {
+  if (waiting.bodies.size === 0) return { ...waiting, events };
+  const used = new Set(events.map((event) => ("body" in event ? event.body : null)));
+  return { ...waiting, events, bodies: new Map([...waiting.bodies].filter(([address]) => used.has(address))) };
 }

@@ -6,12 +6,18 @@ import type { Gateways, Hint, Renewal } from "@muster/store";
 import { createFakeClock, until } from "@muster/testkit";
 import type { Hub } from "./hub.ts";
 import { createPresence, type PresenceDeps } from "./presence.ts";
+import type { Input } from "./session.ts";
+import { NOTHING_WANTED } from "./settings.ts";
 
 const [self, other] = [parseGatewayId("gw-1"), parseGatewayId("gw-2")];
 const desired = { hash: aHash(), contributions: [], assignedAtMs: 0 };
 const RESYNC_MS = 600_000;
 
-const aRenewal = (id = "first", hadLapsed = false): Renewal => ({ incarnation: { id, sinceMs: 0 }, hadLapsed });
+const aRenewal = (id = "first", hadLapsed = false): Renewal => ({
+  incarnation: { id, sinceMs: 0 },
+  hadLapsed,
+  liveCount: 3,
+});
 
 describe("presence", () => {
   const running: (() => Promise<void>)[] = [];
@@ -27,6 +33,7 @@ describe("presence", () => {
     const calls: string[] = [];
     const looked: (readonly InstanceUid[])[] = [];
     const reopened: InstanceUid[] = [];
+    const shared: number[] = [];
     const errors: unknown[] = [];
     const tasks: Promise<void>[] = [];
     const renewal: { next: () => Promise<Renewal> } = { next: async () => aRenewal("first", true) };
@@ -50,7 +57,11 @@ describe("presence", () => {
       entries: new Map(uids.map((uid) => [uid, {}])),
       desired: (uid: InstanceUid) => calls.push(`desired ${uids.indexOf(uid) + 1}`),
       letGo: (uid: InstanceUid, epoch: number) => calls.push(`let go ${uids.indexOf(uid) + 1} ${epoch}`),
-      reopen: (uid: InstanceUid) => reopened.push(uid),
+      answers: async () => false,
+      feed: (uid: InstanceUid, input: Input) => {
+        if (input.kind === "lost") reopened.push(uid);
+        else calls.push(`${input.kind} ${uids.indexOf(uid) + 1}`);
+      },
     } as unknown as Hub; // the part that presence uses
     const presence = createPresence({
       self,
@@ -64,7 +75,11 @@ describe("presence", () => {
         calls.push("flush");
         return true;
       },
-      handedOver: (uid) => calls.push(`handed over ${uids.indexOf(uid) + 1}`),
+      handedOver: (uid, isAlive) => calls.push(`handed over ${uids.indexOf(uid) + 1}${isAlive ? " not" : ""}`),
+      reclaim: async () => 9,
+      loadWanted: async () => NOTHING_WANTED,
+      nowMs: () => 0,
+      onShared: (liveCount) => shared.push(liveCount),
       delay: clock.delay,
       background: (_, task) => tasks.push(task),
       onError: (error) => errors.push(error),

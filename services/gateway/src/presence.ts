@@ -4,6 +4,7 @@
 import type { DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Gateways, Hint, Incarnation } from "@muster/store";
 import type { Hub } from "./hub.ts";
+import type { Wanted } from "./settings.ts";
 
 /** What it needs. */
 export interface PresenceDeps {
@@ -13,7 +14,13 @@ export interface PresenceDeps {
   loadDesired(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
   /** Flushes what waits for one agent. */
   flushAgent(uid: InstanceUid): Promise<boolean>;
-  handedOver(uid: InstanceUid): void;
+  handedOver(uid: InstanceUid, isAlive: boolean): void;
+  /** Takes an agent back that another gateway claimed although it answers here; the new epoch. */
+  reclaim(uid: InstanceUid): Promise<number>;
+  loadWanted(uid: InstanceUid): Promise<Wanted>;
+  nowMs(): number;
+  /** Told how many gateways share the fleet. */
+  onShared(liveCount: number): void;
   delay(ms: number, signal: AbortSignal): Promise<void>;
   background(name: string, task: Promise<void>): void;
   onError(error: unknown): void;
@@ -67,7 +74,8 @@ class GatewayPresence implements Presence {
     const { gateways, self, info } = this.#deps;
     while (!signal.aborted) {
       try {
-        const { incarnation, hadLapsed } = await gateways.renew(self, info);
+        const { incarnation, hadLapsed, liveCount } = await gateways.renew(self, info);
+        this.#deps.onShared(liveCount);
         const before = this.#incarnation;
         this.#incarnation = incarnation;
         // Either nothing is known of the agents any more, or they were taken for lost together with this gateway.
@@ -95,17 +103,35 @@ class GatewayPresence implements Presence {
       case "hand-over":
         return this.#deps.background("hand over", this.#handOver(hint));
       case "handed-over":
-        return this.#deps.handedOver(hint.uid);
+        return this.#deps.handedOver(hint.uid, hint.isAlive ?? false);
+      case "actions":
+        return this.#deps.hub.feed(hint.uid, { kind: "actions-wait" });
+      case "settings":
+        return this.#deps.background("read settings", this.#readWanted(hint.uid));
       case "superseded":
         return this.#deps.hub.letGo(hint.uid, hint.epoch);
     }
   }
 
-  async #handOver({ uid, epoch, to }: Extract<Hint, { kind: "hand-over" }>): Promise<void> {
-    this.#deps.hub.letGo(uid, epoch);
+  async #handOver({ uid, epoch, to, transport }: Extract<Hint, { kind: "hand-over" }>): Promise<void> {
+    const { hub, gateways, flushAgent } = this.#deps;
+    // Two WebSockets with one uid: if the one here answers, the other is a twin and the agent stays (R145).
+    const isAlive = transport === "websocket" && (await hub.answers(uid));
+    if (isAlive) hub.feed(uid, { kind: "reclaimed", epoch: await this.#deps.reclaim(uid) });
+    else hub.letGo(uid, epoch);
     // Says so even when there was nothing to write: the other one waits.
-    await this.#deps.flushAgent(uid);
-    await this.#deps.gateways.hint(to, { kind: "handed-over", uid });
+    await flushAgent(uid);
+    await gateways.hint(to, { kind: "handed-over", uid, isAlive });
+  }
+
+  async #readWanted(uid: InstanceUid): Promise<void> {
+    const { hub, loadWanted, nowMs, onError } = this.#deps;
+    if (!hub.entries.has(uid)) return;
+    try {
+      hub.feed(uid, { kind: "wanted", wanted: await loadWanted(uid), nowMs: nowMs() });
+    } catch (error) {
+      onError(error); // the agent's next connection reads them
+    }
   }
 
   #lookAtAll(signal: AbortSignal): void {
@@ -140,7 +166,7 @@ class GatewayPresence implements Presence {
   async #reopenAll(signal: AbortSignal): Promise<void> {
     let count = 0;
     for (const uid of [...this.#deps.hub.entries.keys()]) {
-      this.#deps.hub.reopen(uid);
+      this.#deps.hub.feed(uid, { kind: "lost" });
       count += 1;
       if (count % PACE_COUNT === 0) await this.#deps.delay(PACE_MS, signal);
     }

@@ -1,14 +1,34 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { ConfigFile } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
 import { decodeServerBody, decodeServerFrame, ProtocolError, parseUid, serverCapabilityMask } from "@muster/protocol";
-import { ServerErrorResponseType, type ServerToAgent, ServerToAgentFlags } from "@muster/protocol/opamp";
-import { encodeError, encodeOffer, encodeReply, heartbeatFrame, SERVER_CAPABILITIES_OFFERED } from "./replies.ts";
+import {
+  ConnectionSettingsOffersSchema,
+  PackagesAvailableSchema,
+  ServerErrorResponseType,
+  type ServerToAgent,
+  ServerToAgentFlags,
+} from "@muster/protocol/opamp";
+import { NOTHING_TO_SAY } from "./outgoing.ts";
+import { createReplies, type EncodedOffer, encodeError, encodeOffer, type Sayable } from "./replies.ts";
 
 const parsed = parseUid(aUid());
 assert.ok(!(parsed instanceof ProtocolError));
 const uid: Uint8Array = parsed;
+const replies = createReplies({ signsCertificates: false, customCapabilities: [] });
+const SERVED = serverCapabilityMask([
+  "AcceptsStatus",
+  "OffersRemoteConfig",
+  "AcceptsEffectiveConfig",
+  "OffersPackages",
+  "AcceptsPackagesStatus",
+  "OffersConnectionSettings",
+]);
+const NOTHING: Sayable = { ...NOTHING_TO_SAY, config: null, identify: null };
+const encodeReply = (to: Uint8Array, fullState: boolean, config: EncodedOffer | null): Uint8Array =>
+  replies.encode(to, { ...NOTHING, fullState, config });
 const files: readonly ConfigFile[] = [
   { name: "100-base-main.yaml", contentType: "text/yaml", body: Buffer.from("a: 1") },
   { name: "__proto__", contentType: "", body: Buffer.from([0, 255]) },
@@ -33,9 +53,7 @@ describe("replies", () => {
     const message = decode(encodeReply(uid, false, null));
     assert.deepEqual(fieldsOf(message), ["capabilities", "instanceUid"]);
     assert.deepEqual(Buffer.from(message.instanceUid), Buffer.from(uid));
-    assert.equal(message.capabilities, SERVER_CAPABILITIES_OFFERED);
-    const served = serverCapabilityMask(["AcceptsStatus", "OffersRemoteConfig", "AcceptsEffectiveConfig"]);
-    assert.equal(message.capabilities, served);
+    assert.equal(message.capabilities, SERVED);
   });
 
   it("ask for full state", () => {
@@ -71,10 +89,57 @@ describe("replies", () => {
   });
 
   it("answer a heartbeat where it lies, as a frame", () => {
-    const message = decodeServerFrame(heartbeatFrame(Buffer.concat([Buffer.alloc(5), uid]), 5));
+    const message = decodeServerFrame(replies.heartbeatFrame(Buffer.concat([Buffer.alloc(5), uid]), 5));
     assert.ok(!(message instanceof ProtocolError));
     assert.deepEqual(Buffer.from(message.instanceUid), Buffer.from(uid));
-    assert.equal(message.capabilities, SERVER_CAPABILITIES_OFFERED);
+    assert.equal(message.capabilities, SERVED);
+  });
+});
+
+describe("what else a reply carries", () => {
+  const say = (what: Partial<Sayable>): ServerToAgent => decode(replies.encode(uid, { ...NOTHING, ...what }));
+
+  it("a command alone, whatever else there is to say (R128)", () => {
+    const message = say({ command: true, fullState: true, identify: aUid(9), config: encodeOffer(aHash(), files) });
+    assert.deepEqual(fieldsOf(message), ["capabilities", "command", "instanceUid"]);
+  });
+
+  it("both flags at once", () => {
+    assert.equal(say({ fullState: true, inventory: true }).flags, 3n);
+    assert.equal(say({ inventory: true }).flags, 2n);
+  });
+
+  it("another uid (R28)", () => {
+    const told = say({ identify: aUid(9) }).agentIdentification?.newInstanceUid ?? assert.fail();
+    assert.deepEqual(Buffer.from(told), Buffer.from(parseUid(aUid(9)) as Uint8Array));
+  });
+
+  it("connection settings and packages as they were encoded, and a certificate before any settings", () => {
+    const encoded = (endpoint: string) =>
+      toBinary(
+        ConnectionSettingsOffersSchema,
+        create(ConnectionSettingsOffersSchema, { opamp: { destinationEndpoint: endpoint } }),
+      );
+    const connection = { hash: "aa", body: encoded("ws://a/v1/opamp") };
+    assert.equal(say({ connection }).connectionSettings?.opamp?.destinationEndpoint, "ws://a/v1/opamp");
+    const certificate = encoded("ws://b/v1/opamp");
+    assert.equal(say({ connection, certificate }).connectionSettings?.opamp?.destinationEndpoint, "ws://b/v1/opamp");
+    const body = toBinary(
+      PackagesAvailableSchema,
+      create(PackagesAvailableSchema, { packages: { "": { version: "1" } }, allPackagesHash: new Uint8Array([1]) }),
+    );
+    assert.equal(say({ packages: { hash: "01", body } }).packagesAvailable?.packages[""]?.version, "1");
+  });
+
+  it("a custom message, and our custom capabilities when an agent is greeted (R130)", () => {
+    const message = { capability: "io.example.x", type: "t", data: Buffer.from("data") };
+    assert.equal(say({ message }).customMessage?.type, "t");
+    assert.equal(say({ greet: true }).customCapabilities, undefined, "none are none");
+    const named = createReplies({ signsCertificates: true, customCapabilities: ["io.example.x"] });
+    const greeted = decode(named.encode(uid, { ...NOTHING, greet: true }));
+    assert.deepEqual(greeted.customCapabilities?.capabilities, ["io.example.x"]);
+    assert.equal(greeted.capabilities, SERVED | serverCapabilityMask(["AcceptsConnectionSettingsRequest"]));
+    assert.equal(decode(named.encode(uid, NOTHING)).customCapabilities, undefined);
   });
 });
 

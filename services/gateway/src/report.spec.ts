@@ -5,19 +5,22 @@ import { aHash } from "@muster/fleet/builders";
 import { AGENT_CAPABILITIES, decodeAgentBody, encodeAgentBody, ProtocolError } from "@muster/protocol";
 import { type AnyValue, AnyValueSchema, KeyValueSchema } from "@muster/protocol/anyvalue";
 import { AgentToServerSchema, RemoteConfigStatuses } from "@muster/protocol/opamp";
-import { capabilityNames, type FacetKind, type Report, type ReportedFacet, translate } from "./report.ts";
+import { type Addresses, capabilityNames, type Report, type ReportedFacet, translate } from "./report.ts";
 
 type Message = MessageInitShape<typeof AgentToServerSchema>;
 type Value = AnyValue["value"];
 
 /** What comes of a message that went over the wire. */
-function report(message: Message, addressOf: (body: Uint8Array) => string = () => "address"): Report {
+function report(message: Message, ofContent: Addresses["ofContent"] = () => "address"): Report {
   const decoded = decodeAgentBody(encodeAgentBody(create(AgentToServerSchema, message)));
   assert.ok(!(decoded instanceof ProtocolError));
-  return translate(decoded, addressOf);
+  return translate(decoded, { ofContent, ofInventory: (hash) => `inventory ${hash}` });
 }
 
-function facet<Kind extends FacetKind>(kind: Kind, message: Message): Extract<ReportedFacet, { kind: Kind }> {
+function facet<Kind extends ReportedFacet["kind"]>(
+  kind: Kind,
+  message: Message,
+): Extract<ReportedFacet, { kind: Kind }> {
   const found = report(message).facets.find((one) => one.kind === kind);
   assert.ok(found !== undefined);
   return found as Extract<ReportedFacet, { kind: Kind }>; // found by its kind
@@ -33,7 +36,8 @@ const bytesOf = (hex: string): Uint8Array => Buffer.from(hex, "hex");
 
 describe("translate", () => {
   it("says nothing of what a message leaves out", () => {
-    assert.deepEqual(report({}), { seq: 0n, capabilities: 0n, facets: [], isGoodbye: false });
+    const nothing = { facets: [], message: null, wantsUid: false, csr: null, isGoodbye: false };
+    assert.deepEqual(report({}), { seq: 0n, capabilities: 0n, ...nothing });
   });
 
   it("keeps sequence numbers and capabilities of 64 bits", () => {

@@ -1,19 +1,31 @@
-// What an agent said, in the domain's words: AgentToServer → Report. Pure. Together with session.ts and offer.ts the
-// only code that knows both the wire and the fleet. Each sub-message becomes one facet with a digest, by which a
-// session recognises what it has been told before without keeping it.
+// What an agent said, in the domain's words: AgentToServer → Report. Pure. Together with session.ts and what it decides
+// by the only code that knows both the wire and the fleet. Each sub-message becomes one facet with a digest, by which a
+// session recognises what it has been told before without keeping it; the parts are translated in report-parts.ts.
+//
+// Limits (protocol.md, caps on hostile input): words, parts and names beyond them are left out, never refused: an agent
+// that says too much is still an agent.
 
-import { hash } from "node:crypto";
+import { create, type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
+import type { AckState, Attributes, ConfigHash, Health, PackageReport } from "@muster/fleet";
+import { agentCapabilityNames, hasUnrecognized, unknownCapabilities } from "@muster/protocol";
+import type { AgentToServer } from "@muster/protocol/opamp";
 import {
-  type AckState,
-  type Attributes,
-  type AttributeValue,
-  type ConfigHash,
-  type Health,
-  parseConfigHash,
-} from "@muster/fleet";
-import { agentCapabilityNames, decodeAttributes, unknownCapabilities } from "@muster/protocol";
-import type { AgentToServer, ComponentHealth, EffectiveConfig } from "@muster/protocol/opamp";
-import { RemoteConfigStatuses } from "@muster/protocol/opamp";
+  AgentToServerFlags,
+  AgentToServerSchema,
+  AvailableComponentsSchema,
+  ConnectionSettingsRequestSchema,
+} from "@muster/protocol/opamp";
+import {
+  translateAcknowledgement,
+  translateComponents,
+  translateConnectionStatus,
+  translateCustomCapabilities,
+  translateDescription,
+  translateEffectiveConfig,
+  translateHealth,
+  translateMessage,
+  translatePackages,
+} from "./report-parts.ts";
 
 /** One sub-message of a report. */
 export type ReportedFacet =
@@ -37,10 +49,50 @@ export type ReportedFacet =
       readonly address: string;
       readonly body: Uint8Array;
       readonly sizeBytes: number;
+    }
+  | {
+      readonly kind: "packages";
+      readonly digest: string;
+      readonly packages: readonly PackageReport[];
+      readonly allHash: string;
+      readonly error: string;
+    }
+  | {
+      readonly kind: "connectionSettings";
+      readonly digest: string;
+      readonly settings: string;
+      readonly state: AckState;
+      readonly error: string;
+    }
+  | { readonly kind: "customCapabilities"; readonly digest: string; readonly capabilities: readonly string[] }
+  | {
+      readonly kind: "components";
+      /** Tells apart whether the inventory itself came, too. */
+      readonly digest: string;
+      readonly inventory: string;
+      readonly address: string;
+      /** null when only its hash came. */
+      readonly body: Uint8Array | null;
+    }
+  | {
+      readonly kind: "unrecognized";
+      readonly digest: string;
+      readonly part: string;
+      /** null: nothing unknown is in the part; the digest is then "". */
+      readonly kept: { readonly address: string; readonly body: Uint8Array } | null;
     };
 
-/** The name of a facet. */
-export type FacetKind = ReportedFacet["kind"];
+/** A custom message. */
+export interface ReportedMessage {
+  readonly capability: string;
+  readonly type: string;
+  readonly sizeBytes: number;
+  /** null when it is too large to keep. */
+  readonly kept: { readonly address: string; readonly body: Uint8Array } | null;
+}
+
+/** What a facet's digest is remembered under. */
+export type FacetKey = Exclude<ReportedFacet["kind"], "unrecognized"> | `unrecognized:${string}`;
 
 /** One message of an agent. */
 export interface Report {
@@ -48,37 +100,59 @@ export interface Report {
   /** Capability bits; 0 when the message leaves them out. */
   readonly capabilities: bigint;
   readonly facets: readonly ReportedFacet[];
+  readonly message: ReportedMessage | null;
+  /** The agent asks for a uid of the server's making (R27). */
+  readonly wantsUid: boolean;
+  /** A certificate signing request, PEM; empty when the request holds none (R116). */
+  readonly csr: Uint8Array | null;
   readonly isGoodbye: boolean;
 }
 
-/** Words of an agent are kept up to this many characters: a supervisor sends whole log tails as its error. */
-const MAX_ERROR_CHARS = 4_096;
-/** Parts of a health tree that are kept; the others are left out. */
-const MAX_HEALTH_PARTS = 1_000;
+/** Where bodies are stored (store's Bodies). */
+export interface Addresses {
+  ofContent(body: Uint8Array): string;
+  ofInventory(hash: string): string;
+}
 
-/** Translates a message. `addressOf` tells where a body is stored (store's Bodies). */
-export function translate(message: AgentToServer, addressOf: (body: Uint8Array) => string): Report {
+/** What a facet's digest is remembered under. */
+export function keyOf(facet: ReportedFacet): FacetKey {
+  return facet.kind === "unrecognized" ? `unrecognized:${facet.part}` : facet.kind;
+}
+
+/** Whether a message says nothing but that its agent lives. */
+export function isBare({ facets, message, isGoodbye, wantsUid, csr }: Report): boolean {
+  return facets.length === 0 && message === null && !isGoodbye && !wantsUid && csr === null;
+}
+
+/** Translates a message. */
+export function translate(message: AgentToServer, addresses: Addresses): Report {
+  const { agentDescription, health, remoteConfigStatus, effectiveConfig, packageStatuses } = message;
+  const { connectionSettingsStatus, customCapabilities, availableComponents, connectionSettingsRequest } = message;
   const facets: ReportedFacet[] = [];
-  const { agentDescription, health, remoteConfigStatus, effectiveConfig } = message;
-  if (agentDescription !== undefined) {
-    const identifying = [...decodeAttributes(agentDescription.identifyingAttributes)] as Attributes;
-    const nonIdentifying = [...decodeAttributes(agentDescription.nonIdentifyingAttributes)] as Attributes;
-    facets.push({ kind: "description", digest: digest([identifying, nonIdentifying]), identifying, nonIdentifying });
+  if (agentDescription !== undefined) facets.push(translateDescription(agentDescription));
+  if (health !== undefined) facets.push(translateHealth(health));
+  if (remoteConfigStatus !== undefined) facets.push(translateAcknowledgement(remoteConfigStatus));
+  if (effectiveConfig !== undefined) facets.push(translateEffectiveConfig(effectiveConfig, addresses));
+  if (packageStatuses !== undefined) facets.push(translatePackages(packageStatuses));
+  if (connectionSettingsStatus !== undefined) facets.push(translateConnectionStatus(connectionSettingsStatus));
+  if (customCapabilities !== undefined) facets.push(translateCustomCapabilities(customCapabilities));
+  if (availableComponents !== undefined) {
+    const serialize = (): Uint8Array => toBinary(AvailableComponentsSchema, availableComponents);
+    facets.push(translateComponents(availableComponents, addresses, serialize));
   }
-  if (health !== undefined) {
-    const tree = translateHealth(health, { left: MAX_HEALTH_PARTS });
-    facets.push({ kind: "health", digest: digest(tree), health: tree });
-  }
-  if (remoteConfigStatus !== undefined) {
-    const configHash = parseConfigHash(Buffer.from(remoteConfigStatus.lastRemoteConfigHash).toString("hex"));
-    const state = ackState(remoteConfigStatus.status);
-    const error = remoteConfigStatus.errorMessage.slice(0, MAX_ERROR_CHARS);
-    const told = { hash: configHash, state, error };
-    facets.push({ kind: "acknowledgement", digest: digest(told), ...told });
-  }
-  if (effectiveConfig !== undefined) facets.push(translateEffectiveConfig(effectiveConfig, addressOf));
-  const { sequenceNum: seq, capabilities } = message;
-  return { seq, capabilities, facets, isGoodbye: message.agentDisconnect !== undefined };
+  facets.push(...unrecognizedParts(message, addresses));
+  return {
+    seq: message.sequenceNum,
+    capabilities: message.capabilities,
+    facets,
+    message: message.customMessage === undefined ? null : translateMessage(message.customMessage, addresses),
+    wantsUid: (message.flags & BigInt(AgentToServerFlags.AgentToServerFlags_RequestInstanceUid)) !== 0n,
+    csr:
+      connectionSettingsRequest === undefined
+        ? null
+        : (connectionSettingsRequest.opamp?.certificateRequest?.csr.slice() ?? new Uint8Array()),
+    isGoodbye: message.agentDisconnect !== undefined,
+  };
 }
 
 /** Capability bits by name; those without one as `bit-<n>`. */
@@ -88,51 +162,27 @@ export function capabilityNames(bits: bigint): readonly string[] {
   return [...agentCapabilityNames(bits), ...nameless];
 }
 
-function translateHealth(health: ComponentHealth, budget: { left: number }): Health {
-  const components: (readonly [string, Health])[] = [];
-  for (const [name, part] of byName(health.componentHealthMap)) {
-    if (budget.left <= 0) break;
-    budget.left -= 1;
-    components.push([name, translateHealth(part, budget)]);
-  }
-  return {
-    healthy: health.healthy,
-    status: health.status.slice(0, MAX_ERROR_CHARS),
-    lastError: health.lastError.slice(0, MAX_ERROR_CHARS),
-    startTimeUnixNano: String(health.startTimeUnixNano),
-    statusTimeUnixNano: String(health.statusTimeUnixNano),
-    components,
-  };
+/** Every sub-message of which a newer specification may say more, and the message around them. */
+function unrecognizedParts(message: AgentToServer, addresses: Addresses): readonly ReportedFacet[] {
+  const values = message as unknown as Readonly<Record<string, unknown>>; // a message has a property per field
+  const parts = AgentToServerSchema.fields.flatMap((field) => {
+    const part = values[field.localName];
+    if (field.fieldKind !== "message" || part === undefined || TRANSIENT.has(field.message)) return [];
+    return [unrecognized(field.name, field.message, part as Message, addresses)];
+  });
+  if (message.$unknown === undefined || message.$unknown.length === 0) return parts;
+  const { $unknown } = message;
+  const shell = { ...EMPTY_MESSAGE, $unknown } as AgentToServer; // its unknown fields alone
+  return [...parts, unrecognized("message", AgentToServerSchema, shell, addresses)];
 }
 
-/** An empty hash is "never received any", whatever the status says with it (R155). */
-function ackState(status: RemoteConfigStatuses): AckState {
-  switch (status) {
-    case RemoteConfigStatuses.RemoteConfigStatuses_APPLIED:
-      return "applied";
-    case RemoteConfigStatuses.RemoteConfigStatuses_APPLYING:
-      return "applying";
-    case RemoteConfigStatuses.RemoteConfigStatuses_FAILED:
-      return "failed";
-    default:
-      return "unset"; // UNSET, and numbers that a later specification gives a meaning (R148)
-  }
-}
+/** Requests are answered, not remembered. */
+const TRANSIENT: ReadonlySet<DescMessage> = new Set([ConnectionSettingsRequestSchema]);
+const EMPTY_MESSAGE = create(AgentToServerSchema);
 
-function translateEffectiveConfig(config: EffectiveConfig, addressOf: (body: Uint8Array) => string): ReportedFacet {
-  const files = byName(config.configMap?.configMap ?? {});
-  const sizeBytes = files.reduce((sum, [, file]) => sum + file.body.byteLength, 0);
-  const content = files.map(([name, file]) => [name, file.contentType, Buffer.from(file.body).toString("base64")]);
-  const body = Buffer.from(JSON.stringify(content));
-  const address = addressOf(body);
-  return { kind: "effectiveConfig", digest: address, address, body, sizeBytes };
-}
-
-/** Encoders write maps in any order, and many in another every time: sorted, the same content has the same digest. */
-function byName<Value>(map: Readonly<Record<string, Value>>): readonly (readonly [name: string, value: Value])[] {
-  return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function digest(value: AttributeValue | object): string {
-  return hash("sha1", JSON.stringify(value), "base64url").slice(0, 12);
+function unrecognized(part: string, desc: DescMessage, value: Message, addresses: Addresses): ReportedFacet {
+  if (!hasUnrecognized(desc, value)) return { kind: "unrecognized", digest: "", part, kept: null };
+  const body = toBinary(desc, value);
+  const address = addresses.ofContent(body);
+  return { kind: "unrecognized", digest: address, part, kept: { address, body } };
 }

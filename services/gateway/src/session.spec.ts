@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseGatewayId } from "@muster/fleet";
+import { parseConfigHash, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
 import { agentCapabilityMask } from "@muster/protocol";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
@@ -18,7 +18,13 @@ import {
 } from "./session.ts";
 
 const CAPABILITIES = agentCapabilityMask(["ReportsStatus", "AcceptsRemoteConfig", "ReportsRemoteConfig"]);
-const peer: Peer = { uid: aUid(), gateway: parseGatewayId("gw"), transport: "websocket", remoteAddress: "127.0.0.1" };
+const peer: Peer = {
+  uid: aUid(),
+  gateway: parseGatewayId("gw"),
+  transport: "websocket",
+  remoteAddress: "127.0.0.1",
+  isStrict: false,
+};
 
 const description = (digest = "d"): ReportedFacet => ({
   kind: "description",
@@ -26,17 +32,22 @@ const description = (digest = "d"): ReportedFacet => ({
   identifying: [],
   nonIdentifying: [],
 });
-const ack = (state: "applied" | "applying" | "failed", hash = aHash("b")): ReportedFacet => ({
+const ack = (state: "applied" | "applying" | "failed" | "unset", hash = aHash("b")): ReportedFacet => ({
   kind: "acknowledgement",
   digest: `${state} ${hash}`,
   hash,
   state,
   error: "",
 });
+/** A first report: all that the capabilities promise. */
+const everything = (): readonly ReportedFacet[] => [description(), ack("unset", parseConfigHash(""))];
 const aReport = (seq: number, facets: readonly ReportedFacet[] = [], rest: Partial<Report> = {}): Report => ({
   seq: BigInt(seq),
   capabilities: CAPABILITIES,
   facets,
+  message: null,
+  wantsUid: false,
+  csr: null,
   isGoodbye: false,
   ...rest,
 });
@@ -67,7 +78,7 @@ function run(
 
 /** A session whose agent has told everything at sequence number 0. */
 function told(opening: Partial<Opening> = {}): ActiveSession {
-  const { session } = run([reports(aReport(0, [description()])), opens(opening)]);
+  const { session } = run([reports(aReport(0, everything())), opens(opening)]);
   assert.ok(session.kind === "active");
   return session;
 }
@@ -79,7 +90,7 @@ function brief(effects: readonly Effect[]): string {
       if (effect.kind === "emit" || effect.kind === "end")
         return effect.event.kind.replace("agent.", effect.kind === "end" ? "end " : "");
       if (effect.kind === "reply" || effect.kind === "push")
-        return `${effect.kind}${effect.fullState ? " full" : ""}${effect.offer === null ? "" : " offer"}`;
+        return `${effect.kind}${effect.say.fullState ? " full" : ""}${effect.say.config === null ? "" : " offer"}`;
       return effect.kind;
     })
     .join(", ");
@@ -87,10 +98,10 @@ function brief(effects: readonly Effect[]): string {
 
 describe("a session", () => {
   it("emits nothing before it has an epoch, and then everything, in order, under it (S1)", () => {
-    const opening = run([reports(aReport(0, [description()]))]);
+    const opening = run([reports(aReport(0, everything()))]);
     assert.equal(brief(opening.effects), "open");
     const { effects } = run([opens()], opening.session);
-    assert.equal(brief(effects), "connected, capabilities-changed, described, reply");
+    assert.equal(brief(effects), "connected, capabilities-changed, described, config-acknowledged, reply");
     const events = effects.flatMap((e) => (e.kind === "emit" ? [e.event] : []));
     assert.deepEqual(
       events.map((e) => [e.epoch, e.n]),
@@ -98,12 +109,13 @@ describe("a session", () => {
         [5, 1],
         [5, 2],
         [5, 3],
+        [5, 4],
       ],
     );
   });
 
   it("answers every message that waited for the epoch (S3)", () => {
-    const { effects } = run([reports(aReport(0, [description()]), 0, 1), reports(aReport(1), 0, 2), opens()]);
+    const { effects } = run([reports(aReport(0, everything()), 0, 1), reports(aReport(1), 0, 2), opens()]);
     assert.deepEqual(
       effects.flatMap((e) => (e.kind === "reply" ? [e.to] : [])),
       [1, 2],
@@ -117,7 +129,7 @@ describe("a session", () => {
   });
 
   it("emits nothing for a report that repeats what is known (S4)", () => {
-    assert.equal(brief(run([reports(aReport(1, [description()]))], told()).effects), "reply");
+    assert.equal(brief(run([reports(aReport(1, everything()))], told()).effects), "reply");
   });
 
   it("answers heartbeats without a thought while nothing is owed", () => {
@@ -140,13 +152,13 @@ describe("a session", () => {
     assert.equal(at(9, 31_000), "reply full");
     assert.equal(at(10, 62_000), "reply");
     assert.equal(at(11, 92_000), "reply full");
-    const answered = run([reports(aReport(12, [description()]), 93_000)], session);
+    const answered = run([reports(aReport(12, everything()), 93_000)], session);
     assert.equal(brief(answered.effects), "reply");
     assert.ok(answered.session.kind === "active" && answered.session.isQuiet);
   });
 
   it("does not ask when the message after a gap tells everything, nor for a repeated message", () => {
-    assert.equal(brief(run([reports(aReport(0, [description()]))], told()).effects), "reply");
+    assert.equal(brief(run([reports(aReport(0, everything()))], told()).effects), "reply");
     assert.equal(brief(run([reports(aReport(1)), reports(aReport(1))], told()).effects), "reply");
   });
 
@@ -181,8 +193,11 @@ describe("a session", () => {
   });
 
   it("offers with the first reply, records the offer, and does not repeat it", () => {
-    const first = run([reports(aReport(0, [description()])), opens({ desired })]);
-    assert.equal(brief(first.effects), "connected, capabilities-changed, described, config-offered, reply offer");
+    const first = run([reports(aReport(0, everything())), opens({ desired })]);
+    assert.equal(
+      brief(first.effects),
+      "connected, capabilities-changed, described, config-acknowledged, config-offered, reply offer",
+    );
     assert.equal(brief(run([reports(aReport(1))], first.session).effects), "reply");
   });
 
@@ -244,10 +259,13 @@ describe("a session", () => {
 
   it("answers what came after a goodbye while it opened (S3)", () => {
     const goodbye = aReport(1, [], { isGoodbye: true });
-    const waiting = [reports(aReport(0, [description()]), 0, 1), reports(goodbye, 0, 2), reports(aReport(2), 0, 3)];
+    const waiting = [reports(aReport(0, everything()), 0, 1), reports(goodbye, 0, 2), reports(aReport(2), 0, 3)];
     const { session, effects } = run([...waiting, opens()]);
     assert.equal(session.kind, "closed");
-    assert.equal(brief(effects), "connected, capabilities-changed, described, reply, reply, end disconnected, refuse");
+    assert.equal(
+      brief(effects),
+      "connected, capabilities-changed, described, config-acknowledged, reply, reply, end disconnected, refuse",
+    );
     assert.deepEqual(effects.at(-1), { kind: "refuse", to: 3 });
   });
 

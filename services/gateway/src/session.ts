@@ -1,11 +1,12 @@
 // One agent's session as a pure state machine: step(session, input) → [session, effects]. No sockets, no Redis, no
-// clock: hub.ts feeds it and carries out its effects in order.
+// clock: hub.ts feeds it and carries out its effects in order. What it says is decided in outgoing.ts, what it counts in
+// sequence.ts, what it tells the projector in telling.ts.
 //
 // Invariants
 //   S1. No event leaves before the store handed out an epoch; every event carries (epoch, n), n rising.
 //   S2. The sequence number advances only over messages that were taken in. A gap asks for full state, once, and then
 //       with growing pauses: it never guesses and never loops.
-//   S3. Every message gets exactly one reply. At most one offer is outstanding; a newer desired config replaces it.
+//   S3. Every message gets exactly one reply. At most one offer of a kind is outstanding; a newer one replaces it.
 //   S4. A report that changes nothing emits nothing.
 
 import type {
@@ -17,10 +18,14 @@ import type {
   InstanceUid,
   Transport,
 } from "@muster/fleet";
-import { decodeKnown, type Known, NOTHING_KNOWN } from "./known.ts";
-import { decideOffer, type Offered } from "./offer.ts";
+import type { QueuedAction } from "@muster/store";
+import { answer, tellAction } from "./answer.ts";
+import { decodeKnown, type Known, NOTHING_KNOWN, type Offered } from "./known.ts";
+import { isQuiet, makeOffers, NOTHING_TO_SAY, type Outgoing, sayAction, tellsInventory } from "./outgoing.ts";
 import type { Report } from "./report.ts";
-import { emit, withCapabilities, withFacets } from "./telling.ts";
+import { countReport, isBarePoll } from "./sequence.ts";
+import { NOTHING_WANTED, type Wanted } from "./settings.ts";
+import { emit, withCapabilities, withFacets, withMessage } from "./telling.ts";
 
 /** A reply that is owed: which message, as the hub numbers them. */
 export type ExchangeId = number;
@@ -36,6 +41,8 @@ export interface Peer {
   readonly gateway: GatewayId;
   readonly transport: Transport;
   readonly remoteAddress: string;
+  /** Full state is asked for after every gap, also of a message that is complete. */
+  readonly isStrict: boolean;
 }
 
 /** A session whose epoch the store is asked for. */
@@ -55,12 +62,21 @@ export interface ActiveSession {
   readonly seq: bigint | null;
   readonly known: Known;
   readonly desired: DesiredRecord | null;
+  readonly wanted: Wanted;
   /** Whether the agent's process is newer than its last offer. */
   readonly hasRestarted: boolean;
-  /** Set while the agent's full state is needed: when it was last asked for, and how often. */
-  readonly lacking: { readonly askedAtMs: number; readonly asks: number } | null;
   /** The store lost the agent and could not be asked to take it again: the next message asks. */
   readonly isLost: boolean;
+  /** Actions wait for the agent; one that polls is given one with each answer. */
+  readonly hasActions: boolean;
+  /** The uid that the agent is to go on under. */
+  readonly renamedTo: InstanceUid | null;
+  /** When it was last told so. */
+  readonly identifiedAtMs: number | null;
+  /** The agent is to be asked for its components with the next answer. */
+  readonly owesInventory: boolean;
+  /** Whether our custom capabilities were told. */
+  readonly isGreeted: boolean;
   /** Nothing is owed or expected: the next heartbeat can be answered without a thought. */
   readonly isQuiet: boolean;
 }
@@ -71,21 +87,40 @@ export type Session =
   | ActiveSession
   | { readonly kind: "closed"; readonly peer: Peer; readonly reason: DisconnectReason };
 
+/** A message, with what had to be found out before it could be taken in. */
+export interface ReportInput {
+  readonly kind: "report";
+  readonly report: Report;
+  readonly exchange: ExchangeId;
+  readonly nowMs: number;
+  readonly mayAskFullState: boolean;
+  /** The uid that was made for it, because it asked for one. */
+  readonly newUid?: InstanceUid;
+  /** The next action that waits for an agent that polls, and whether more do. */
+  readonly action?: QueuedAction;
+  readonly hasMoreActions?: boolean;
+  /** The certificate it asked for: a whole ConnectionSettingsOffers. */
+  readonly certificate?: Uint8Array;
+}
+
 /** What happens to a session. */
 export type Input =
-  | {
-      readonly kind: "report";
-      readonly report: Report;
-      readonly exchange: ExchangeId;
-      readonly nowMs: number;
-      readonly mayAskFullState: boolean;
-    }
+  | ReportInput
   | { readonly kind: "opened"; readonly opened: Opening; readonly nowMs: number; readonly mayAskFullState: boolean }
   | { readonly kind: "open-failed" }
+  /** The uid is another identity's, as the sentence says; or, without one, another agent with this uid lives. */
+  | { readonly kind: "denied"; readonly sentence: string | null }
   | { readonly kind: "desired"; readonly desired: DesiredRecord | null; readonly nowMs: number }
+  | { readonly kind: "wanted"; readonly wanted: Wanted; readonly nowMs: number }
   | { readonly kind: "offer-failed"; readonly hash: ConfigHash }
+  | { readonly kind: "actions-wait" }
+  | { readonly kind: "action"; readonly action: QueuedAction; readonly nowMs: number }
+  /** Nobody has told the inventory under this address. */
+  | { readonly kind: "inventory-missing"; readonly address: string }
   /** The store lost what it knew of the agent. */
   | { readonly kind: "lost" }
+  /** Another gateway had taken the agent, in error; it is back under a new epoch. */
+  | { readonly kind: "reclaimed"; readonly epoch: number }
   | { readonly kind: "ended"; readonly reason: DisconnectReason; readonly nowMs: number };
 
 /** What the store answered. */
@@ -95,32 +130,32 @@ export interface Opening {
   /** The agent only moved: its session with another gateway was still open. */
   readonly isMove: boolean;
   readonly desired: DesiredRecord | null;
+  readonly wanted?: Wanted;
+  readonly hasActions?: boolean;
+  /** The uid that this agent was given, and comes without. */
+  readonly renamedTo?: InstanceUid | null;
+  /** The uid that this agent had until now. */
+  readonly renamedFrom?: InstanceUid | null;
 }
 
 /** What is to be done, in order. */
 export type Effect =
-  | { readonly kind: "open"; readonly heartbeatSeq: bigint | null }
+  | { readonly kind: "open" }
   | { readonly kind: "keep-body"; readonly address: string; readonly body: Uint8Array }
+  | { readonly kind: "look-up-inventory"; readonly address: string }
   | { readonly kind: "emit"; readonly event: AgentEvent }
-  | {
-      readonly kind: "reply";
-      readonly to: ExchangeId;
-      readonly fullState: boolean;
-      readonly offer: DesiredRecord | null;
-    }
+  | { readonly kind: "reply"; readonly to: ExchangeId; readonly say: Outgoing }
   | { readonly kind: "refuse"; readonly to: ExchangeId }
-  | { readonly kind: "push"; readonly fullState: boolean; readonly offer: DesiredRecord | null }
+  /** Not to be taken in: the sentence, or, without one, a uid of its own. */
+  | { readonly kind: "deny"; readonly to: ExchangeId; readonly sentence: string | null }
+  | { readonly kind: "push"; readonly say: Outgoing }
+  | { readonly kind: "take-actions" }
   | { readonly kind: "end"; readonly event: AgentEvent };
 
 type Step = readonly [Session, readonly Effect[]];
 
 /** Messages that wait for an epoch; a client that sends more has not read a single reply. */
-const MAX_HELD = 16;
-/** After each time full state was asked for in vain, the pause doubles, from this to that. */
-const ASK_AGAIN_MS = 30_000;
-const MAX_ASK_AGAIN_MS = 30 * 60_000;
-/** An agent that was asked this often for its state will not tell it; it is offered its config all the same. */
-const GIVE_UP_ASKING = 3;
+export const MAX_HELD = 16;
 
 /** A session at its first message. */
 export function openSession(peer: Peer): OpeningSession {
@@ -153,19 +188,21 @@ function stepOpening(session: OpeningSession, input: Input): Step {
       if (session.held.length >= MAX_HELD) return [session, [{ kind: "refuse", to: input.exchange }]];
       const { report, exchange } = input;
       const isFirst = session.held.length === 0;
-      const heartbeatSeq = report.facets.length === 0 && !report.isGoodbye ? report.seq : null;
       const held = [...session.held, { report, exchange }];
-      return [{ ...session, held }, isFirst ? [{ kind: "open", heartbeatSeq }] : []];
+      return [{ ...session, held }, isFirst ? [{ kind: "open" }] : []];
     }
     case "opened":
       return startActive(session, input);
     case "open-failed":
       return [{ ...session, held: [] }, refuse(session.held)];
+    case "denied": {
+      const { sentence } = input;
+      const denials = session.held.map(({ exchange }) => ({ kind: "deny", to: exchange, sentence }) as const);
+      return [{ kind: "closed", peer: session.peer, reason: "superseded" }, denials];
+    }
     case "ended":
       return [{ kind: "closed", peer: session.peer, reason: input.reason }, refuse(session.held)];
-    case "desired":
-    case "offer-failed":
-    case "lost":
+    default:
       return [session, []]; // the store tells it all when it answers
   }
 }
@@ -178,36 +215,53 @@ function startActive(
   session: OpeningSession,
   { opened, nowMs, mayAskFullState }: Extract<Input, { kind: "opened" }>,
 ): Step {
-  const { checkpoint, epoch, desired } = opened;
-  const known = checkpoint === null ? NOTHING_KNOWN : decodeKnown(checkpoint.state);
-  const fresh: ActiveSession = {
-    kind: "active",
-    peer: session.peer,
-    epoch,
-    n: 0,
-    seq: checkpoint?.seq ?? null,
-    known,
-    desired,
-    hasRestarted: false,
-    lacking: null,
-    isLost: false,
-    isQuiet: false,
-  };
   // Polls wander between gateways; that is no new connection.
   const isMove = opened.isMove && session.peer.transport === "http";
-  let [active, effects] = isMove ? [fresh, []] : connect(fresh, nowMs);
+  let [active, effects] = isMove ? [activeOf(session.peer, opened), []] : connect(session.peer, opened, nowMs);
   for (const [i, { report, exchange }] of session.held.entries()) {
     const [next, more] = takeIn(active, { kind: "report", report, exchange, nowMs, mayAskFullState });
     effects = [...effects, ...more];
     if (next.kind !== "active") return [next, [...effects, ...refuse(session.held.slice(i + 1))]]; // it said goodbye
     active = next;
   }
-  return [active, effects];
+  const canPush = session.peer.transport === "websocket";
+  return [active, opened.hasActions === true && canPush ? [...effects, { kind: "take-actions" }] : effects];
 }
 
-function connect(session: ActiveSession, nowMs: number): [ActiveSession, readonly Effect[]] {
+function activeOf(peer: Peer, opened: Opening): ActiveSession {
+  const { checkpoint, epoch, desired } = opened;
+  return {
+    kind: "active",
+    peer,
+    epoch,
+    n: 0,
+    seq: checkpoint?.seq ?? null,
+    known: checkpoint === null ? NOTHING_KNOWN : decodeKnown(checkpoint.state),
+    desired,
+    wanted: opened.wanted ?? NOTHING_WANTED,
+    hasRestarted: false,
+    isLost: false,
+    hasActions: peer.transport === "http" && opened.hasActions === true,
+    renamedTo: opened.renamedTo ?? null,
+    identifiedAtMs: null,
+    owesInventory: false,
+    isGreeted: false,
+    isQuiet: false,
+  };
+}
+
+function connect(peer: Peer, opened: Opening, nowMs: number): [ActiveSession, readonly Effect[]] {
+  const [session, effects] = tellConnected(activeOf(peer, opened), nowMs);
+  const from = opened.renamedFrom ?? null;
+  if (from === null) return [session, effects];
+  // Told last: the projector takes over what was known before, and this session's own facts are newer.
+  const [renamed, more] = emit(session, nowMs, (head) => ({ kind: "agent.renamed", ...head, from }));
+  return [renamed, [...effects, ...more]];
+}
+
+function tellConnected(session: ActiveSession, nowMs: number): readonly [ActiveSession, readonly Effect[]] {
   const { gateway, transport, remoteAddress } = session.peer;
-  return emit(session, nowMs, (fence) => ({ kind: "agent.connected", ...fence, gateway, transport, remoteAddress }));
+  return emit(session, nowMs, (head) => ({ kind: "agent.connected", ...head, gateway, transport, remoteAddress }));
 }
 
 function stepActive(session: ActiveSession, input: Input): Step {
@@ -215,17 +269,31 @@ function stepActive(session: ActiveSession, input: Input): Step {
     case "report":
       return session.isLost ? takeInLost(session, input) : takeIn(session, input);
     case "desired":
-      return takeDesired({ ...session, desired: input.desired }, input.nowMs);
+      return offerNow({ ...session, desired: input.desired }, input.nowMs);
+    case "wanted":
+      return offerNow({ ...session, wanted: input.wanted }, input.nowMs);
     case "offer-failed": {
       const isIt = session.known.offered?.hash === input.hash;
       return [isIt ? { ...session, known: { ...session.known, offered: null }, isQuiet: false } : session, []];
     }
+    case "actions-wait":
+      return session.peer.transport === "http"
+        ? [{ ...session, hasActions: true, isQuiet: false }, []]
+        : [session, [{ kind: "take-actions" }]];
+    case "action":
+      return act(session, input.action, input.nowMs);
+    case "inventory-missing":
+      return askInventory(session, input.address);
     case "lost":
-      return [session, [{ kind: "open", heartbeatSeq: null }]];
+      return [session, [{ kind: "open" }]];
     case "opened":
       return startOver(session, input);
+    case "reclaimed":
+      return [{ ...session, epoch: input.epoch, n: 0 }, []];
     case "open-failed":
       return [{ ...session, isLost: true, isQuiet: false }, []];
+    case "denied":
+      return [{ kind: "closed", peer: session.peer, reason: "superseded" }, []];
     case "ended":
       return end(session, input.reason, input.nowMs);
   }
@@ -233,13 +301,13 @@ function stepActive(session: ActiveSession, input: Input): Step {
 
 /** The store lost the agent: told again under a new epoch. What the agent runs is still known, so nothing is offered twice. */
 function startOver(session: ActiveSession, { opened, nowMs }: Extract<Input, { kind: "opened" }>): Step {
-  const known = { ...session.known, capabilities: 0n, digests: {} };
   const canPush = session.peer.transport === "websocket";
   const lacking = canPush ? { askedAtMs: nowMs, asks: 1 } : { askedAtMs: 0, asks: 0 };
-  const anew: ActiveSession = { ...session, epoch: opened.epoch, n: 0, known, desired: opened.desired, lacking };
-  const [connected, effects] = tellOffer(connect(anew, nowMs), session.known.offered);
+  const known = { ...session.known, capabilities: 0n, digests: {}, lacking };
+  const anew: ActiveSession = { ...session, epoch: opened.epoch, n: 0, known, desired: opened.desired };
+  const [connected, effects] = tellOffer(tellConnected(anew, nowMs), session.known.offered);
   const again = settle(withCapabilities(connected, session.known.capabilities, nowMs), nowMs);
-  const push: readonly Effect[] = canPush ? [{ kind: "push", fullState: true, offer: null }] : [];
+  const push: readonly Effect[] = canPush ? [{ kind: "push", say: { ...NOTHING_TO_SAY, fullState: true } }] : [];
   return [again[0], [...effects, ...again[1], ...push]];
 }
 
@@ -247,92 +315,57 @@ function startOver(session: ActiveSession, { opened, nowMs }: Extract<Input, { k
 function tellOffer(
   [session, effects]: readonly [ActiveSession, readonly Effect[]],
   offered: Offered | null,
-): [ActiveSession, readonly Effect[]] {
+): readonly [ActiveSession, readonly Effect[]] {
   if (offered === null) return [session, effects];
-  const [next, more] = emit(session, offered.atMs, (head) => ({
-    kind: "agent.config-offered",
-    ...head,
-    hash: offered.hash,
-  }));
+  const { hash } = offered;
+  const [next, more] = emit(session, offered.atMs, (head) => ({ kind: "agent.config-offered", ...head, hash }));
   return [next, [...effects, ...more]];
 }
 
-function takeDesired(session: ActiveSession, nowMs: number): Step {
+function offerNow(session: ActiveSession, nowMs: number): Step {
   // A poll is answered from what is desired by then.
   if (session.peer.transport === "http") return settle([session, []], nowMs);
-  const [next, effects, offer] = makeOffer(session, nowMs);
-  const pushed: readonly Effect[] = offer === null ? effects : [...effects, { kind: "push", fullState: false, offer }];
+  const [next, effects, say] = makeOffers(session, nowMs);
+  const pushed: readonly Effect[] = say === NOTHING_TO_SAY ? effects : [...effects, { kind: "push", say }];
   return settle([next, pushed], nowMs);
 }
 
-function takeIn(session: ActiveSession, input: Extract<Input, { kind: "report" }>): Step {
+function takeIn(session: ActiveSession, input: ReportInput): Step {
   const { report, exchange, nowMs } = input;
-  const isBarePoll = report.seq === 0n && report.capabilities === 0n && report.facets.length === 0 && !report.isGoodbye;
-  // A poll may carry the uid alone (R43): it says that the agent lives, and nothing else.
-  const counted = isBarePoll ? session : countReport(session, report);
-  const [told, emitted] = withFacets(withCapabilities(counted, report.capabilities, nowMs), report.facets, nowMs);
-  const [asked, fullState] = isBarePoll ? [told, false] : askFullState(told, session, input);
-  const [offering, offered, offer] = makeOffer(asked, nowMs);
-  const effects: readonly Effect[] = [...emitted, ...offered, { kind: "reply", to: exchange, fullState, offer }];
-  if (!report.isGoodbye) return settle([offering, effects], nowMs);
-  const [closed, ending] = end(offering, "agent_disconnect", nowMs);
-  return [closed, [...effects, ...ending]];
+  const counted = isBarePoll(report) ? session : countReport(session, report);
+  const { hasMoreActions: hasActions = counted.hasActions } = input;
+  const capable = withCapabilities({ ...counted, hasActions }, report.capabilities, nowMs);
+  const told = withMessage(withFacets(capable, report.facets, nowMs), report.message, nowMs);
+  const [said, effects, say] = answer(told[0], session, input);
+  const all: readonly Effect[] = [...told[1], ...effects, { kind: "reply", to: exchange, say }];
+  if (!report.isGoodbye) return settle([said, all], nowMs);
+  const [closed, ending] = end(said, "agent_disconnect", nowMs);
+  return [closed, [...all, ...ending]];
 }
 
-function takeInLost(session: ActiveSession, input: Extract<Input, { kind: "report" }>): Step {
+function act(session: ActiveSession, action: QueuedAction, nowMs: number): Step {
+  const say = sayAction(session, action);
+  if (say === null) return [session, []];
+  const [next, effects] = tellAction(session, action, nowMs);
+  return settle([next, [...effects, { kind: "push", say }]], nowMs);
+}
+
+function askInventory(session: ActiveSession, address: string): Step {
+  // Told in the meantime, or another one by now.
+  if (session.known.digests.components !== address || !tellsInventory(session)) return [session, []];
+  if (session.peer.transport === "http") return [{ ...session, owesInventory: true, isQuiet: false }, []];
+  return [session, [{ kind: "push", say: { ...NOTHING_TO_SAY, inventory: true } }]];
+}
+
+function takeInLost(session: ActiveSession, input: ReportInput): Step {
   const [next, effects] = takeIn({ ...session, isLost: false }, input);
-  return [next, next.kind === "active" ? [...effects, { kind: "open", heartbeatSeq: null }] : effects];
-}
-
-function countReport(session: ActiveSession, report: Report): ActiveSession {
-  const hasRestarted = session.hasRestarted || (session.seq !== null && report.seq < session.seq);
-  return { ...session, seq: report.seq, hasRestarted };
-}
-
-/** Whether the reply asks for full state (S2). */
-function askFullState(
-  told: ActiveSession,
-  before: ActiveSession,
-  { report, nowMs, mayAskFullState }: Extract<Input, { kind: "report" }>,
-): [ActiveSession, boolean] {
-  const isFull = report.facets.some((facet) => facet.kind === "description");
-  if (isFull) return [{ ...told, lacking: null }, false];
-  const follows = before.seq !== null && (report.seq === before.seq + 1n || report.seq === before.seq);
-  const isUnknown = told.known.digests.description === undefined;
-  if (follows && !isUnknown && told.lacking === null) return [told, false];
-  const { askedAtMs, asks } = told.lacking ?? { askedAtMs: 0, asks: 0 };
-  const pauseMs = asks === 0 ? 0 : Math.min(ASK_AGAIN_MS * 2 ** (asks - 1), MAX_ASK_AGAIN_MS);
-  if (!mayAskFullState || nowMs < askedAtMs + pauseMs) return [{ ...told, lacking: { askedAtMs, asks } }, false];
-  return [{ ...told, lacking: { askedAtMs: nowMs, asks: asks + 1 } }, true];
-}
-
-function makeOffer(session: ActiveSession, nowMs: number): [ActiveSession, readonly Effect[], DesiredRecord | null] {
-  const decision = decide(session, nowMs);
-  if (decision.kind === "none" || isUntold(session)) return [session, [], null];
-  const { hash } = decision;
-  const offered = { hash, epoch: session.epoch, atMs: nowMs };
-  const offering = { ...session, known: { ...session.known, offered } };
-  const [next, effects] = emit(offering, nowMs, (fence) => ({ kind: "agent.config-offered", ...fence, hash }));
-  return [next, effects, session.desired];
-}
-
-/** An agent whose state was asked for is offered nothing before it has said what it runs, unless it never says. */
-function isUntold({ lacking, known }: ActiveSession): boolean {
-  return lacking !== null && lacking.asks < GIVE_UP_ASKING && known.acknowledged === null;
-}
-
-function decide(session: ActiveSession, nowMs: number) {
-  const { known, peer, desired, epoch, hasRestarted } = session;
-  return decideOffer({ ...known, transport: peer.transport, desired, epoch, hasRestarted, nowMs });
+  return [next, next.kind === "active" ? [...effects, { kind: "open" }] : effects];
 }
 
 /** Notes whether heartbeats need a thought from here on. */
 function settle([session, effects]: readonly [ActiveSession, readonly Effect[]], nowMs: number): Step {
-  const decision = decide(session, nowMs);
-  // Only a poll's offer is repeated by time alone.
-  const mayRepeat = decision.kind === "none" && decision.why === "already_offered" && session.peer.transport === "http";
-  const isQuiet = session.lacking === null && !session.isLost && decision.kind === "none" && !mayRepeat;
-  return [isQuiet === session.isQuiet ? session : { ...session, isQuiet }, effects];
+  const quiet = isQuiet(session, nowMs);
+  return [quiet === session.isQuiet ? session : { ...session, isQuiet: quiet }, effects];
 }
 
 function end(session: ActiveSession, reason: DisconnectReason, nowMs: number): Step {

@@ -17,22 +17,29 @@ import {
   us_socket_local_port,
   type WebSocket,
 } from "uWebSockets.js";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { type BodyBudget, BodyTooLarge, createBody, createBodyBudget, inflate } from "./body.ts";
+import { compressFor } from "./compression.ts";
+import type { Admission, Caller } from "./door.ts";
 
 /** One WebSocket. */
 export interface Connection {
   readonly remoteAddress: string;
+  /** Who it showed itself to be; "" when nobody is asked to. */
+  readonly identity: string;
   /** Sends one frame; false when the connection is closed or was closed because the peer does not read. */
   send(frame: Uint8Array): boolean;
   /** Closes with a status code (RFC 6455) once what was sent is out. */
   close(code: number, reason: string): void;
+  /** Whether the peer answers a ping in time; false when it is closed meanwhile. */
+  ping(): Promise<boolean>;
   readonly isClosed: boolean;
 }
 
 /** One HTTP request that waits for its answer. */
 export interface Exchange {
   readonly remoteAddress: string;
+  /** Who the client showed itself to be; "" when nobody is asked to. */
+  readonly identity: string;
   /** The OpAMP-Instance-UID header, or "". */
   readonly claimedUid: string;
   /** Answers, once; does nothing when the client has gone. */
@@ -40,18 +47,20 @@ export interface Exchange {
 }
 
 /** The statuses this gateway answers with. */
-export type HttpStatus = 200 | 400 | 404 | 405 | 413 | 415 | 426 | 500 | 503;
+export type HttpStatus = 200 | 400 | 401 | 403 | 404 | 405 | 413 | 415 | 426 | 429 | 500 | 503;
 
 /** What happens on the sockets. Bytes are valid until the handler returns. */
 export interface SocketHandlers {
-  /** Asked before every upgrade; seconds after which to come again when it is not wanted now. */
-  refusalS(): number | null;
+  /** Asked before every upgrade and every POST (door.ts). */
+  admit(caller: Caller): Admission;
   opened(connection: Connection): void;
   message(connection: Connection, frame: Uint8Array): void;
   /** A text message; OpAMP has none. */
   text(connection: Connection): void;
   /** A frame over the limit. */
   oversized(connection: Connection): void;
+  /** Bodies that are being gathered fill the memory set aside for them; seconds after which to come again. */
+  overloadedS(): number;
   closed(connection: Connection): void;
   /** A POSTed body, decompressed. */
   post(exchange: Exchange, body: Uint8Array): void;
@@ -81,27 +90,33 @@ const IDLE_TIMEOUT_S = 120;
 const HARD_LIMIT_SLACK = 1024 * 1024;
 /** What a peer may leave unread before it is closed: several of the largest offers there are. */
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
+/** What an agent may take to answer a ping: far longer than any network, far shorter than anybody waits for a reply. */
+const PONG_TIMEOUT_MS = 2_000;
+/** Bodies that are being gathered, all connections together. */
+const MAX_GATHERED_BYTES = 256 * 1024 * 1024;
 const OPAMP_TYPE = "application/x-protobuf";
 const STATUS_LINES: Record<HttpStatus, string> = {
   200: "200 OK",
   400: "400 Bad Request",
+  401: "401 Unauthorized",
+  403: "403 Forbidden",
   404: "404 Not Found",
   405: "405 Method Not Allowed",
   413: "413 Content Too Large",
   415: "415 Unsupported Media Type",
   426: "426 Upgrade Required",
+  429: "429 Too Many Requests",
   500: "500 Internal Server Error",
   503: "503 Service Unavailable",
 };
 
 interface SocketData {
   readonly remoteAddress: string;
+  readonly identity: string;
   connection: OpenConnection | null;
 }
 
-type OpenConnection = Connection & { markClosed(): void };
-
-const inflate = promisify(gunzip);
+type OpenConnection = Connection & { markClosed(): void; markPong(): void };
 
 /** Listens. @throws Error when the port is taken */
 export async function openSockets(options: SocketOptions, handlers: SocketHandlers): Promise<Sockets> {
@@ -116,16 +131,18 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     maxLifetime: 0,
     compression: DISABLED,
     upgrade: (res, req, context) => {
-      const refusal = upgradeRefusal(req, handlers);
-      if (refusal !== null) return answer(res, refusal.status, refusal.message, refusal.retryAfterS);
-      const data: SocketData = { remoteAddress: addressOf(res), connection: null };
+      // Agents send no Origin; a page in somebody's browser does (R153).
+      if (req.getHeader("origin") !== "") return answer(res, 403, "Browsers are not agents.");
+      const admission = handlers.admit({ authorization: req.getHeader("authorization"), isUpgrade: true });
+      if (admission.kind !== "admitted") return turnAway(res, admission);
+      const data: SocketData = { remoteAddress: addressOf(res), identity: admission.identity, connection: null };
       const key = req.getHeader("sec-websocket-key");
       const protocol = req.getHeader("sec-websocket-protocol");
       return res.upgrade(data, key, protocol, req.getHeader("sec-websocket-extensions"), context);
     },
     open: (ws) => {
       const data = ws.getUserData();
-      data.connection = openConnection(ws, data.remoteAddress);
+      data.connection = openConnection(ws, data);
       handlers.opened(data.connection);
     },
     message: (ws, message, isBinary) => {
@@ -135,13 +152,15 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
       else if (message.byteLength > maxMessageBytes) handlers.oversized(connection);
       else handlers.message(connection, new Uint8Array(message));
     },
+    pong: (ws) => ws.getUserData().connection?.markPong(),
     close: (ws) => {
       const { connection } = ws.getUserData();
       connection?.markClosed();
       if (connection !== null) handlers.closed(connection);
     },
   });
-  app.post(path, (res, req) => receivePost(res, req, maxMessageBytes, handlers));
+  const budget = createBodyBudget(Math.max(MAX_GATHERED_BYTES, 2 * maxMessageBytes));
+  app.post(path, (res, req) => receivePost(res, req, maxMessageBytes, budget, handlers));
   app.any(path, (res, req) => {
     const isGet = req.getMethod() === "get";
     if (isGet) answer(res, 426, "Connect with a WebSocket, or POST application/x-protobuf.");
@@ -173,36 +192,52 @@ function listen(app: ReturnType<typeof App>, { host, port }: SocketOptions): Pro
   });
 }
 
-interface Refusal {
-  readonly status: HttpStatus;
-  readonly message: string;
-  readonly retryAfterS?: number;
+function turnAway(res: HttpResponse, admission: Exclude<Admission, { kind: "admitted" }>): void {
+  switch (admission.kind) {
+    case "unauthorized":
+      return answer(res, 401, "Send a bearer token that this server knows.");
+    case "busy":
+      return answer(res, admission.status, "Not now; come again later.", admission.retryAfterS);
+  }
 }
 
-/** Decided before the upgrade: a socket that is accepted and closed comes back at once (R62). */
-function upgradeRefusal(req: HttpRequest, handlers: SocketHandlers): Refusal | null {
-  // Agents send no Origin; a page in somebody's browser does (R153).
-  if (req.getHeader("origin") !== "") return { status: 400, message: "Browsers are not agents." };
-  const retryAfterS = handlers.refusalS();
-  return retryAfterS === null ? null : { status: 503, message: "Not now; come again later.", retryAfterS };
-}
-
-function openConnection(ws: WebSocket<SocketData>, remoteAddress: string): OpenConnection {
+function openConnection(ws: WebSocket<SocketData>, { remoteAddress, identity }: SocketData): OpenConnection {
   let isClosed = false;
+  const pinging = new Set<(isAlive: boolean) => void>();
+  const settle = (isAlive: boolean): void => {
+    for (const resolve of pinging) resolve(isAlive);
+    pinging.clear();
+  };
   return {
     remoteAddress,
+    identity,
     get isClosed() {
       return isClosed;
     },
     markClosed() {
       isClosed = true;
+      settle(false);
     },
+    markPong: () => settle(true),
     send(frame) {
       // Past the backpressure limit uWS drops the frame and closes; the agent comes back and is told afresh.
       return !isClosed && ws.send(frame, true) !== 2;
     },
     close(code, reason) {
       if (!isClosed) ws.end(code, reason);
+    },
+    async ping() {
+      if (isClosed) return false;
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      pinging.add(resolve);
+      const timer = setTimeout(() => resolve(false), PONG_TIMEOUT_MS);
+      ws.ping();
+      try {
+        return await promise;
+      } finally {
+        clearTimeout(timer);
+        pinging.delete(resolve);
+      }
     },
   };
 }
@@ -216,6 +251,7 @@ function addressOf(res: HttpResponse): string {
 function answer(res: HttpResponse, status: HttpStatus, message: string, retryAfterS?: number): void {
   res.cork(() => {
     res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", "text/plain; charset=utf-8");
+    if (status === 401) res.writeHeader("www-authenticate", 'Bearer realm="opamp"');
     if (status === 405) res.writeHeader("allow", "GET, POST");
     if (status === 426) res.writeHeader("upgrade", "websocket");
     if (retryAfterS !== undefined) res.writeHeader("retry-after", String(retryAfterS));
@@ -223,68 +259,85 @@ function answer(res: HttpResponse, status: HttpStatus, message: string, retryAft
   });
 }
 
-function receivePost(res: HttpResponse, req: HttpRequest, maxBytes: number, handlers: SocketHandlers): void {
+function receivePost(
+  res: HttpResponse,
+  req: HttpRequest,
+  maxBytes: number,
+  budget: BodyBudget,
+  handlers: SocketHandlers,
+): void {
   const mediaType = req.getHeader("content-type").split(";")[0]?.trim().toLowerCase();
   const encoding = req.getHeader("content-encoding").trim().toLowerCase();
-  const exchange = openExchange(res, req.getHeader("opamp-instance-uid"));
+  const admission = handlers.admit({ authorization: req.getHeader("authorization"), isUpgrade: false });
+  const identity = admission.kind === "admitted" ? admission.identity : "";
+  const body = createBody(maxBytes, budget);
+  const exchange = openExchange(res, req, identity, body.release);
+  if (admission.kind !== "admitted") return turnAway(res, admission);
   if (mediaType !== OPAMP_TYPE) return answer(res, 415, `Send ${OPAMP_TYPE}.`);
   if (!["", "identity", "gzip"].includes(encoding)) return answer(res, 415, "Send gzip or no encoding.");
-  let gathered = Buffer.alloc(0);
-  let sizeBytes = 0;
   let isRefused = false;
   res.onData((chunk, isLast) => {
     if (isRefused) return;
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > maxBytes) {
+    const state = body.add(new Uint8Array(chunk)); // copied: the chunk is gone when this returns
+    if (state !== "ok") {
       isRefused = true;
-      exchange.respond(413, new Uint8Array());
+      if (state === "too-large") exchange.respond(413, new Uint8Array());
+      else exchange.respond(503, new Uint8Array(), handlers.overloadedS());
       return;
     }
-    // One buffer that doubles: a body of a million tiny chunks must not cost a million objects.
-    if (sizeBytes > gathered.byteLength) {
-      const larger = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(sizeBytes, 2 * gathered.byteLength)));
-      gathered.copy(larger);
-      gathered = larger;
-    }
-    gathered.set(new Uint8Array(chunk), sizeBytes - chunk.byteLength); // a copy: the chunk is gone when this returns
     if (!isLast) return;
-    const body = gathered.subarray(0, sizeBytes);
-    if (encoding === "gzip") void inflateInto(body, maxBytes, exchange, handlers);
-    else handlers.post(exchange, body);
+    if (encoding === "gzip") void inflateInto(body.bytes(), maxBytes, exchange, handlers);
+    else handlers.post(exchange, body.bytes());
   });
 }
 
 /** Inflating stops at the limit, so a small bomb costs no more than a large honest body. Never rejects. */
 async function inflateInto(
-  body: Buffer,
+  body: Uint8Array,
   maxBytes: number,
   exchange: Exchange,
   handlers: SocketHandlers,
 ): Promise<void> {
   try {
-    handlers.post(exchange, await inflate(body, { maxOutputLength: maxBytes }));
+    handlers.post(exchange, await inflate(body, maxBytes));
   } catch (error) {
-    const isTooLarge = error instanceof RangeError;
-    exchange.respond(isTooLarge ? 413 : 400, new Uint8Array());
+    exchange.respond(error instanceof BodyTooLarge ? 413 : 400, new Uint8Array());
   }
 }
 
-function openExchange(res: HttpResponse, claimedUid: string): Exchange {
-  let isDone = false;
+function openExchange(res: HttpResponse, req: HttpRequest, identity: string, release: () => void): Exchange {
+  const compress = compressFor(req.getHeader("accept-encoding"));
+  const claimedUid = req.getHeader("opamp-instance-uid");
+  let isAnswered = false;
+  let isGone = false;
   res.onAborted(() => {
-    isDone = true;
+    isGone = true;
+    release();
   });
+  const write = (status: HttpStatus, body: Uint8Array, encoding: string | null, retryAfterS?: number): void => {
+    if (isGone) return;
+    res.cork(() => {
+      res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", OPAMP_TYPE);
+      if (encoding !== null) res.writeHeader("content-encoding", encoding).writeHeader("vary", "accept-encoding");
+      if (retryAfterS !== undefined) res.writeHeader("retry-after", String(retryAfterS));
+      res.end(body);
+    });
+  };
   return {
     remoteAddress: addressOf(res),
+    identity,
     claimedUid,
     respond(status, body, retryAfterS) {
-      if (isDone) return;
-      isDone = true;
-      res.cork(() => {
-        res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", OPAMP_TYPE);
-        if (retryAfterS !== undefined) res.writeHeader("retry-after", String(retryAfterS));
-        res.end(body);
-      });
+      if (isAnswered) return;
+      isAnswered = true;
+      release();
+      const compressing = compress(body);
+      if (compressing === null) return write(status, body, null, retryAfterS);
+      // The body may be a view that the caller uses again; compressing has begun on a copy.
+      compressing.then(
+        (compressed) => write(status, compressed, "gzip", retryAfterS),
+        () => write(500, new Uint8Array(), null),
+      );
     },
   };
 }

@@ -1,0 +1,79 @@
+// A request's body while it is gathered, within its own limit and within what all bodies together may take (R17). Pure but
+// for zlib. Called by socket.ts.
+
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+
+/** What all bodies that are being gathered may take together. */
+export interface BodyBudget {
+  /** Takes so many bytes; false when they are not left. */
+  take(bytes: number): boolean;
+  give(bytes: number): void;
+}
+
+/** One body. */
+export interface Body {
+  /** Copies a chunk. */
+  add(chunk: Uint8Array): "ok" | "too-large" | "overloaded";
+  bytes(): Uint8Array;
+  /** Gives back what it took of the budget; harmless twice. */
+  release(): void;
+}
+
+/** A body that is over the limit once inflated. */
+export class BodyTooLarge extends Error {}
+
+const gunzipAsync = promisify(gunzip);
+
+export function createBodyBudget(maxBytes: number): BodyBudget {
+  let taken = 0;
+  return {
+    take(bytes) {
+      if (taken + bytes > maxBytes) return false;
+      taken += bytes;
+      return true;
+    },
+    give(bytes) {
+      taken -= bytes;
+    },
+  };
+}
+
+export function createBody(maxBytes: number, budget: BodyBudget): Body {
+  let gathered = Buffer.alloc(0);
+  let sizeBytes = 0;
+  let isReleased = false;
+  return {
+    add(chunk) {
+      const neededBytes = sizeBytes + chunk.byteLength;
+      if (neededBytes > maxBytes) return "too-large";
+      // One buffer that doubles: a body of a million tiny chunks must not cost a million objects.
+      if (neededBytes > gathered.byteLength) {
+        const roomBytes = Math.min(maxBytes, Math.max(neededBytes, 2 * gathered.byteLength));
+        if (isReleased || !budget.take(roomBytes - gathered.byteLength)) return "overloaded";
+        const larger = Buffer.allocUnsafe(roomBytes);
+        gathered.copy(larger, 0, 0, sizeBytes);
+        gathered = larger;
+      }
+      gathered.set(chunk, sizeBytes);
+      sizeBytes = neededBytes;
+      return "ok";
+    },
+    bytes: () => gathered.subarray(0, sizeBytes),
+    release() {
+      if (isReleased) return;
+      isReleased = true;
+      budget.give(gathered.byteLength);
+    },
+  };
+}
+
+/** Inflates gzip. @throws BodyTooLarge, or whatever zlib says of bytes that are no gzip */
+export async function inflate(body: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  try {
+    return await gunzipAsync(body, { maxOutputLength: maxBytes });
+  } catch (error) {
+    if (error instanceof RangeError) throw new BodyTooLarge(`more than ${maxBytes} bytes once inflated`);
+    throw error;
+  }
+}

@@ -1,0 +1,172 @@
+// Whether an agent is offered connection settings or packages now, and which parts of them. Pure, one decision with its
+// reason; outgoing.ts asks after everything that could change the answer. Configs are offer.ts's.
+//
+// What deployed agents taught: an offer of connection settings makes most of them connect anew, whatever its hash, and
+// few ever say that they have it, so it is made once per change and never on every connect (protocol.md 4.20, 14).
+// Nothing of this is offered while a config is being applied: the supervisor restarts the Collector for both, and would
+// report the config's fate for the other's sake (5.4, 7b).
+
+import { createHash } from "node:crypto";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Transport } from "@muster/fleet";
+import { hasCapability, mayOffer } from "@muster/protocol";
+import { type ConnectionSettingsOffers, ConnectionSettingsOffersSchema } from "@muster/protocol/opamp";
+import type { Known } from "./known.ts";
+
+/** A kind of connection within an offer, by its field. */
+type ConnectionPart = "opamp" | "ownMetrics" | "ownTraces" | "ownLogs" | "otherConnections";
+
+/** Connection settings that an operator wants an agent to have, part by part. */
+export interface WantedConnection {
+  readonly hash: string;
+  /** Each encoded alone; protobuf messages concatenate. */
+  readonly parts: ReadonlyMap<ConnectionPart, Uint8Array>;
+}
+
+/** A package set that an operator wants an agent to have; `body` is a whole PackagesAvailable. */
+export interface WantedPackages {
+  readonly hash: string;
+  readonly body: Uint8Array;
+}
+
+/** What an operator wants an agent to have beside its config. */
+export interface Wanted {
+  readonly connection: WantedConnection | null;
+  readonly packages: WantedPackages | null;
+}
+
+/** Nobody wants anything. */
+export const NOTHING_WANTED: Wanted = { connection: null, packages: null };
+
+/** What is to be sent: a ConnectionSettingsOffers or PackagesAvailable, and the hash that names it. */
+export interface SettingsOffer {
+  readonly hash: string;
+  readonly body: Uint8Array;
+}
+
+/** What the decisions rest on. */
+export interface SettingsInput {
+  readonly known: Known;
+  readonly wanted: Wanted;
+  readonly transport: Transport;
+  readonly epoch: number;
+  readonly hasRestarted: boolean;
+  readonly nowMs: number;
+}
+
+/** The decision, with why not. */
+export type SettingsDecision =
+  | { readonly kind: "offer"; readonly offer: SettingsOffer }
+  | {
+      readonly kind: "none";
+      readonly why: "no_opinion" | "incapable" | "current" | "failed" | "already_offered" | "busy";
+    };
+
+/** Settings as the store keeps them. */
+interface StoredSettings {
+  readonly hash: string;
+  readonly body: Uint8Array;
+}
+
+/** An agent that says what it received and has not said it of this offer is offered it again after so long. */
+const REPEAT_CONNECTION_MS = 10 * 60_000;
+/** A poll's answer can be lost on the way. */
+const HTTP_REPEAT_MS = 30_000;
+
+const PARTS: readonly ConnectionPart[] = ["opamp", "ownMetrics", "ownTraces", "ownLogs", "otherConnections"];
+
+/** Reads what the store keeps. */
+export function parseWanted(stored: {
+  readonly connection: StoredSettings | null;
+  readonly packages: StoredSettings | null;
+}): Wanted {
+  const { connection, packages } = stored;
+  return { connection: connection === null ? null : splitConnection(connection), packages };
+}
+
+function splitConnection({ hash, body }: StoredSettings): WantedConnection {
+  const all: ConnectionSettingsOffers = fromBinary(ConnectionSettingsOffersSchema, body);
+  const parts = new Map<ConnectionPart, Uint8Array>();
+  for (const name of PARTS) {
+    const part = create(ConnectionSettingsOffersSchema);
+    if (name === "otherConnections") part.otherConnections = all.otherConnections;
+    else if (name === "opamp") part.opamp = all.opamp;
+    else part[name] = all[name];
+    const bytes = toBinary(ConnectionSettingsOffersSchema, part);
+    if (bytes.byteLength > 0) parts.set(name, bytes);
+  }
+  return { hash, parts };
+}
+
+/** Whether an agent with these capabilities is offered this part (R55, and 4.20, 3 for the heartbeat interval). */
+function accepts(capabilities: bigint, part: ConnectionPart): boolean {
+  switch (part) {
+    case "opamp":
+      return mayOffer(capabilities, "opampConnection") || hasCapability(capabilities, "ReportsHeartbeat");
+    case "ownMetrics":
+      return mayOffer(capabilities, "ownMetricsConnection");
+    case "ownTraces":
+      return mayOffer(capabilities, "ownTracesConnection");
+    case "ownLogs":
+      return mayOffer(capabilities, "ownLogsConnection");
+    case "otherConnections":
+      return mayOffer(capabilities, "otherConnections");
+  }
+}
+
+/** Decides on connection settings. */
+export function decideConnection(input: SettingsInput): SettingsDecision {
+  const { known, wanted } = input;
+  if (wanted.connection === null) return { kind: "none", why: "no_opinion" };
+  const chosen = [...wanted.connection.parts].filter(([part]) => accepts(known.capabilities, part));
+  if (chosen.length === 0) return { kind: "none", why: "incapable" };
+  // What an agent was offered in part must be offered under another hash when it learns more (R53).
+  const isWhole = chosen.length === wanted.connection.parts.size;
+  const hash = isWhole ? wanted.connection.hash : partialHash(wanted.connection.hash, chosen);
+  const { received, sent } = known;
+  if (received.connection?.hash === hash)
+    return { kind: "none", why: received.connection.hasFailed ? "failed" : "current" };
+  const last = sent.connection;
+  if (last?.hash === hash) {
+    const answers = hasCapability(known.capabilities, "ReportsConnectionSettingsStatus");
+    const mayRepeat = answers && input.nowMs >= last.atMs + REPEAT_CONNECTION_MS;
+    if (!mayRepeat) return { kind: "none", why: "already_offered" };
+  }
+  if (isBusy(known)) return { kind: "none", why: "busy" };
+  const hashBytes = Buffer.from(hash, "hex");
+  const head = toBinary(ConnectionSettingsOffersSchema, create(ConnectionSettingsOffersSchema, { hash: hashBytes }));
+  return { kind: "offer", offer: { hash, body: Buffer.concat([head, ...chosen.map(([, bytes]) => bytes)]) } };
+}
+
+/** Decides on packages (R93: the hash that the agent last received is not ours). */
+export function decidePackages(input: SettingsInput): SettingsDecision {
+  const { known, wanted } = input;
+  if (wanted.packages === null) return { kind: "none", why: "no_opinion" };
+  if (!mayOffer(known.capabilities, "packagesAvailable")) return { kind: "none", why: "incapable" };
+  const { hash } = wanted.packages;
+  if (known.received.packages?.hash === hash) return { kind: "none", why: "current" };
+  const last = known.sent.packages;
+  if (last?.hash === hash && !mayRepeatPackages(input, last.epoch, last.atMs))
+    return { kind: "none", why: "already_offered" };
+  if (isBusy(known)) return { kind: "none", why: "busy" };
+  return { kind: "offer", offer: wanted.packages };
+}
+
+function mayRepeatPackages({ transport, epoch, nowMs }: SettingsInput, sentEpoch: number, sentAtMs: number): boolean {
+  switch (transport) {
+    case "websocket":
+      return sentEpoch !== epoch;
+    case "http":
+      return nowMs >= sentAtMs + HTTP_REPEAT_MS;
+  }
+}
+
+function isBusy({ acknowledged }: Known): boolean {
+  return acknowledged?.isApplying ?? false;
+}
+
+function partialHash(whole: string, chosen: readonly (readonly [ConnectionPart, Uint8Array])[]): string {
+  const hash = createHash("sha256").update(whole);
+  for (const [part] of chosen) hash.update(`\0${part}`);
+  return hash.digest("hex");
+}

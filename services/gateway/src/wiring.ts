@@ -1,0 +1,216 @@
+// The parts of a gateway, each given what it needs of the store, the clock and the other parts. Called by gateway.ts.
+
+import { readFileSync } from "node:fs";
+import { FleetError, type GatewayId, type InstanceUid, parseInstanceUid } from "@muster/fleet";
+import type { Store } from "@muster/store";
+import { LRUCache } from "lru-cache";
+import { v7 } from "uuid";
+import { type Authority, openAuthority } from "./authority.ts";
+import { type Claims, createClaims } from "./claim.ts";
+import { createDoor, type Door } from "./door.ts";
+import type { GatewayDeps } from "./gateway.ts";
+import { createHub, type Hub } from "./hub.ts";
+import type { Counts } from "./metrics.ts";
+import { createOffers } from "./offers.ts";
+import { createOutbox, type Outbox } from "./outbox.ts";
+import { createPresence, type Presence } from "./presence.ts";
+import type { Replies } from "./replies.ts";
+import { parseWanted } from "./settings.ts";
+import type { Connection } from "./socket.ts";
+import { createVoice } from "./voice.ts";
+
+/** Files that a process needs beside its sockets. */
+const RESERVED_FILES = 256;
+/** For how long a gateway trusts that an inventory is there which it saw. */
+const INVENTORY_MS = 10 * 60_000;
+
+export function openClaims({ store, clock, onError }: GatewayDeps, self: GatewayId, counts: Counts): Claims {
+  return createClaims({
+    self,
+    open: store.sessions.open,
+    readLeft: store.sessions.readLeft,
+    isAlive: store.gateways.isAlive,
+    hint: store.gateways.hint,
+    nowMs: clock.nowMs,
+    onError,
+    onHandOver: () => {
+      counts.handOvers += 1;
+    },
+  });
+}
+
+interface HubParts {
+  readonly self: GatewayId;
+  readonly counts: Counts;
+  readonly claims: Claims;
+  readonly outbox: Outbox;
+  readonly replies: Replies;
+  readonly authority: Authority | null;
+  /** How many gateways there are to share what the fleet may be asked for. */
+  readonly share: { liveCount: number };
+}
+
+export function openHub(deps: GatewayDeps, { self, counts, claims, outbox, replies, authority, share }: HubParts): Hub {
+  const { config, store, clock, background, onError } = deps;
+  const { nowMs } = clock;
+  const freshUid = (): InstanceUid => parseInstanceUid(v7());
+  const offers = createOffers({ loadRevision: store.configs.revision });
+  const { maxMessageBytes, isStrict } = config;
+  const voice = createVoice({ replies, offers, counts, maxMessageBytes, freshUid, background, onError });
+  return createHub({
+    self,
+    claims,
+    outbox,
+    voice,
+    counts,
+    isStrict,
+    freshUid,
+    nowMs,
+    background,
+    onError,
+    delay: (ms) => clock.delay(ms, new AbortController().signal),
+    loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
+    takeActions: store.actions.take,
+    hasInventory: createInventories(store),
+    async rename(from) {
+      const to = await store.sessions.rename(from, freshUid());
+      await store.settings.move(from, to);
+      return to;
+    },
+    async certify(uid, csr) {
+      if (authority === null) return { kind: "refused", sentence: "This server signs no certificates." };
+      return await authority.certify(uid, csr, (await store.settings.load(uid)).connection?.body ?? null);
+    },
+    mayAskFullState: createBudget(config.fullStatePerSecond, share, nowMs, () => counts.fullStateRequests),
+  });
+}
+
+/** Whether an inventory was told in an agent's partition; what was is remembered, for it stays as long as it is used. */
+function createInventories({ bodies, sessions }: Store): (uid: InstanceUid, address: string) => Promise<boolean> {
+  const known = new LRUCache<string, true>({ max: 10_000, ttl: INVENTORY_MS });
+  return async (uid, address) => {
+    const partition = sessions.partitionOf(uid);
+    const key = `${partition} ${address}`;
+    if (known.has(key)) return true;
+    const isThere = await bodies.has(partition, address);
+    if (isThere) known.set(key, true);
+    return isThere;
+  };
+}
+
+export async function openConfiguredAuthority({ config, clock }: GatewayDeps): Promise<Authority | null> {
+  const { caCertFile, caKeyFile, publicEndpoint, certificateDays } = config;
+  if (caCertFile === undefined && caKeyFile === undefined) return null;
+  if (caCertFile === undefined || caKeyFile === undefined || publicEndpoint === undefined) {
+    const message = "A CA needs MUSTER_GATEWAY_CA_CERT_FILE, _CA_KEY_FILE and _PUBLIC_ENDPOINT; set all three or none.";
+    throw new FleetError("invalid", message);
+  }
+  return await openAuthority({
+    certificateFile: caCertFile,
+    keyFile: caKeyFile,
+    endpoint: publicEndpoint,
+    lifetimeDays: certificateDays,
+    nowMs: clock.nowMs,
+  });
+}
+
+interface DoorParts {
+  readonly counts: Counts;
+  readonly connections: ReadonlySet<Connection>;
+  retryAfterMs(): number;
+}
+
+export function openDoor(
+  { config, store, clock }: GatewayDeps,
+  { counts, connections, retryAfterMs }: DoorParts,
+): Door {
+  return createDoor({
+    tokens: new Map(config.tokens.map((entry) => [entry.slice(-64), entry.slice(0, -65)])),
+    upgradesPerSecond: config.upgradesPerSecond,
+    maxConnections: config.maxConnections || openFilesLimit() - RESERVED_FILES,
+    openConnections: () => connections.size,
+    isReady: store.isReady,
+    nowMs: clock.nowMs,
+    retryAfterS: () => Math.ceil(retryAfterMs() / 1_000),
+    onRefused: () => {
+      counts.refusals += 1;
+    },
+  });
+}
+
+/** Beyond it the system refuses sockets without a word to those who wait. Unlimited where the system does not say. */
+function openFilesLimit(): number {
+  try {
+    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+    return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+interface PresenceParts extends Pick<HubParts, "self" | "claims" | "outbox" | "share"> {
+  readonly hub: Hub;
+  readonly info: string;
+}
+
+export function openPresence(deps: GatewayDeps, { self, hub, outbox, claims, info, share }: PresenceParts): Presence {
+  const { store, clock, background, onError, config } = deps;
+  return createPresence({
+    self,
+    hub,
+    info,
+    background,
+    onError,
+    gateways: store.gateways,
+    loadDesired: store.desired.load,
+    loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
+    flushAgent: outbox.flushAgent,
+    handedOver: claims.handedOver,
+    reclaim: async (uid) => (await store.sessions.open(uid, self, 0, null, hub.entries.get(uid)?.identity)).epoch,
+    onShared: (liveCount) => {
+      share.liveCount = liveCount;
+    },
+    nowMs: clock.nowMs,
+    delay: clock.delay,
+    resyncMs: config.resyncMs,
+  });
+}
+
+/** The hub is asked for late: it needs the outbox, and the outbox tells it of lost sessions. */
+export function openOutbox({ store, onError }: GatewayDeps, counts: Counts, hub: () => Hub): Outbox {
+  return createOutbox({
+    partitionOf: store.sessions.partitionOf,
+    flush: store.sessions.flush,
+    putBody: store.bodies.put,
+    onFlushed: (count) => {
+      counts.agentsFlushed += count;
+    },
+    onError: (error) => {
+      counts.storeErrors += 1;
+      onError(error);
+    },
+    onLost: (uid: InstanceUid, epoch, what) => {
+      if (what === "unknown") hub().feed(uid, { kind: "lost" });
+      else hub().letGo(uid, epoch);
+    },
+  });
+}
+
+/** A budget per second, shared by all gateways: whether one more may be asked for its full state. `spent` counts all that were. */
+function createBudget(
+  perSecond: number,
+  share: { readonly liveCount: number },
+  nowMs: () => number,
+  spent: () => number,
+): () => boolean {
+  let second = 0;
+  let spentBefore = 0;
+  return () => {
+    const now = Math.floor(nowMs() / 1_000);
+    if (now !== second) {
+      second = now;
+      spentBefore = spent();
+    }
+    return spent() - spentBefore < Math.max(1, perSecond / share.liveCount);
+  };
+}
