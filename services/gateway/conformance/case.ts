@@ -29,6 +29,8 @@ export interface Target {
   readonly http: URL;
   /** Of every request, such as Authorization. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Those of somebody else who is let in, too; null when there is nobody. */
+  readonly otherHeaders: Readonly<Record<string, string>> | null;
   /** The limit it was configured with, in bytes; null when nobody said. */
   readonly maxMessageBytes: number | null;
   /** Whether a full report with a gap is to be answered with ReportFullState, too. */
@@ -108,6 +110,15 @@ export class Context {
     const upgrade = await this.upgrade({}, second.ws);
     if (upgrade.kind === "open") return upgrade.socket;
     throw new Failure("a WebSocket to the second gateway", describeUpgrade(upgrade));
+  }
+
+  /** A link of somebody else. @throws NotApplicable */
+  async otherIdentity(): Promise<Link> {
+    const { otherHeaders } = this.target;
+    if (otherHeaders === null)
+      throw new NotApplicable("needs-setup", "Nobody else's credentials were given: --other-header.");
+    if (this.transport === "ws") return await this.socket({ headers: otherHeaders });
+    return openPolls(this.http({ isAnonymous: true }), otherHeaders);
   }
 
   /** HTTP connections. */

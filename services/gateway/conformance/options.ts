@@ -11,6 +11,7 @@ export interface Options {
   readonly management: string | null;
   readonly only: readonly RequirementId[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly otherHeaders: Readonly<Record<string, string>> | null;
   readonly maxMessageBytes: number | null;
   readonly deadlineMs: number;
   readonly concurrency: number;
@@ -30,6 +31,7 @@ export const USAGE = `usage: npm run conformance -- --target ws://host:4320/v1/o
   --management HOST:PORT    where the driver finds the server's management API (default 127.0.0.1:4321)
   --only R37,R40            only these requirements
   --header 'Name: value'    sent with every request; may be repeated
+  --other-header 'Name: v'  the same of somebody else who may connect, to see that agents are kept apart
   --max-message-bytes N     the limit the server was configured with (default 64 MiB)
   --deadline-ms N           how long to wait for anything (default 5000)
   --concurrency N           cases at a time (default 8)
@@ -58,7 +60,8 @@ export function parseOptions(args: readonly string[]): Options {
     second: second === undefined ? null : placesOf("--second-target", second),
     management: values.driver === undefined ? null : management,
     only: (values.only ?? "").split(",").filter(Boolean).map(requirement),
-    headers: Object.fromEntries((values.header ?? []).map(headerOf)),
+    headers: headersOf(values.header ?? []),
+    otherHeaders: values["other-header"] === undefined ? null : headersOf(values["other-header"]),
     maxMessageBytes: numberOrNull("--max-message-bytes", values["max-message-bytes"]),
     deadlineMs: numberOrNull("--deadline-ms", values["deadline-ms"]) ?? 5_000,
     concurrency: numberOrNull("--concurrency", values.concurrency) ?? 8,
@@ -83,6 +86,7 @@ function parse(args: readonly string[]) {
         management: text,
         only: text,
         header: { type: "string", multiple: true },
+        "other-header": { type: "string", multiple: true },
         "max-message-bytes": text,
         "deadline-ms": text,
         concurrency: text,
@@ -117,6 +121,10 @@ function requirement(text: string): RequirementId {
   const id = parseRequirementId(text);
   if (id === null) throw new UsageError(`--only: there is no requirement "${text}"; they are R1 to R155`);
   return id;
+}
+
+function headersOf(texts: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(texts.map(headerOf));
 }
 
 function headerOf(text: string): readonly [string, string] {
