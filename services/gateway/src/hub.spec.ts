@@ -4,6 +4,7 @@ import { type DesiredRecord, desiredOf, type InstanceUid, parseConfigId, parseGa
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { agentCapabilityMask, decodeServerBody, decodeServerFrame, ProtocolError, parseUid } from "@muster/protocol";
 import type { ServerToAgent } from "@muster/protocol/opamp";
+import type { QueuedAction } from "@muster/store";
 import type { Claim, Claimed, Claims } from "./claim.ts";
 import { createHub, type HubDeps, type Incoming } from "./hub.ts";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
@@ -510,5 +511,229 @@ describe("hub", () => {
     receive(9);
     await idle();
     assert.equal(first?.checkpoint().seq, 1n, "a later session has its own");
+  });
+
+  describe("questions that come before a message", () => {
+    it("gives an agent the uid that it asks for, once for all that it asks (R27)", async () => {
+      const renamed: InstanceUid[] = [];
+      const rename = async (from: InstanceUid): Promise<InstanceUid> => {
+        renamed.push(from);
+        return aUid(50);
+      };
+      const { receive, idle, replies } = aHub({ deps: { rename } });
+      receive(0, {}, { wantsUid: true });
+      await idle();
+      receive(1, {}, { facets: [] });
+      receive(2, {}, { wantsUid: true });
+      await idle();
+      assert.deepEqual([replies, renamed], [["0 identify", "1 plain", "2 identify"], [aUid()]]);
+    });
+
+    it("refuses the message when the store cannot be asked, and takes the next", async () => {
+      let isAway = true;
+      const rename = async (): Promise<InstanceUid> => {
+        if (isAway) throw new Error("away");
+        return aUid(50);
+      };
+      const { receive, idle, replies, errors } = aHub({ deps: { rename } });
+      receive(0, {}, { wantsUid: true });
+      await idle();
+      isAway = false;
+      receive(0, {}, { wantsUid: true });
+      await idle();
+      assert.deepEqual([replies, errors.length], [["0 refused", "0 identify"], 1]);
+    });
+
+    it("keeps the order of one agent's messages, refuses too many, and lets others pass (H4)", async () => {
+      const { promise, resolve } = Promise.withResolvers<InstanceUid>();
+      const { hub, receive, idle, replies } = aHub({ deps: { rename: () => promise } });
+      receive(0, {}, { wantsUid: true });
+      for (let seq = 1; seq <= 16; seq++) receive(seq, {}, { facets: [] });
+      receive(100, { uid: aUid(2) });
+      assert.deepEqual(replies, ["16 refused"]);
+      resolve(aUid(50));
+      await idle();
+      assert.deepEqual(replies.slice(0, 4), ["16 refused", "100 plain", "0 identify", "1 plain"]);
+      assert.equal(replies.length, 18);
+      const session = hub.entries.get(aUid())?.session;
+      assert.equal(session?.kind === "active" ? session.seq : null, 15n);
+    });
+
+    it("answers a request for a certificate, or rejects the message and counts it for nothing (R118)", async () => {
+      const settings = new Uint8Array();
+      const certify: HubDeps["certify"] = async (_, csr) =>
+        csr.byteLength > 0 ? { kind: "signed", settings } : { kind: "refused", sentence: "no" };
+      const { hub, receive, idle, replies } = await aHubWithAgent({ deps: { certify } });
+      receive(1, {}, { csr: new Uint8Array() });
+      receive(1, {}, { csr: new Uint8Array([1]) });
+      await idle();
+      assert.deepEqual(replies, ["1 rejected", "1 settings"]);
+      const session = hub.entries.get(aUid())?.session;
+      assert.equal(session?.kind === "active" ? session.seq : null, 1n);
+    });
+  });
+
+  describe("actions", () => {
+    const restart: QueuedAction = { actionId: "a", kind: "restart", expiresAtMs: 2_000, message: null };
+    const message = { capability: "io.example.x", type: "t", data: new Uint8Array() };
+    const sends: QueuedAction = { ...restart, actionId: "b", kind: "custom_message", message };
+    const able = {
+      capabilities: CAPABILITIES | agentCapabilityMask(["AcceptsRestartCommand"]),
+      facets: [
+        description,
+        { kind: "customCapabilities", digest: "c", capabilities: ["io.example.x"] },
+      ] satisfies ReportedFacet[],
+    };
+
+    it("are pushed over a WebSocket, each in a message of its own, and told", async () => {
+      const { connection, sent } = aConnection();
+      const takeActions = async () => [restart, { ...restart, kind: "refresh" as const, actionId: "c" }, sends];
+      const { hub, receive, idle, take } = aHub({ deps: { takeActions } });
+      receive(0, { connection }, able);
+      await idle();
+      take();
+      hub.feed(aUid(), { kind: "actions-wait" });
+      await idle();
+      assert.deepEqual([sent, take().length], [["restart", "full", "message"], 3]);
+    });
+
+    it("wait for the polls of an agent that polls, one with each answer, and never twice (R129)", async () => {
+      let waiting: QueuedAction[] = [restart, sends];
+      const takeActions = async () => waiting.splice(0);
+      const { hub, receive, idle, replies } = aHub({ deps: { takeActions } });
+      receive(0, {}, able);
+      await idle();
+      hub.feed(aUid(), { kind: "actions-wait" });
+      for (const seq of [1, 1, 2, 3]) {
+        receive(seq, {}, { ...able, facets: [] });
+        await idle();
+      }
+      assert.deepEqual(replies, ["0 plain", "1 restart", "1 message", "2 plain", "3 plain"]);
+      waiting = [restart];
+    });
+
+    it("are not sent when they are too old, or when the agent cannot take them", async () => {
+      const { connection, sent } = aConnection();
+      const takeActions = async () => [{ ...restart, expiresAtMs: 1_000 }, sends, restart];
+      const { hub, idle } = await aHubWithAgent({ deps: { takeActions } }, connection);
+      hub.feed(aUid(), { kind: "actions-wait" });
+      await idle();
+      assert.deepEqual(sent, []);
+    });
+  });
+
+  describe("inventories", () => {
+    const hashOnly: ReportedFacet = { kind: "components", digest: "i", inventory: "aa", address: "i", body: null };
+    const able = {
+      capabilities: CAPABILITIES | agentCapabilityMask(["ReportsAvailableComponents"]),
+      facets: [description, hashOnly],
+    };
+
+    it("are asked for over a WebSocket at once when nobody has told them, and once (R154)", async () => {
+      const { connection, sent } = aConnection();
+      const { receive, idle } = aHub({ deps: { hasInventory: async () => false } });
+      receive(0, { connection }, able);
+      await idle();
+      receive(1, { connection }, able);
+      await idle();
+      assert.deepEqual(sent, ["inventory"]);
+    });
+
+    it("are asked for with the answer to the next poll", async () => {
+      const { receive, idle, replies } = aHub({ deps: { hasInventory: async () => false } });
+      for (const seq of [0, 1, 2]) {
+        receive(seq, {}, { ...able, facets: seq === 0 ? able.facets : [] });
+        await idle();
+      }
+      assert.deepEqual(replies, ["0 plain", "1 inventory", "2 plain"]);
+    });
+
+    it("are not asked for when they are known, or when the agent cannot tell them", async () => {
+      const { connection, sent } = aConnection();
+      const known = aHub();
+      known.receive(0, { connection }, able);
+      const unable = aHub({ deps: { hasInventory: async () => false } });
+      unable.receive(0, { connection }, { ...able, capabilities: CAPABILITIES });
+      await Promise.all([known.idle(), unable.idle()]);
+      assert.deepEqual(sent, []);
+    });
+  });
+
+  describe("an agent that comes under the uid it was given", () => {
+    it("goes on with its counter and all that was told, and ends under the old one", async () => {
+      const { connection, sent } = aConnection();
+      const claim = async ({ uid }: Claim): Promise<Opening> => ({
+        epoch: uid === aUid() ? 10 : 11,
+        checkpoint: null,
+        isMove: false,
+        desired: null,
+        renamedFrom: uid === aUid() ? null : aUid(),
+      });
+      const { hub, receive, idle, take, replies } = aHub({ claim });
+      receive(0, { connection });
+      await idle();
+      take();
+      receive(1, { uid: aUid(50), connection }, { facets: [] });
+      await idle();
+      assert.deepEqual(take(), ["10 end renamed", "11 connected", "11 renamed"]);
+      assert.deepEqual([replies.at(-1), sent, [...hub.entries.keys()]], ["1 plain", [], [aUid(50)]]);
+    });
+
+    it("is taken over from where it was, when that was another gateway", async () => {
+      const state = encodeKnown({ ...NOTHING_KNOWN, capabilities: CAPABILITIES, digests: { description: "d" } });
+      const claim = async ({ uid, minEpoch }: Claim): Promise<Opening> => ({
+        epoch: uid === aUid() ? 20 : Math.max(11, minEpoch),
+        checkpoint: uid === aUid() ? { seq: 6n, state } : null,
+        isMove: uid === aUid(),
+        desired: null,
+        renamedFrom: uid === aUid() ? null : aUid(),
+      });
+      const { receive, idle, take, replies } = aHub({ claim });
+      receive(7, { uid: aUid(50) }, { facets: [] });
+      await idle();
+      assert.deepEqual(take(), ["20 end renamed", "21 connected", "21 renamed"]);
+      assert.deepEqual(replies, ["7 plain"]);
+    });
+  });
+
+  describe("a uid that is another's", () => {
+    it("is refused to other credentials, at this gateway and at the store (R152)", async () => {
+      const here = await aHubWithAgent();
+      here.receive(1, { identity: "other" });
+      await here.idle();
+      assert.deepEqual([here.replies, here.take()], [["1 rejected"], []]);
+      const there = aHub({ claim: async () => ({ kind: "foreign" }) });
+      there.receive(0);
+      await there.idle();
+      assert.deepEqual([there.replies, there.hub.entries.size], [["0 rejected"], 0]);
+    });
+
+    it("is left to the agent that lives at another gateway (R143)", async () => {
+      const { connection } = aConnection();
+      const { hub, receive, idle, replies, take } = aHub({ claim: async () => ({ kind: "twin" }) });
+      receive(0, { connection });
+      receive(1, { connection });
+      await idle();
+      receive(2, { connection });
+      assert.deepEqual(replies, ["0 identify", "1 identify", "2 plain"]);
+      assert.deepEqual([take(), hub.entries.size], [[], 0]);
+    });
+
+    it("is found out by the counters of two agents that poll, and the younger is told another", async () => {
+      let last: Opening["checkpoint"] = null;
+      const claim = async (): Promise<Opening> => ({ epoch: 10, checkpoint: last, isMove: true, desired: null });
+      const { hub, receive, idle, replies } = aHub({ claim });
+      for (const seq of [5, 0, 6, 1, 7]) {
+        receive(seq);
+        await idle();
+        const session = hub.entries.get(aUid())?.session;
+        assert.ok(session?.kind === "active" && session.seq !== null);
+        last = { seq: session.seq, state: encodeKnown(session.known) };
+      }
+      assert.deepEqual(
+        replies.map((reply) => reply.includes("identify")),
+        [false, false, false, true, false],
+      );
+    });
   });
 });

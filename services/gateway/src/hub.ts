@@ -137,7 +137,7 @@ class LiveHub implements Hub {
     const { uid, connection, responder } = incoming;
     const waiting = this.#waiting.get(connection)?.get(uid);
     if (waiting !== undefined) {
-      if (waiting.length < MAX_HELD) waiting.push(incoming);
+      if (waiting.length < MAX_HELD - 1) waiting.push(incoming);
       else responder.refuse();
       return;
     }

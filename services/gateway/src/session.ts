@@ -30,11 +30,6 @@ import { emit, withCapabilities, withFacets, withMessage } from "./telling.ts";
 /** A reply that is owed: which message, as the hub numbers them. */
 export type ExchangeId = number;
 
-interface Held {
-  readonly report: Report;
-  readonly exchange: ExchangeId;
-}
-
 /** Who and where; fixed for a session's life. */
 export interface Peer {
   readonly uid: InstanceUid;
@@ -49,7 +44,7 @@ export interface Peer {
 export interface OpeningSession {
   readonly kind: "opening";
   readonly peer: Peer;
-  readonly held: readonly Held[];
+  readonly held: readonly ReportInput[];
 }
 
 /** A session that works. */
@@ -186,9 +181,8 @@ function stepOpening(session: OpeningSession, input: Input): Step {
   switch (input.kind) {
     case "report": {
       if (session.held.length >= MAX_HELD) return [session, [{ kind: "refuse", to: input.exchange }]];
-      const { report, exchange } = input;
       const isFirst = session.held.length === 0;
-      const held = [...session.held, { report, exchange }];
+      const held = [...session.held, input];
       return [{ ...session, held }, isFirst ? [{ kind: "open" }] : []];
     }
     case "opened":
@@ -207,7 +201,7 @@ function stepOpening(session: OpeningSession, input: Input): Step {
   }
 }
 
-function refuse(held: readonly Held[]): readonly Effect[] {
+function refuse(held: readonly ReportInput[]): readonly Effect[] {
   return held.map(({ exchange }) => ({ kind: "refuse", to: exchange }));
 }
 
@@ -218,8 +212,8 @@ function startActive(
   // Polls wander between gateways; that is no new connection.
   const isMove = opened.isMove && session.peer.transport === "http";
   let [active, effects] = isMove ? [activeOf(session.peer, opened), []] : connect(session.peer, opened, nowMs);
-  for (const [i, { report, exchange }] of session.held.entries()) {
-    const [next, more] = takeIn(active, { kind: "report", report, exchange, nowMs, mayAskFullState });
+  for (const [i, held] of session.held.entries()) {
+    const [next, more] = takeIn(active, { ...held, nowMs, mayAskFullState });
     effects = [...effects, ...more];
     if (next.kind !== "active") return [next, [...effects, ...refuse(session.held.slice(i + 1))]]; // it said goodbye
     active = next;

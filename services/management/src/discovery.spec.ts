@@ -8,6 +8,14 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/pr
 import { Client, credentials } from "@grpc/grpc-js";
 import { type SpecApi, startApi } from "./spec-api.ts";
 
+const SERVICES = [
+  "muster.v1.AgentService",
+  "muster.v1.ConfigService",
+  "muster.v1.ConnectionService",
+  "muster.v1.PackageService",
+  "muster.v1.RolloutService",
+];
+
 describe("the server", () => {
   let api: SpecApi;
   before(async () => {
@@ -17,7 +25,7 @@ describe("the server", () => {
 
   it("tells its health by service", async () => {
     const client = openRaw(api.server.port);
-    for (const name of ["", "muster.v1.AgentService", "muster.v1.ConfigService", "muster.v1.RolloutService"]) {
+    for (const name of ["", ...SERVICES]) {
       assert.equal(await healthOf(client, name), 1, name);
     }
     await assert.rejects(healthOf(client, "nowhere"), /NOT_FOUND/);
@@ -27,12 +35,7 @@ describe("the server", () => {
   it("tells strangers what there is, completely enough to build clients from", async () => {
     const client = openRaw(api.server.port);
     const listed = (await reflect(client, 7, "*")).map((service) => String(Buffer.from(partsOf(service, 1)[0] ?? [])));
-    assert.deepEqual(listed.sort(), [
-      "grpc.health.v1.Health",
-      "muster.v1.AgentService",
-      "muster.v1.ConfigService",
-      "muster.v1.RolloutService",
-    ]);
+    assert.deepEqual(listed.sort(), ["grpc.health.v1.Health", ...SERVICES]);
     for (const name of listed) {
       const files = (await reflect(client, 4, name)).map((file) => fromBinary(FileDescriptorProtoSchema, file));
       const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: dependenciesFirst(files) }));

@@ -89,7 +89,8 @@ function pack(error: FleetError, fieldViolations: { field: string; description: 
   ];
   if (fieldViolations.length > 0) packed.push(any(BadRequestSchema, { fieldViolations }));
   if (error.code === "failed_precondition") {
-    const subject = error.details["rollout_id"] ?? error.details["config_id"] ?? "";
+    const { rollout_id, config_id, instance_uid } = error.details;
+    const subject = rollout_id ?? config_id ?? instance_uid ?? "";
     const violation = { type: error.reason, subject, description: cut(error.message, MAX_DESCRIPTION_CHARS) };
     packed.push(any(PreconditionFailureSchema, { violations: [violation] }));
   }

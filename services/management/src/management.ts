@@ -1,15 +1,19 @@
 // The whole API over one store: which parts of it each service of the API is given. Called by main.ts and by specs.
 
-import { parseRolloutId } from "@muster/fleet";
+import { type InstanceUid, parseRolloutId } from "@muster/fleet";
 import { AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
+import { ConnectionService } from "@muster/protocol/muster/connections";
+import { PackageService } from "@muster/protocol/muster/packages";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
 import type { Clock, RunInBackground } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import { v7 } from "uuid";
 import { createAgentService } from "./agents.ts";
 import { createConfigService } from "./configs.ts";
+import { createConnectionService } from "./connections.ts";
 import { openChangeFeed } from "./feed.ts";
+import { createPackageService } from "./packages.ts";
 import { createRolloutService } from "./rollouts.ts";
 import { type Served, serve } from "./server.ts";
 import { openRolloutHints } from "./watch-rollout.ts";
@@ -33,14 +37,22 @@ export async function openManagement(
   const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
   background("change feed", feed.ended);
   const hints = openRolloutHints(rollouts, signal);
-  const { partitionOf } = store.sessions;
+  const { partitionOf, owner } = store.sessions;
   const requestReconcile: Parameters<typeof createRolloutService>[0]["requestReconcile"] = (id) =>
     background("reconcile request", queue.requestReconcile(id));
+  const hintSettings = (uid: InstanceUid) => background("settings hint", hintOwner(uid));
+  async function hintOwner(uid: InstanceUid): Promise<void> {
+    const gateway = await owner(uid);
+    if (gateway !== null) await gateways.hint(gateway, { kind: "settings", uid });
+  }
   const newRolloutId = () => parseRolloutId(v7());
+  const offering = { agents, settings: store.settings, hintSettings, nowMs };
   const reading = { agents, desired, bodies, changes, feed, nowMs, partitionOf };
   return [
     serve(AgentService, createAgentService({ ...reading, actions, gateways, newActionId: () => v7() })),
     serve(ConfigService, createConfigService({ configs, nowMs })),
     serve(RolloutService, createRolloutService({ configs, rollouts, hints, requestReconcile, nowMs, newRolloutId })),
+    serve(ConnectionService, createConnectionService(offering)),
+    serve(PackageService, createPackageService(offering)),
   ];
 }

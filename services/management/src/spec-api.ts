@@ -8,6 +8,8 @@ import { parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
+import { ConnectionService } from "@muster/protocol/muster/connections";
+import { PackageService } from "@muster/protocol/muster/packages";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
 import { createBackground, systemClock } from "@muster/runtime";
 import { openStore, type Store } from "@muster/store";
@@ -22,6 +24,8 @@ export interface SpecApi {
   readonly agents: Client<typeof AgentService>;
   readonly configs: Client<typeof ConfigService>;
   readonly rollouts: Client<typeof RolloutService>;
+  readonly connections: Client<typeof ConnectionService>;
+  readonly packages: Client<typeof PackageService>;
   readonly store: Store;
   readonly server: ApiServer;
   /** Rollouts that a worker was asked to look at. */
@@ -57,6 +61,8 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
     agents: createClient(AgentService, transport),
     configs: createClient(ConfigService, transport),
     rollouts: createClient(RolloutService, transport),
+    connections: createClient(ConnectionService, transport),
+    packages: createClient(PackageService, transport),
     store,
     server,
     asked,
