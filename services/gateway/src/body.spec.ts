@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { BodyTooLarge, createBody, createBodyBudget, inflate } from "./body.ts";
+import { compressFor } from "./compression.ts";
+
+describe("body", () => {
+  it("gathers chunks of any size", () => {
+    const body = createBody(100, createBodyBudget(1_000));
+    for (const chunk of ["", "a", "bcd", "e".repeat(40)]) assert.equal(body.add(Buffer.from(chunk)), "ok");
+    assert.equal(Buffer.from(body.bytes()).toString(), `abcd${"e".repeat(40)}`);
+  });
+
+  it("ends at its own limit, to the byte (R17)", () => {
+    const body = createBody(4, createBodyBudget(1_000));
+    assert.equal(body.add(Buffer.alloc(4)), "ok");
+    assert.equal(body.add(Buffer.alloc(1)), "too-large");
+  });
+
+  it("ends at what all bodies may take, and gives it back once", () => {
+    const budget = createBodyBudget(10);
+    const [first, second] = [createBody(100, budget), createBody(100, budget)];
+    assert.equal(first.add(Buffer.alloc(8)), "ok");
+    assert.equal(second.add(Buffer.alloc(3)), "overloaded");
+    first.release();
+    first.release();
+    assert.equal(second.add(Buffer.alloc(10)), "ok");
+    assert.equal(createBody(100, budget).add(Buffer.alloc(1)), "overloaded");
+  });
+
+  it("inflates up to the limit and no further", async () => {
+    const bomb = gzipSync(Buffer.alloc(1_000));
+    assert.equal((await inflate(bomb, 1_000)).byteLength, 1_000);
+    await assert.rejects(inflate(bomb, 999), BodyTooLarge);
+    await assert.rejects(inflate(Buffer.from("no gzip"), 999), (error) => !(error instanceof BodyTooLarge));
+  });
+});
+
+describe("compressFor", () => {
+  const large = Buffer.alloc(2_000);
+  const headers: readonly (readonly [header: string, compresses: boolean])[] = [
+    ["gzip", true],
+    ["GZIP", true],
+    ["gzip, deflate, br", true],
+    ["deflate, gzip;q=0.5", true],
+    ["*", true],
+    ["", false],
+    ["identity", false],
+    ["gzip;q=0", false],
+    ["*;q=0", false],
+    ["br", false],
+  ];
+  for (const [header, compresses] of headers) {
+    it(`${compresses ? "compresses" : "leaves as it is"} for "${header}" (R16)`, () => {
+      assert.equal(compressFor(header)(large) !== null, compresses);
+    });
+  }
+
+  it("leaves small bodies as they are", () => {
+    assert.equal(compressFor("gzip")(Buffer.alloc(100)), null);
+  });
+});
