@@ -1,0 +1,71 @@
+// What is offered to one agent beside its config, kept as control state: connection settings and packages alike. Knows
+// neither; connections.ts and packages.ts say what the bodies mean.
+
+import { type AgentView, FleetError, type InstanceUid, type SettingsKind } from "@muster/fleet";
+import type { Settings, SettingsRecord } from "@muster/store";
+import { existingAgent, type FindAgent } from "./records.ts";
+
+/** What offering needs. */
+export interface OfferDeps {
+  readonly agents: FindAgent;
+  readonly settings: Pick<Settings, "put" | "withdraw" | "load">;
+  /** Asks the agent's gateway to look; never fails the caller, since the next report of the agent heals a lost hint. */
+  hintSettings(uid: InstanceUid): void;
+  readonly nowMs: () => number;
+}
+
+/** How one kind is called in sentences. */
+const WORDS = {
+  connection: { noun: "connection settings", reason: "CONNECTION_SETTINGS_NOT_FOUND" },
+  packages: { noun: "packages", reason: "PACKAGES_NOT_FOUND" },
+} as const satisfies Record<SettingsKind, { readonly noun: string; readonly reason: string }>;
+
+/** Keeps an offer, unless it is only validated. The same offer again changes nothing. Answers what is offered. */
+export async function offer(
+  { settings, hintSettings, nowMs }: OfferDeps,
+  kind: SettingsKind,
+  { uid }: AgentView,
+  fresh: Pick<SettingsRecord, "hash" | "body">,
+  validateOnly: boolean,
+): Promise<SettingsRecord> {
+  const before = (await settings.load(uid))[kind];
+  const offered = before?.hash === fresh.hash ? before : { ...fresh, setAtMs: nowMs() };
+  if (validateOnly) return offered;
+  if (offered !== before) await settings.put(uid, kind, fresh, offered.setAtMs);
+  hintSettings(uid);
+  return offered;
+}
+
+/** What is offered to an agent. @throws FleetError `not_found` */
+export async function offered(deps: OfferDeps, kind: SettingsKind, given: InstanceUid): Promise<SettingsRecord> {
+  const record = (await deps.settings.load(await presentUid(deps, given)))[kind];
+  return record ?? (await notOffered(deps, kind, given));
+}
+
+/** Offers nothing any more. @throws FleetError `not_found` */
+export async function withdraw(deps: OfferDeps, kind: SettingsKind, given: InstanceUid): Promise<void> {
+  const uid = await presentUid(deps, given);
+  if (!(await deps.settings.withdraw(uid, kind))) await notOffered(deps, kind, given);
+  deps.hintSettings(uid);
+}
+
+/** @throws FleetError `failed_precondition` naming what the agent lacks */
+export function lacksCapabilities(uid: string, kind: SettingsKind, missing: readonly string[]): FleetError {
+  const { noun } = WORDS[kind];
+  const names = missing.join(", ");
+  const message = `Agent ${uid} takes none of these ${noun}: it lacks ${names}. Offer what it can take, or enable that at the agent.`;
+  const details = { instance_uid: uid, capabilities: missing.join(",") };
+  return new FleetError("failed_precondition", message, { reason: "AGENT_LACKS_CAPABILITY", details });
+}
+
+/** Offers outlive what is known of agents, so the uid counts as it is when nothing is known of it. */
+async function presentUid({ agents }: OfferDeps, given: InstanceUid): Promise<InstanceUid> {
+  return (await agents.get(given))?.view.uid ?? given;
+}
+
+async function notOffered({ agents }: OfferDeps, kind: SettingsKind, given: InstanceUid): Promise<never> {
+  const { view } = await existingAgent(agents, given);
+  const { noun, reason } = WORDS[kind];
+  const message = `No ${noun} are offered to agent ${view.uid}; offer some first.`;
+  throw new FleetError("not_found", message, { reason, details: { instance_uid: view.uid } });
+}
