@@ -1,17 +1,11 @@
 // Agents as people read them. Pure.
 
 import { type JsonValue, toJson } from "@bufbuild/protobuf";
-import { type Timestamp, timestampMs, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
-import { type Agent, type Attempt, RemoteConfigState, Transport } from "@muster/protocol/muster/agents";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { type Agent, type Attempt, Transport } from "@muster/protocol/muster/agents";
+import { actionLines, messageLines, packageLines, reportPairs } from "./report-text.ts";
 import { formatPairs, formatTable } from "./table.ts";
-import { counted, formatAge, oneLine, shortHash, wordOf } from "./text.ts";
-
-const STATE_WORDS = {
-  [RemoteConfigState.UNSPECIFIED]: "no answer",
-  [RemoteConfigState.APPLIED]: "applied",
-  [RemoteConfigState.APPLYING]: "applying",
-  [RemoteConfigState.FAILED]: "failed",
-} as const satisfies Record<RemoteConfigState, string>;
+import { counted, formatAge, msOf, oneLine, STATE_WORDS, shortHash, wordOf } from "./text.ts";
 
 const TRANSPORT_WORDS = {
   [Transport.UNSPECIFIED]: "",
@@ -105,6 +99,7 @@ export function formatAgent(agent: Agent, nowMs: number, withBodies: boolean): s
     ["first seen", formatAge(msOf(agent.firstSeenTime), nowMs)],
     ["last change", formatAge(msOf(agent.updateTime), nowMs)],
     ["capabilities", agent.capabilities.join(" ") || "-"],
+    ...reportPairs(agent, nowMs),
   ]);
   const sections = [
     section("attributes", attributeLines(agent)),
@@ -115,6 +110,9 @@ export function formatAgent(agent: Agent, nowMs: number, withBodies: boolean): s
         2,
       ),
     ),
+    section("packages", packageLines(agent)),
+    section("actions", actionLines(agent, nowMs)),
+    section("custom messages", messageLines(agent, nowMs)),
     section("effective config", effectiveText(agent, withBodies)),
   ];
   return [about, ...sections.filter((text) => text !== "")].join("\n");
@@ -156,8 +154,4 @@ function effectiveText({ effectiveConfig }: Agent, withBodies: boolean): string 
   return effectiveConfig.files
     .map(({ name, body }) => `--- ${name || "(unnamed)"}\n${Buffer.from(body).toString().trimEnd()}\n`)
     .join("");
-}
-
-function msOf(time: Timestamp | undefined): number | null {
-  return time === undefined ? null : timestampMs(time);
 }

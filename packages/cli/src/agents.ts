@@ -1,14 +1,18 @@
-// `muster agents`: what the fleet runs and how it fares.
+// `muster agents`: what the fleet runs and how it fares, and what one agent can be asked.
 
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  type Action,
+  ActionSchema,
   AgentSchema,
   type ListAgentsResponse,
   ListAgentsResponseSchema,
   WatchAgentsResponseSchema,
 } from "@muster/protocol/muster/agents";
 import { formatAgent, formatAgentLine, formatAgents } from "./agent-text.ts";
+import { readInput } from "./document.ts";
+import { CommandError } from "./failure.ts";
 import { formatJsonLine, type Session } from "./session.ts";
 import { steady } from "./steady.ts";
 import { counted } from "./text.ts";
@@ -51,6 +55,41 @@ export async function getAgent(
 ): Promise<void> {
   const { agent = create(AgentSchema) } = await session.agents.getAgent({ instanceUid }, session.call);
   session.show(AgentSchema, agent, () => formatAgent(agent, session.nowMs(), effectiveConfig));
+}
+
+/** Asks one agent to restart itself. */
+export async function restartAgent(session: Session, instanceUid: string): Promise<void> {
+  const { action } = await session.agents.restartAgent({ instanceUid }, session.call);
+  showAction(session, instanceUid, "restart", action);
+}
+
+/** Asks one agent to tell its whole state again. */
+export async function refreshAgent(session: Session, instanceUid: string): Promise<void> {
+  const { action } = await session.agents.refreshAgent({ instanceUid }, session.call);
+  showAction(session, instanceUid, "tell its whole state again", action);
+}
+
+/** Options of `agents message`. */
+export interface MessageOptions {
+  readonly capability: string;
+  readonly type?: string;
+  readonly data?: string;
+  readonly file?: string;
+}
+
+/** Sends one custom message to one agent. */
+export async function sendMessage(session: Session, instanceUid: string, options: MessageOptions): Promise<void> {
+  const { capability, type = "", data, file } = options;
+  if (data === undefined && file === undefined) throw new CommandError("say what to send: --data, or -f with a file.");
+  const content = file === undefined ? Buffer.from(data ?? "") : await readInput(session, file);
+  const request = { instanceUid, capability, type, data: Uint8Array.from(content) };
+  const { action } = await session.agents.sendCustomMessage(request, session.call);
+  showAction(session, instanceUid, `take a message of ${capability}`, action);
+}
+
+function showAction(session: Session, uid: string, what: string, action: Action = create(ActionSchema)): void {
+  const next = `It does not answer such requests; see what comes of it: muster agents get ${uid}`;
+  session.show(ActionSchema, action, () => `Agent ${uid} is asked to ${what}. ${next}\n`);
 }
 
 /** Shows every matching agent and each change, until interrupted. */

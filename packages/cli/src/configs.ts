@@ -1,6 +1,5 @@
 // `muster configs`: writes and reads configs. Nothing here reaches an agent; that takes a rollout.
 
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { create, toJson } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -13,6 +12,7 @@ import {
   RevisionSchema,
 } from "@muster/protocol/muster/configs";
 import { formatConfig, formatConfigs } from "./config-text.ts";
+import { readInput } from "./document.ts";
 import { CommandError } from "./failure.ts";
 import { contentTypeOf } from "./input.ts";
 import type { Session } from "./session.ts";
@@ -69,17 +69,12 @@ export async function publishRevision(session: Session, configId: string, option
 }
 
 async function readConfigFile(session: Session, path: string, contentType: string | undefined): Promise<ConfigFile> {
-  if (path === "-") {
-    const type = contentType ?? "text/yaml";
-    const name = type.includes("json") ? "config.json" : "config.yaml";
-    return create(ConfigFileSchema, { name, contentType: type, body: await session.readStdin() });
-  }
-  const type = contentType ?? contentTypeOf(path);
+  // Read first: of a file that is not there, its name tells nothing worth complaining about.
+  const body = await readInput(session, path);
+  const type = contentType ?? (path === "-" ? "text/yaml" : contentTypeOf(path));
   if (type === null) throw new CommandError(`cannot tell what ${path} holds; add --content-type.`);
-  const body = await readFile(path).catch((error: Error) => {
-    throw new CommandError(`cannot read ${path}: ${error.message}`);
-  });
-  return create(ConfigFileSchema, { name: basename(path), contentType: type, body });
+  const piped = type.includes("json") ? "config.json" : "config.yaml";
+  return create(ConfigFileSchema, { name: path === "-" ? piped : basename(path), contentType: type, body });
 }
 
 /** Shows a config and one of its revisions; `revision` 0 is the latest. */

@@ -188,6 +188,107 @@ describe("muster", () => {
     await json(["rollouts", "abort", id]);
   });
 
+  it("names the file that is not there", async () => {
+    const { err, code } = await muster(["configs", "publish", "base", "-f", "/nonexistent"]);
+    assert.deepEqual([code, err], [1, "muster: there is no file /nonexistent.\n"]);
+  });
+
+  it("names the words that a fact can be", async () => {
+    const { err, code } = await muster(["agents", "list", "-l", "connected=maybe"]);
+    assert.equal(code, 1);
+    assert.match(err, /selector: "connected" is true or false, never "maybe"/);
+  });
+
+  it("asks an agent things once, and says that it does not answer", async () => {
+    const uid = aUid(50);
+    await store.sessions.open(uid, parseGatewayId("gw"), 0, null);
+    assert.match(
+      (await muster(["agents", "refresh", uid])).out,
+      /is asked to tell its whole state again\. It does not answer/,
+    );
+    const missing = await muster(["agents", "restart", uid]);
+    assert.deepEqual([missing.code, /lacks AcceptsRestartCommand/.test(missing.err)], [1, true]);
+    const fact = { uid, epoch: 1, atMs: Date.now() };
+    await store.agents.project(uid, [
+      { ...fact, n: 3, kind: "agent.capabilities-changed", capabilities: ["AcceptsRestartCommand"] },
+      { ...fact, n: 4, kind: "agent.custom-capabilities-changed", capabilities: ["io.example"] },
+    ]);
+    assert.equal((await json(["agents", "restart", uid])).kind, "ACTION_KIND_RESTART");
+    const message = ["agents", "message", uid, "--capability", "io.example", "--type", "t"];
+    assert.equal((await muster([...message, "--data", "hello"])).code, 0);
+    assert.equal((await muster([...message, "-f", "-"], "piped")).code, 0);
+    const left = await store.actions.take(uid);
+    assert.deepEqual(
+      left.map(({ kind, message: said }) => [kind, said === null ? null : String(Buffer.from(said.data))]),
+      [
+        ["refresh", null],
+        ["restart", null],
+        ["custom_message", "hello"],
+        ["custom_message", "piped"],
+      ],
+    );
+    const nothing = await muster(message);
+    assert.deepEqual([nothing.code, nothing.err], [1, "muster: say what to send: --data, or -f with a file.\n"]);
+    assert.equal((await muster([...message, "--data", "x", "-f", "y"])).code, 64);
+  });
+
+  it("offers connection settings from a file, and shows them without secrets", async () => {
+    const uid = aUid(51);
+    const fact = { uid, epoch: 1, n: 3, atMs: Date.now() };
+    await store.agents.project(uid, [
+      { ...fact, kind: "agent.capabilities-changed", capabilities: ["ReportsOwnMetrics"] },
+    ]);
+    const settings =
+      "own_metrics:\n  destination_endpoint: http://c:4318/v1/metrics\n  headers: {Authorization: hunter2}\n";
+    const good = file("settings.yaml", settings);
+    assert.match((await muster(["connections", "offer", uid, "-f", good, "--validate-only"])).out, /could be offered/);
+    assert.match((await muster(["connections", "show", uid])).err, /No connection settings are offered/);
+    assert.match(
+      (await muster(["connections", "offer", uid, "-f", good])).out,
+      /^Connection settings \w{12} are offered/,
+    );
+    const { out } = await muster(["connections", "show", uid]);
+    assert.match(
+      out,
+      /^# \w{12}, set .*left out\nown_metrics:\n {2}destination_endpoint: http:\/\/c:4318\/v1\/metrics\n/,
+    );
+    assert.doesNotMatch(out, /hunter2/);
+    const typo = await muster(["connections", "offer", uid, "-f", file("typo.yaml", "own_metric: {}")]);
+    assert.deepEqual(
+      [typo.code, /typo\.yaml: own_metric is no field here; did you mean own_metrics\?/.test(typo.err)],
+      [1, true],
+    );
+    const wrong = await muster(["connections", "offer", uid, "-f", "-"], "own_metrics: {destination_endpoint: x}");
+    assert.match(wrong.err, /refused the request:\n {2}own_metrics\.destination_endpoint: /);
+    assert.match((await muster(["connections", "withdraw", uid])).out, /keeps what it has/);
+    assert.equal((await muster(["connections", "withdraw", uid])).code, 1);
+  });
+
+  it("offers packages from a file, and what is shown can be offered again", async () => {
+    const uid = aUid(52);
+    const fact = { uid, epoch: 1, n: 3, atMs: Date.now() };
+    await store.agents.project(uid, [
+      { ...fact, kind: "agent.capabilities-changed", capabilities: ["AcceptsPackages"] },
+    ]);
+    const one = { download_url: "https://x/y", content_hash: "ab".repeat(32), version: "v1" };
+    const good = file("packages.json", JSON.stringify({ packages: { otelcol: one } }));
+    const { hash } = await json(["packages", "offer", uid, "-f", good]);
+    const { out } = await muster(["packages", "show", uid]);
+    assert.equal((await json(["packages", "offer", uid, "-f", file("again.yaml", out)])).hash, hash);
+    const other = await muster([
+      "packages",
+      "offer",
+      uid,
+      "-f",
+      file("other.yaml", `instance_uid: ${aUid(1)}\npackages: {}`),
+    ]);
+    assert.match(other.err, /only packages belong there/);
+    const empty = await muster(["packages", "offer", uid, "-f", "-"], "packages: {}");
+    assert.match(empty.err, /packages: is empty, and the agent would delete/);
+    assert.match((await muster(["packages", "withdraw", uid])).out, /keeps what it has/);
+    assert.match((await muster(["packages", "show", uid])).err, /No packages are offered/);
+  });
+
   it("exits 64 on wrong usage and 0 on help", async () => {
     const wrong = [
       ["agents", "list", "--limit", "x"],

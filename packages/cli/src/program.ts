@@ -2,9 +2,11 @@
 // and touches no process; main.ts does.
 
 import { Command, Option } from "commander";
-import { getAgent, listAgents, watchAgents } from "./agents.ts";
+import { getAgent, listAgents, refreshAgent, restartAgent, sendMessage, watchAgents } from "./agents.ts";
 import { createConfig, getConfig, listConfigs, publishRevision, updateConfig } from "./configs.ts";
+import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
 import { countOption, serverOption, spanOption, stagesOption } from "./input.ts";
+import { offerPackages, showPackages, withdrawPackages } from "./packages.ts";
 import { getRollout, listRollouts, startRollout, steerRollout, watchRollout } from "./rollouts.ts";
 import type { GlobalOptions, Session } from "./session.ts";
 
@@ -18,7 +20,7 @@ const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 the watched rollout was halt
 /** The whole command line; `env` is where the defaults of global options may come from. */
 export function createProgram(run: Run, write: (text: string) => void, writeError: (text: string) => void): Command {
   const program = new Command("muster")
-    .description("Operates a Muster control plane: agents, configs and rollouts.")
+    .description("Operates a Muster control plane: agents, configs, rollouts, connections and packages.")
     .addOption(
       new Option("--server <host:port>", "management server; https://host:port for TLS")
         .env("MUSTER_SERVER")
@@ -46,6 +48,8 @@ export function createProgram(run: Run, write: (text: string) => void, writeErro
   addAgents(program, run);
   addConfigs(program, run);
   addRollouts(program, run);
+  addConnections(program, run);
+  addPackages(program, run);
   return program;
 }
 
@@ -72,7 +76,8 @@ function addAgents(program: Command, run: Run): void {
     .action(action(run, listAgents));
   agents
     .command("get <uid>")
-    .description("show one agent with its attempts")
+    .alias("show")
+    .description("show one agent with its attempts and all that it reported")
     .option("--effective-config", "show the config it says it runs; may hold secrets")
     .action(action(run, getAgent));
   agents
@@ -80,6 +85,19 @@ function addAgents(program: Command, run: Run): void {
     .description("show agents and each change until interrupted")
     .option("-l, --selector <selector>", SELECTOR)
     .action(action(run, watchAgents));
+  agents.command("restart <uid>").description("ask one agent to restart, once").action(action(run, restartAgent));
+  agents
+    .command("refresh <uid>")
+    .description("ask one agent to tell its whole state again")
+    .action(action(run, refreshAgent));
+  agents
+    .command("message <uid>")
+    .description("send one custom message to one agent, once")
+    .requiredOption("--capability <name>", "one of the agent's custom capabilities")
+    .option("--type <type>", "what the message is, within the capability")
+    .addOption(new Option("--data <text>", "what it says").conflicts("file"))
+    .option("-f, --file <file>", "a file that it carries; - reads standard input")
+    .action(action(run, sendMessage));
 }
 
 function addConfigs(program: Command, run: Run): void {
@@ -155,4 +173,42 @@ function addRollouts(program: Command, run: Run): void {
         ),
       );
   }
+}
+
+const OFFER_FILE = "YAML or JSON; - reads standard input";
+const VALIDATE_ONLY = "check everything, but offer nothing";
+
+function addConnections(program: Command, run: Run): void {
+  const connections = program
+    .command("connections")
+    .description("where one agent connects and where it sends its own telemetry");
+  connections
+    .command("offer <uid>")
+    .description("offer connection settings, complete: what is left out the agent loses")
+    .requiredOption("-f, --file <file>", OFFER_FILE)
+    .option("--validate-only", VALIDATE_ONLY)
+    .action(action(run, offerConnection));
+  connections
+    .command("show <uid>")
+    .description("show what is offered, without secrets")
+    .action(action(run, showConnection));
+  connections
+    .command("withdraw <uid>")
+    .description("offer nothing any more; the agent keeps what it has")
+    .action(action(run, withdrawConnection));
+}
+
+function addPackages(program: Command, run: Run): void {
+  const packages = program.command("packages").description("what one agent downloads and installs");
+  packages
+    .command("offer <uid>")
+    .description("offer packages, complete: the agent deletes those offered before that are left out")
+    .requiredOption("-f, --file <file>", OFFER_FILE)
+    .option("--validate-only", VALIDATE_ONLY)
+    .action(action(run, offerPackages));
+  packages.command("show <uid>").description("show what is offered").action(action(run, showPackages));
+  packages
+    .command("withdraw <uid>")
+    .description("offer nothing any more; the agent keeps what it has")
+    .action(action(run, withdrawPackages));
 }

@@ -5,6 +5,8 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
+import { ConnectionService } from "@muster/protocol/muster/connections";
+import { PackageService } from "@muster/protocol/muster/packages";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
 
 /** Options that every command takes. */
@@ -35,6 +37,8 @@ export interface Session extends Outside {
   readonly agents: Client<typeof AgentService>;
   readonly configs: Client<typeof ConfigService>;
   readonly rollouts: Client<typeof RolloutService>;
+  readonly connections: Client<typeof ConnectionService>;
+  readonly packages: Client<typeof PackageService>;
   /** For calls that answer once. */
   readonly call: { readonly timeoutMs: number; readonly signal: AbortSignal };
   /** Prints a message: as one JSON document, or as `text` says. */
@@ -52,6 +56,8 @@ export function openSession(outside: Outside, options: GlobalOptions): Session {
     agents: createClient(AgentService, transport),
     configs: createClient(ConfigService, transport),
     rollouts: createClient(RolloutService, transport),
+    connections: createClient(ConnectionService, transport),
+    packages: createClient(PackageService, transport),
     call: { timeoutMs: options.timeout, signal: outside.signal },
     show(schema, message, text) {
       outside.write(options.output === "json" ? formatDocument(schema, message) : text());

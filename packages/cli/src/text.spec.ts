@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { counted, formatAge, formatSpan, oneLine, parseSpanMs, wordOf } from "./text.ts";
+import { counted, distance, formatAge, formatSpan, oneLine, parseSpanMs, wordOf } from "./text.ts";
 
 describe("a span", () => {
   const spans = [
@@ -40,4 +40,20 @@ describe("words", () => {
     assert.deepEqual([counted(1n, "agent"), counted(2, "agent")], ["1 agent", "2 agents"]));
   it("stay on one line of limited length", () => assert.equal(oneLine(" a\n  b\tccc ", 5), "a b …"));
   it("are a question mark where a newer server says more", () => assert.equal(wordOf({ 1: "one" }, 2), "?"));
+});
+
+describe("the distance of two words", () => {
+  const cases = [
+    ["", "", 0],
+    ["abc", "abc", 0],
+    ["abc", "", 3],
+    ["opamp", "opmap", 2],
+    ["proxy", "proxi", 1],
+    ["header", "headers", 1],
+    ["tls", "urls", 2],
+  ] as const;
+  for (const [a, b, expected] of cases) {
+    it(`${a} and ${b} is ${expected}, both ways`, () =>
+      assert.deepEqual([distance(a, b), distance(b, a)], [expected, expected]));
+  }
 });
