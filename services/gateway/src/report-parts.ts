@@ -5,6 +5,7 @@ import { hash } from "node:crypto";
 import {
   type AckState,
   type Attributes,
+  type AttributeValue,
   type Health,
   type PackageReport,
   type PackageState,
@@ -33,6 +34,9 @@ const MAX_ERROR_CHARS = 4_096;
 const MAX_NAME_CHARS = 1_024;
 /** Parts of a health tree, attributes of one list, packages, custom capabilities. */
 const MAX_HEALTH_PARTS = 1_000;
+/** Levels of a health tree and of an attribute's value. Readers of our API nest them further, and stop at 100 levels. */
+const MAX_HEALTH_LEVELS = 32;
+const MAX_VALUE_LEVELS = 16;
 const MAX_ATTRIBUTES = 1_000;
 const MAX_PACKAGES = 1_000;
 const MAX_CUSTOM_CAPABILITIES = 256;
@@ -50,7 +54,7 @@ export function translateDescription(description: AgentDescription): FacetOf<"de
 }
 
 export function translateHealth(health: ComponentHealth): FacetOf<"health"> {
-  const tree = healthTree(health, { left: MAX_HEALTH_PARTS });
+  const tree = healthTree(health, { left: MAX_HEALTH_PARTS }, MAX_HEALTH_LEVELS);
   return { kind: "health", digest: digest(tree), health: tree };
 }
 
@@ -120,15 +124,25 @@ export function translateMessage(message: CustomMessage, addresses: Addresses): 
 }
 
 function attributesOf(pairs: readonly KeyValue[]): Attributes {
-  return [...decodeAttributes(pairs.slice(0, MAX_ATTRIBUTES))];
+  const attributes = [...decodeAttributes(pairs.slice(0, MAX_ATTRIBUTES))];
+  return attributes.map(([key, value]) => [key, shallow(value, MAX_VALUE_LEVELS)]);
 }
 
-function healthTree(health: ComponentHealth, budget: { left: number }): Health {
+/** What lies deeper is null. */
+function shallow(value: AttributeValue, levels: number): AttributeValue {
+  if (typeof value !== "object" || value === null) return value;
+  if (levels <= 1) return null;
+  if (Array.isArray(value)) return value.map((item) => shallow(item, levels - 1));
+  const parts = Object.entries(value).map(([key, part]) => [key, shallow(part, levels - 1)]);
+  return Object.fromEntries(parts); // takes `__proto__` as any other key
+}
+
+function healthTree(health: ComponentHealth, budget: { left: number }, levels: number): Health {
   const components: (readonly [string, Health])[] = [];
   for (const [part, its] of byName(health.componentHealthMap)) {
-    if (budget.left <= 0) break;
+    if (budget.left <= 0 || levels <= 1) break;
     budget.left -= 1;
-    components.push([part, healthTree(its, budget)]);
+    components.push([part, healthTree(its, budget, levels - 1)]);
   }
   const attributes = attributesOf(health.attributes);
   return {
