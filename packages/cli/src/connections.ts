@@ -48,7 +48,7 @@ export async function showConnection(session: Session, instanceUid: string): Pro
     session.call,
   );
   const settings = offered.settings ?? create(ConnectionSettingsSchema);
-  const note = "values of headers and private keys are left out";
+  const note = "private keys and values of headers and other settings are left out";
   session.show(OfferedConnectionSettingsSchema, offered, () =>
     formatOffer(offered, ConnectionSettingsSchema, settings, note, session.nowMs()),
   );

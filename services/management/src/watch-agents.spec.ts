@@ -54,6 +54,28 @@ describe("WatchAgents", () => {
     stop.abort();
   });
 
+  it("tells an agent that goes on under another uid as removed and as new", async () => {
+    await storeAgent(api.store, 101, { labels: { env: "moving" } });
+    const { stream, stop } = watch({ selector: "env=moving" });
+    assert.equal((await next(stream, agentIn)).instanceUid, aUid(101));
+    await next(stream, tokenIn);
+    const renamed = { kind: "agent.renamed", uid: aUid(102), from: aUid(101), epoch: 2, n: 1, atMs: 0 } as const;
+    await api.store.agents.project(aUid(102), [renamed]);
+    const told = new Set<string>();
+    while (told.size < 2) {
+      told.add(
+        await next(stream, (message) => {
+          const [agent, removed] = [agentIn(message), removedIn(message)];
+          return agent === undefined
+            ? removed && `removed ${removed}`
+            : `${agent.previousInstanceUids} is ${agent.instanceUid}`;
+        }),
+      );
+    }
+    assert.deepEqual([...told].sort(), [`${aUid(101)} is ${aUid(102)}`, `removed ${aUid(101)}`]);
+    stop.abort();
+  });
+
   it("says nothing of agents that never matched", async () => {
     const { stream, stop } = watch({ selector: "env=staging" });
     await next(stream, tokenIn);

@@ -174,7 +174,8 @@ export type WatchAgentsResponse = Message<"muster.v1.WatchAgentsResponse"> & {
    */
   event: {
     /**
-     * This agent is new, or changed; its whole state without effective config and attempts.
+     * This agent is new, or changed; its whole state as a list carries it. One that goes on under another uid is new
+     * under that one, and `removed` under the one before.
      *
      * @generated from field: muster.v1.Agent agent = 1;
      */
@@ -777,7 +778,7 @@ export type CustomMessage = Message<"muster.v1.CustomMessage"> & {
   type: string;
 
   /**
-   * Its content; empty when it was too large to keep or is gone.
+   * Its content; empty when it was too large to keep, is gone, or newer messages have filled the 1 MiB of an answer.
    *
    * @generated from field: bytes data = 3;
    */
@@ -1391,7 +1392,8 @@ export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
   enumDesc(file_muster_v1_agents, 3);
 
 /**
- * Reads the fleet. Agents are never created here: an agent exists from its first report on.
+ * Reads the fleet, and asks single agents things. Agents are never created here: an agent exists from its first report on.
+ * Reasons in error details: AGENT_NOT_FOUND, AGENT_NOT_CONNECTED, AGENT_LACKS_CAPABILITY, ACTIONS_FULL, RESUME_TOKEN_EXPIRED.
  *
  * @generated from service muster.v1.AgentService
  */
@@ -1408,7 +1410,8 @@ export const AgentService: GenService<{
     output: typeof ListAgentsResponseSchema;
   },
   /**
-   * Gets one agent with its effective config and its history of attempts. NOT_FOUND: no agent with this uid ever reported.
+   * Gets one agent with all that it reported and the history of attempts. Takes a uid that the agent had before, too.
+   * NOT_FOUND: no agent with this uid ever reported.
    *
    * @generated from rpc muster.v1.AgentService.GetAgent
    */
@@ -1429,9 +1432,10 @@ export const AgentService: GenService<{
     output: typeof WatchAgentsResponseSchema;
   },
   /**
-   * Asks one agent to restart itself, now and at most once: OpAMP knows no acknowledgement, so nothing is repeated.
-   * `Agent.actions` tells when it was sent; a later `start_time` of its health tells that it worked.
-   * FAILED_PRECONDITION: the agent is not connected, or lacks AcceptsRestartCommand.
+   * Asks one agent to restart itself, now and at most once: OpAMP knows no acknowledgement, so nothing is repeated, and
+   * two calls are two requests. `Agent.actions` tells when it was sent; a later `start_time` of its health tells that it
+   * worked. FAILED_PRECONDITION: the agent is not connected, or lacks AcceptsRestartCommand. RESOURCE_EXHAUSTED: 16
+   * requests to this agent wait already.
    *
    * @generated from rpc muster.v1.AgentService.RestartAgent
    */
@@ -1441,7 +1445,8 @@ export const AgentService: GenService<{
     output: typeof RestartAgentResponseSchema;
   },
   /**
-   * Asks one agent to tell its whole state again. FAILED_PRECONDITION: the agent is not connected.
+   * Asks one agent to tell its whole state again. FAILED_PRECONDITION: the agent is not connected. RESOURCE_EXHAUSTED: as
+   * for RestartAgent.
    *
    * @generated from rpc muster.v1.AgentService.RefreshAgent
    */
@@ -1451,8 +1456,8 @@ export const AgentService: GenService<{
     output: typeof RefreshAgentResponseSchema;
   },
   /**
-   * Sends one custom message to one agent, now and at most once.
-   * FAILED_PRECONDITION: the agent is not connected, or does not list the capability.
+   * Sends one custom message to one agent, now and at most once. INVALID_ARGUMENT: no capability, or too much data.
+   * FAILED_PRECONDITION: the agent is not connected, or does not list the capability. RESOURCE_EXHAUSTED: as for RestartAgent.
    *
    * @generated from rpc muster.v1.AgentService.SendCustomMessage
    */

@@ -152,7 +152,7 @@ export type OfferedConnectionSettings = Message<"muster.v1.OfferedConnectionSett
   hash: string;
 
   /**
-   * The settings; values of headers and private keys are left out.
+   * The settings; values of headers and of other_settings, private keys and passwords in proxy URLs are left out.
    *
    * @generated from field: muster.v1.ConnectionSettings settings = 2;
    */
@@ -505,6 +505,7 @@ export const ProxySettingsSchema: GenMessage<ProxySettings> = /*@__PURE__*/
 
 /**
  * Offers connection settings to one agent at a time: a wrong endpoint loses the agent for good, so move one first and look.
+ * Reasons in error details: AGENT_NOT_FOUND, AGENT_LACKS_CAPABILITY, CONNECTION_SETTINGS_NOT_FOUND.
  *
  * @generated from service muster.v1.ConnectionService
  */
@@ -512,8 +513,8 @@ export const ConnectionService: GenService<{
   /**
    * Offers settings to one agent and keeps offering them until it has them. They are complete: what is left out here
    * the agent loses (a supervisor keeps nothing of what it had). Offered once per change, never on every report.
-   * INVALID_ARGUMENT: no endpoint, an endpoint that is no URL of its kind, a secure endpoint without a CA certificate,
-   * a heartbeat interval out of range. FAILED_PRECONDITION: the agent accepts none of it. NOT_FOUND: no such agent.
+   * INVALID_ARGUMENT: no endpoint, an endpoint that is no URL of its kind, a secure endpoint without a CA certificate, a
+   * key that is not its certificate's, a heartbeat interval out of range, more than 256 KiB. FAILED_PRECONDITION: the agent accepts none of it. NOT_FOUND: no such agent.
    *
    * @generated from rpc muster.v1.ConnectionService.OfferConnectionSettings
    */

@@ -272,6 +272,7 @@ export const PackageTypeSchema: GenEnum<PackageType> = /*@__PURE__*/
 
 /**
  * Offers package sets to one agent at a time. Muster stores no files: packages are downloaded from where their URL says.
+ * Reasons in error details: AGENT_NOT_FOUND, AGENT_LACKS_CAPABILITY, PACKAGES_NOT_FOUND.
  *
  * @generated from service muster.v1.PackageService
  */
@@ -279,8 +280,9 @@ export const PackageService: GenService<{
   /**
    * Offers a set of packages to one agent and keeps offering it until the agent has received it. The set is complete: an
    * agent deletes every package that it was offered before and that is not in it.
-   * INVALID_ARGUMENT: a URL that is not http or https, a content hash that is no SHA-256.
-   * FAILED_PRECONDITION: the agent does not accept packages. NOT_FOUND: no such agent.
+   * INVALID_ARGUMENT: an empty set (the agent would delete all it was offered; withdraw instead), a URL that is not http
+   * or https, a content hash that is no SHA-256, more than 256 packages or 256 KiB. FAILED_PRECONDITION: the agent does
+   * not accept packages. NOT_FOUND: no such agent.
    *
    * @generated from rpc muster.v1.PackageService.OfferPackages
    */
