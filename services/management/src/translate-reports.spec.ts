@@ -6,6 +6,7 @@ import { anAgent, aUid } from "@muster/fleet/builders";
 import {
   type Agent,
   AgentSchema,
+  GetAgentResponseSchema,
   PackageState as ProtoPackageState,
   RemoteConfigState,
 } from "@muster/protocol/muster/agents";
@@ -140,6 +141,28 @@ describe("what an agent reports beside its config", () => {
       ],
     );
     assert.deepEqual(Object.keys(told["receivers"]?.subComponents ?? {}).sort(), ["__proto__", "otlp"]);
+  });
+
+  it("can be read however deep its components and what they say of themselves are", () => {
+    type Component = NonNullable<MessageInitShape<typeof AvailableComponentsSchema>["components"]>[string];
+    let value: NonNullable<NonNullable<Component["metadata"]>[number]["value"]> = {
+      value: { case: "boolValue", value: true },
+    };
+    for (let i = 0; i < 40; i++) value = { value: { case: "arrayValue", value: { values: [value] } } };
+    let deepest: Component = { metadata: [{ key: "deep", value }] };
+    for (let i = 1; i < 15; i++) deepest = { subComponentMap: { part: deepest } };
+    let deep: Component = {};
+    for (let i = 0; i < 90; i++) deep = { subComponentMap: { part: deep } };
+    const inventory = create(AvailableComponentsSchema, { components: { deepest, deep } });
+    const components = toComponents(toBinary(AvailableComponentsSchema, inventory));
+    const agent = create(AgentSchema, { availableComponents: { components } });
+    const read = fromBinary(
+      GetAgentResponseSchema,
+      toBinary(GetAgentResponseSchema, create(GetAgentResponseSchema, { agent })),
+    );
+    const text = JSON.stringify(toJson(GetAgentResponseSchema, read));
+    assert.match(text, /"deep":\[{15}"\[{25}true\]{25}"\]{15}/, "the rest is text");
+    assert.equal(text.split('"part"').length - 1, 14 + 15);
   });
 
   it("has custom messages whose content may be gone", () => {

@@ -105,17 +105,24 @@ export function toComponentsRef({
   return { hash: value.inventory, reportTime: timestampFromMs(atMs) };
 }
 
+/** Readers of protobuf stop at 100 messages within messages; components deeper than this are left out. */
+const MAX_COMPONENT_LEVELS = 16;
+
 /** The tree of a stored inventory, as the gateway wrote it: a serialized AvailableComponents of OpAMP. */
 export function toComponents(body: Uint8Array): { [name: string]: ComponentDetails } {
-  return toComponentMap(fromBinary(OpampSchema, body).components);
+  return toComponentMap(fromBinary(OpampSchema, body).components, MAX_COMPONENT_LEVELS);
 }
 
-function toComponentMap(components: { readonly [name: string]: OpampComponent }): { [name: string]: ComponentDetails } {
-  return Object.fromEntries(Object.entries(components).map(([name, part]) => [name, toComponent(part)]));
+function toComponentMap(
+  components: { readonly [name: string]: OpampComponent },
+  levels: number,
+): { [name: string]: ComponentDetails } {
+  if (levels === 0) return {};
+  return Object.fromEntries(Object.entries(components).map(([name, part]) => [name, toComponent(part, levels - 1)]));
 }
 
-function toComponent({ metadata, subComponentMap }: OpampComponent): ComponentDetails {
-  const subComponents = toComponentMap(subComponentMap);
+function toComponent({ metadata, subComponentMap }: OpampComponent, levels: number): ComponentDetails {
+  const subComponents = toComponentMap(subComponentMap, levels);
   return create(ComponentDetailsSchema, { metadata: toAttributes(decodeAttributes(metadata)), subComponents });
 }
 
