@@ -8,6 +8,7 @@ import { createHttpClient, type HttpClient, openPolls } from "./http.ts";
 import type { Link, Transport } from "./link.ts";
 import type { RequirementId } from "./requirements.ts";
 import { connectSocket, type Socket, type SocketOptions, type Upgrade } from "./websocket.ts";
+import { asksFullState } from "./wire.ts";
 
 /** One thing to find out about a server. */
 export interface Case {
@@ -70,10 +71,10 @@ export class Context {
     return new Agent(options.link ?? (await this.link()), this.target.deadlineMs, options);
   }
 
-  /** An agent that has told its full state. */
+  /** An agent that has told its full state, once more if it was asked to. */
   async introduced(options: AgentOptions & { readonly link?: Link } = {}): Promise<Agent> {
     const agent = await this.agent(options);
-    await agent.introduce();
+    if (asksFullState(await agent.introduce())) await agent.introduce();
     return agent;
   }
 

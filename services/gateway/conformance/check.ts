@@ -50,10 +50,10 @@ export function ensureEqual(seen: unknown, expected: unknown, what: string): voi
 
 /** A value as text, to be compared. */
 export function json(value: unknown): string {
-  const text = JSON.stringify(value, (_key, each) => {
-    if (typeof each === "bigint") return String(each);
-    if (each instanceof Uint8Array) return Buffer.from(each).toString("hex");
-    return each;
+  const text = JSON.stringify(value, function (this: Record<string, unknown>, key, each) {
+    const original = this[key]; // a Buffer has turned itself into something else by now
+    if (original instanceof Uint8Array) return Buffer.from(original).toString("hex");
+    return typeof each === "bigint" ? String(each) : each;
   });
   return text ?? "nothing";
 }

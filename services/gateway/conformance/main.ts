@@ -5,12 +5,14 @@
 //   cases/           how it is asked    catalogue.ts  all of it
 //   agent.ts         an agent; link.ts, websocket.ts, http.ts, wire.ts are its ways to the server
 //   driver.ts        somebody who tells the server what to do; muster-driver.ts for ours
-//   run.ts           one run            table.ts  how it is told
+//   run.ts           one run            table.ts, page.ts  how it is told
 
+import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { CASES } from "./catalogue.ts";
 import { createMusterDriver } from "./muster-driver.ts";
 import { type Options, parseOptions, USAGE, UsageError } from "./options.ts";
+import { formatPage } from "./page.ts";
 import { run } from "./run.ts";
 import { countFindings, formatCounts, formatTable } from "./table.ts";
 
@@ -25,6 +27,7 @@ async function main(args: readonly string[]): Promise<number> {
     const findings = await run({ ...options, driver }, { cases: CASES, only, concurrency });
     if (options.isJson) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
     else process.stdout.write(`${formatTable(findings)}\n${formatCounts(findings)}`);
+    if (options.write !== null) writeFileSync(options.write, formatPage(findings));
     return countFindings(findings).failed === 0 ? 0 : 1;
   } finally {
     driver?.close();

@@ -5,6 +5,7 @@ import { anEffectiveConfig, USUAL } from "../agent.ts";
 import { BOTH, type Case, type Context } from "../case.ts";
 import { ensure, ensureEqual, waitFor } from "../check.ts";
 import { ensureAsksNothing, ensureTakenIn, isTaken, offersConfig, offersConnections } from "../expect.ts";
+import { listed } from "../operate.ts";
 import { AGENT, ALL_SERVER_BITS, describe, SERVER } from "../wire.ts";
 
 const CONFIG = [{ name: "c.yaml", contentType: "text/yaml", body: Buffer.from("c: 1\n") }];
@@ -164,7 +165,7 @@ async function keepFutureBits(context: Context): Promise<void> {
 
 async function offerByBits(context: Context): Promise<void> {
   const driver = context.driver();
-  const agent = await context.introduced({ capabilities: USUAL | AGENT.reportsOwnMetrics | AGENT.reportsOwnLogs });
+  const agent = await listed(context, USUAL | AGENT.reportsOwnMetrics | AGENT.reportsOwnLogs);
   const at = (path: string) => ({ destinationEndpoint: `http://127.0.0.1:4318/v1/${path}` });
   await driver.offerConnectionSettings(agent.uidText, {
     opamp: { destinationEndpoint: context.target.ws.href, heartbeatIntervalSeconds: 30n },

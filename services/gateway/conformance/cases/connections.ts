@@ -3,6 +3,7 @@
 
 import type { ConnectionSettingsOffers } from "@muster/protocol/opamp";
 import { type Agent, USUAL } from "../agent.ts";
+import { createCa } from "../authority.ts";
 import { BOTH, type Case, type Context } from "../case.ts";
 import { ensure, ensureEqual } from "../check.ts";
 import type { Connections } from "../driver.ts";
@@ -20,7 +21,7 @@ export const CAPABLE =
   AGENT.reportsOwnLogs |
   AGENT.reportsConnectionStatus;
 const SILENT_MS = 800;
-const PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const { certificate: PEM, key: KEY } = createCa("An offered CA");
 
 /** Own-telemetry destinations, whose path is `path`. */
 export const telemetry = (signal: string, host = "127.0.0.1") => ({
@@ -179,7 +180,7 @@ async function offerWhole(context: Context): Promise<void> {
   const opamp = {
     destinationEndpoint: context.target.ws.href,
     headers: { headers: [{ key: "authorization", value: "Bearer new" }] },
-    certificate: { cert: Buffer.from(PEM), privateKey: Buffer.from("key"), caCert: Buffer.from(PEM) },
+    certificate: { cert: Buffer.from(PEM), privateKey: Buffer.from(KEY), caCert: Buffer.from(PEM) },
     heartbeatIntervalSeconds: 30n,
   };
   const { opamp: got } = await offered(context, agent, { opamp });
@@ -188,16 +189,8 @@ async function offerWhole(context: Context): Promise<void> {
   ensureEqual(headers, ["authorization: Bearer new"], "headers");
   ensureEqual(got?.heartbeatIntervalSeconds, 30n, "interval");
   const { cert = null, privateKey = null, caCert = null } = got?.certificate ?? {};
-  ensureEqual(
-    [cert, privateKey, caCert],
-    [Buffer.from(PEM), Buffer.from("key"), Buffer.from(PEM)].map(bytes),
-    "certificate",
-  );
-}
-
-/** Without the methods that a Buffer has of its own, such as one for JSON. */
-function bytes(buffer: Buffer): Uint8Array {
-  return new Uint8Array(buffer);
+  const { certificate: wanted } = opamp;
+  ensureEqual([cert, privateKey, caCert], [wanted.cert, wanted.privateKey, wanted.caCert], "certificate");
 }
 
 async function offerTlsAndProxy(context: Context): Promise<void> {

@@ -92,11 +92,13 @@ export const liveness: readonly Case[] = [
     says: "takes a second connection for a reconnect when the first was closed or cut",
     over: ["ws"],
     async run(context) {
-      const socket = await context.socket();
+      let socket = await context.socket();
       let agent = await context.introduced({ link: socket });
-      for (const end of [() => socket.close(), () => Promise.resolve(socket.cut())]) {
-        await end();
-        agent = await context.reconnected(agent);
+      for (const end of ["closed", "cut"]) {
+        if (end === "cut") socket.cut();
+        else await socket.close();
+        socket = await context.socket();
+        agent = await context.reconnected(agent, socket);
         ensureAsksNothing(await agent.report());
       }
       const renamed = agent.messages().filter(({ agentIdentification }) => agentIdentification !== undefined);

@@ -85,7 +85,18 @@ export const transport: readonly Case[] = [
     },
   },
   {
-    ids: ["R8", "R9"],
+    ids: ["R8"],
+    says: "takes in no message over the limit",
+    over: ["ws"],
+    async run(context) {
+      const body = reportOf(context.maxMessageBytes + 1_000);
+      const answer = await exchange(await context.socket(), body, 2 * context.target.deadlineMs);
+      const isRefused = answer.kind === "message" && answer.message.errorResponse !== undefined;
+      ensure(isRefused || answer.kind === "closed", "an error or a close", () => describeAnswer(answer));
+    },
+  },
+  {
+    ids: ["R9"],
     says: "closes with 1009 when a message is over the limit",
     over: ["ws"],
     async run(context) {
