@@ -16,9 +16,9 @@ export interface Unseen {
 const rows: readonly (readonly [RequirementId, NotApplicableReason, sentence: string, shownBy: string | null])[] = [
   ["R2", "inside", "The path is in the address.", "services/gateway/conformance/conformance.spec.ts"],
   ["R3", "inside", "The port is in the address.", "services/gateway/conformance/conformance.spec.ts"],
-  ["R12", "inside", "What is not sent cannot be seen.", null],
+  ["R12", "inside", "What is not sent cannot be seen.", "services/gateway/src/voice.ts"],
   ["R29", "inside", "A server may do so; it need not.", null],
-  ["R59", "inside", "Overload cannot be brought about politely.", "services/gateway/src/hub.spec.ts"],
+  ["R59", "inside", "Overload cannot be brought about politely.", "services/gateway/src/session.spec.ts"],
   ["R60", "inside", "Overload cannot be brought about politely.", "services/gateway/src/door.spec.ts"],
   ["R61", "inside", "Overload cannot be brought about politely.", "services/gateway/src/door.spec.ts"],
   ["R63", "inside", "A failure of the server's own cannot be brought about.", null],
