@@ -47,10 +47,11 @@ function reach({ hostname, port, protocol }: Options["ws"]): Promise<void> {
 }
 
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args.includes("--help")) process.stdout.write(USAGE);
+  else process.exitCode = await main(args);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  const isHelp = process.argv.length <= 2 || process.argv.includes("--help");
-  process.stderr.write(isHelp ? USAGE : `conformance: ${error.message}\n`);
+  process.stderr.write(`conformance: ${error.message}; --help names every option\n`);
   process.exitCode = 2;
 }
