@@ -10,6 +10,8 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { type Stack, type StackOptions, startStack } from "@muster/local";
 import { type Agent, AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
+import { ConnectionService } from "@muster/protocol/muster/connections";
+import { PackageService } from "@muster/protocol/muster/packages";
 import { type Rollout, RolloutPhase, RolloutService } from "@muster/protocol/muster/rollouts";
 import { type Fleet, type FleetOptions, startFleet } from "@muster/simulator";
 import { type RedisServer, startRedis, until } from "@muster/testkit";
@@ -18,6 +20,8 @@ import { type RedisServer, startRedis, until } from "@muster/testkit";
 export interface Operator {
   readonly agents: Client<typeof AgentService>;
   readonly configs: Client<typeof ConfigService>;
+  readonly connections: Client<typeof ConnectionService>;
+  readonly packages: Client<typeof PackageService>;
   readonly rollouts: Client<typeof RolloutService>;
 }
 
@@ -59,6 +63,8 @@ export async function openWorld(
     operator: {
       agents: createClient(AgentService, transport),
       configs: createClient(ConfigService, transport),
+      connections: createClient(ConnectionService, transport),
+      packages: createClient(PackageService, transport),
       rollouts: createClient(RolloutService, transport),
     },
     async fleet(wanted) {

@@ -222,10 +222,10 @@ const others: readonly {
       kind: "agent.components-reported",
       ...at(epoch, n),
       inventory: word,
-      body: `b${word}`,
+      address: `a${word}`,
     }),
     read: (view) => view.components?.value,
-    expected: (word) => ({ inventory: word, body: `b${word}` }),
+    expected: (word) => ({ inventory: word, address: `a${word}` }),
   },
   {
     kind: "agent.settings-offered",
@@ -327,14 +327,14 @@ describe("what an agent reports beside its config", () => {
   it("names every body once that the view refers to", () => {
     const view = fold([
       { kind: "agent.effective-config-reported", ...at(1, 1), body: "eff", sizeBytes: 1 },
-      { kind: "agent.components-reported", ...at(1, 2), inventory: "i", body: "inv" },
+      { kind: "agent.components-reported", ...at(1, 2), inventory: "i", address: "inv" },
       said(1, 3, "msg"),
       said(1, 4, null),
       said(1, 5, "msg"),
       unrecognized(1, 6, "health", "unk"),
       unrecognized(1, 7, "message", null),
     ]);
-    assert.deepEqual([...bodiesOf(view)].sort(), ["eff", "inv", "msg", "unk"]);
+    assert.deepEqual([...bodiesOf(view)].sort(), ["eff", "msg", "unk"]);
     assert.equal(updatedAtMs(view), 1_005, "parts that are not understood have no time of their own");
   });
 

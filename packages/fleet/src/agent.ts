@@ -82,7 +82,7 @@ function applyMore(agent: AgentView, event: Exclude<AgentEvent, { kind: ConfigEv
     case "agent.custom-capabilities-changed":
       return withFacet(agent, "customCapabilities", event, event.capabilities);
     case "agent.components-reported":
-      return withFacet(agent, "components", event, { inventory: event.inventory, body: event.body });
+      return withFacet(agent, "components", event, { inventory: event.inventory, address: event.address });
     case "agent.settings-offered":
       return withFacet(agent, OFFER_FACETS[event.of], event, event.settings);
     case "agent.custom-message-received": {

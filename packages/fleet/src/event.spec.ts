@@ -91,7 +91,7 @@ describe("coalesce", () => {
     kind: "agent.components-reported",
     ...at(1, n),
     inventory: `${n}`,
-    body: "b",
+    address: "b",
   });
   const subjects: readonly (readonly [name: string, events: readonly AgentEvent[], kept: readonly number[]])[] = [
     ["parts by their name", [unrecognized(1, "a"), unrecognized(2, "b"), unrecognized(3, "a")], [2, 3]],

@@ -169,12 +169,12 @@ export interface AgentCustomMessageReceived extends Fact {
   readonly body: string | null;
   readonly sizeBytes: number;
 }
-/** The agent can run these components; the inventory is stored apart, once per hash, under `body`. */
+/** The agent can run these components; the inventory is stored apart, once for all that have it, under `address`. */
 export interface AgentComponentsReported extends Fact {
   readonly kind: "agent.components-reported";
   /** The agent's own hash, lower-case hexadecimal. */
   readonly inventory: string;
-  readonly body: string;
+  readonly address: string;
 }
 /** A part of a report has fields or values that this version does not know; the part is stored whole under `body`. */
 export interface AgentUnrecognizedReported extends Fact {

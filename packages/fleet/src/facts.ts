@@ -15,10 +15,10 @@ export function hasCapability(agent: AgentView, name: string): boolean {
   return agent.capabilities?.value.includes(name) ?? false;
 }
 
-/** Addresses of the bodies that a view refers to. */
+/** Addresses of the bodies in the agent's partition that a view refers to. */
 export function bodiesOf(agent: AgentView): ReadonlySet<string> {
   const parts = [...agent.customMessages, ...agent.unrecognized].map(({ body }) => body);
-  const all = [agent.effectiveConfig?.value.body, agent.components?.value.body, ...parts];
+  const all = [agent.effectiveConfig?.value.body, ...parts];
   return new Set(all.filter((address) => typeof address === "string"));
 }
 

@@ -63,8 +63,8 @@ export interface SettingsAcknowledgement {
 export interface InventoryRef {
   /** The agent's own hash of its components, lower-case hexadecimal. */
   readonly inventory: string;
-  /** Address of the inventory in the agent's partition, if it was told there. */
-  readonly body: string;
+  /** Where the inventory is kept, once for all agents that have it, if any of them told it. */
+  readonly address: string;
 }
 
 /** A custom message of the agent. */

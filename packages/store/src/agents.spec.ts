@@ -94,7 +94,7 @@ describe("agents", () => {
       { kind: "agent.packages-reported", ...at(uid, 8), packages: [aPackage], allHash: "aa", error: "" },
       { kind: "agent.connection-settings-acknowledged", ...at(uid, 9), settings: "bb", state: "applied", error: "" },
       { kind: "agent.custom-capabilities-changed", ...at(uid, 10), capabilities: ["io.example"] },
-      { kind: "agent.components-reported", ...at(uid, 11), inventory: "cc", body: "inventory" },
+      { kind: "agent.components-reported", ...at(uid, 11), inventory: "cc", address: "inventory" },
       { kind: "agent.settings-offered", ...at(uid, 12), of: "connection", settings: "bb" },
       { kind: "agent.settings-offered", ...at(uid, 13), of: "packages", settings: "aa" },
       { kind: "agent.custom-message-received", ...at(uid, 14), capability: "c", type: "t", body: "m", sizeBytes: 1 },
@@ -206,16 +206,15 @@ describe("agents", () => {
   it("keeps every body that a view points at, one that comes after it, too", async () => {
     const p = spec.store.sessions.partitionOf(aUid());
     const { bodies } = spec.store;
-    const inventory = bodies.addressOfName("inventory", "hash");
     const ttl = (address: string) => spec.redis.ttl(`muster:{${p}}:body:${address}`);
     await project(
-      { kind: "agent.components-reported", ...at(aUid(), 1), inventory: "hash", body: inventory },
+      { kind: "agent.custom-message-received", ...at(aUid(), 1), capability: "c", type: "t", body: "m", sizeBytes: 1 },
       { kind: "agent.unrecognized-reported", ...at(aUid(), 2), part: "health", body: "part" },
     );
-    for (const address of [inventory, "part", "of nobody"]) await bodies.put(p, address, Buffer.from("x"));
-    assert.deepEqual([await ttl(inventory), await ttl("part"), (await ttl("of nobody")) > 0], [-1, -1, true]);
+    for (const address of ["m", "part", "of nobody"]) await bodies.put(p, address, Buffer.from("x"));
+    assert.deepEqual([await ttl("m"), await ttl("part"), (await ttl("of nobody")) > 0], [-1, -1, true]);
     await project({ kind: "agent.unrecognized-reported", ...at(aUid(), 3), part: "health", body: null });
-    assert.deepEqual([await ttl(inventory), (await ttl("part")) > 0], [-1, true]);
+    assert.deepEqual([await ttl("m"), (await ttl("part")) > 0], [-1, true]);
   });
 
   it("keeps the record of a usual agent under 2 KB", async () => {

@@ -19,11 +19,8 @@ const ADDRESS_CHARS = 32;
 export interface Bodies {
   /** Where a body lives: the same content, the same address, in this installation. */
   addressOf(body: Uint8Array): string;
-  /** Where something lives that others know by a name: an inventory by the agent's hash. Not an address of content. */
-  addressOfName(kind: string, name: string): string;
   /** Stores a body once. */
   put(partition: Partition, address: string, body: Uint8Array): Promise<void>;
-  has(partition: Partition, address: string): Promise<boolean>;
   /** Reads a body; undefined when it is gone. @throws FleetError `internal` when the key is not the one it was sealed with */
   get(partition: Partition, address: string): Promise<Buffer | undefined>;
   /** Stores a body of one partition in another, too, as it is. Does nothing when it is gone. */
@@ -33,7 +30,6 @@ export interface Bodies {
 /** @param secret the installation's 32-byte key; addresses and seals use keys derived from it */
 export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
   const addressKey = deriveKey(secret, "body address");
-  const nameKey = deriveKey(secret, "body name");
   const seal = createSeal(secret, "body seal");
   const putSealed = async (p: Partition, address: string, sealed: Buffer): Promise<void> => {
     const keys = [fleetKeys.body(p, address), fleetKeys.bodyUses(p)];
@@ -41,16 +37,7 @@ export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
   };
   return {
     addressOf: (body) => createHmac("sha256", addressKey).update(body).digest("base64url").slice(0, ADDRESS_CHARS),
-    addressOfName(kind, name) {
-      const length = Buffer.alloc(4); // or ("a", "bc") would be ("ab", "c")
-      length.writeUInt32BE(Buffer.byteLength(kind));
-      const hmac = createHmac("sha256", nameKey).update(length).update(kind).update(name);
-      return hmac.digest("base64url").slice(0, ADDRESS_CHARS);
-    },
     put: (partition, address, body) => putSealed(partition, address, seal.close(body)),
-    async has(partition, address) {
-      return (await fleet.exists(fleetKeys.body(partition, address))) === 1;
-    },
     async get(partition, address) {
       const sealed = await fleet.getBuffer(fleetKeys.body(partition, address));
       return sealed === null ? undefined : seal.open(sealed);

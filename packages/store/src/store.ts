@@ -11,6 +11,7 @@ import { createDesired, type DesiredConfigs } from "./desired.ts";
 import { type Durability, detectDurability, settle } from "./durable.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createGateways, type Gateways } from "./gateways.ts";
+import { createInventories, type Inventories } from "./inventories.ts";
 import { controlKeys } from "./keys.ts";
 import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
 import { createRollouts, type Rollouts } from "./rollouts.ts";
@@ -42,6 +43,7 @@ export interface Store {
   readonly agents: Agents;
   readonly bodies: Bodies;
   readonly actions: Actions;
+  readonly inventories: Inventories;
   readonly settings: Settings;
   readonly desired: DesiredConfigs;
   readonly changes: Changes;
@@ -76,6 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     events: createEvents(fleet, redisUrl, partitions, onError),
     agents: createAgents(fleet, partitions, bodies.copy),
     bodies,
+    inventories: createInventories(fleet, encryptionKey),
     actions: createActions(fleet, encryptionKey, partitions),
     settings: createSettings(control, encryptionKey, settled),
     desired: createDesired(fleet, control, partitions),

@@ -29,7 +29,7 @@ async function aKeyPair(algorithm: object = ECDSA): Promise<webcrypto.CryptoKeyP
 async function aCa(algorithm: { name: string; hash: string }): Promise<{ certificate: string; key: string }> {
   const keys = await aKeyPair(algorithm);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: "CN=Fleet CA",
+    name: new x509.Name([{ CN: [{ utf8String: "Fleet CA" }] }]), // as openssl writes names
     keys,
     signingAlgorithm: algorithm,
     notBefore: new Date(nowMs - 1_000),
@@ -91,13 +91,19 @@ describe("authority", () => {
     const { opamp, certificate, privateKey, caCert } = await signed(await aCsr(`CN=${uid}`));
     const issuer = new X509Certificate(ca.certificate);
     assert.ok(certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
+    const names = [
+      new x509.X509Certificate(certificate.raw).issuerName,
+      new x509.X509Certificate(ca.certificate).subjectName,
+    ];
+    const [issuedBy, authorityName] = names.map((name) => Buffer.from(name.toArrayBuffer()).toString("hex"));
+    assert.equal(issuedBy, authorityName, "byte for byte");
     assert.equal(certificate.subject, `CN=${uid}`);
     assert.equal(certificate.subjectAltName, `URI:urn:uuid:${uid}`);
     assert.deepEqual(certificate.keyUsage, ["1.3.6.1.5.5.7.3.2"], "for clients only (R124)");
     assert.equal(certificate.ca, false);
     assert.equal(Date.parse(certificate.validTo), nowMs + 90 * 86_400_000);
     assert.equal(privateKey.byteLength, 0, "the agent's key stays with the agent");
-    assert.equal(Buffer.from(caCert).toString(), ca.certificate);
+    assert.equal(Buffer.from(caCert).toString(), ca.certificate, "the CA that signed it (R108)");
     assert.equal(opamp.destinationEndpoint, "wss://muster.example/v1/opamp", "every offer has an endpoint (R104)");
     assert.equal(opamp.heartbeatIntervalSeconds, 30n, "an interval of 0 would end its heartbeats");
   });

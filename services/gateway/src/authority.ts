@@ -73,7 +73,7 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(),
       subject: `CN=${uid}`,
-      issuer: issuer.subject,
+      issuer: issuer.subjectName, // byte for byte: many verifiers compare names so
       notBefore: new Date(nowMs - BACKDATE_MS),
       notAfter: new Date(Math.min(nowMs + options.lifetimeDays * DAY_MS, issuer.notAfter.getTime())),
       publicKey: request.publicKey,
@@ -119,7 +119,8 @@ function offerOf(cert: string, ca: string, connection: Uint8Array | null, endpoi
       // The agent made the private key and keeps it (R117).
       certificate: create(TLSCertificateSchema, {
         cert: Buffer.from(cert),
-        caCert: wanted?.certificate?.caCert ?? Buffer.from(ca),
+        // Who signed the certificate, and whom the operator wants trusted as the server's: supervisors take it for both.
+        caCert: Buffer.concat([wanted?.certificate?.caCert ?? new Uint8Array(), Buffer.from(ca)]),
       }),
     },
   });

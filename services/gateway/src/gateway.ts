@@ -59,7 +59,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const hub: Hub = openHub(deps, { self, counts, claims, outbox, replies, authority, share });
   const addresses = {
     ofContent: store.bodies.addressOf,
-    ofInventory: (hash: string) => store.bodies.addressOfName("inventory", hash),
+    ofInventory: (hash: string) => store.inventories.addressOf(hash),
   };
   const { nowMs } = clock;
   const intake = createIntake({ hub, counts, maxMessageBytes, replies, addresses, nowMs, retryAfterMs, onError });

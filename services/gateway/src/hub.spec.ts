@@ -29,6 +29,7 @@ const aReport = (seq: number): Report => ({
   csr: null,
   isGoodbye: false,
 });
+const NOBODY_TOLD: HubDeps["inventories"] = { has: async () => false, put: async () => undefined };
 const desired: DesiredRecord = {
   ...desiredOf([{ configId: parseConfigId("base"), revision: 1, hash: aHash("b"), order: 100, rolloutId: ROLLOUT_ID }]),
   assignedAtMs: 0,
@@ -138,7 +139,7 @@ function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given =
     rename: async () => aUid(50),
     certify: async () => ({ kind: "refused", sentence: "no" }),
     takeActions: async () => [],
-    hasInventory: async () => true,
+    inventories: { has: async () => true, put: async () => undefined },
     mayAskFullState: () => true,
     background,
     delay: async () => undefined,
@@ -631,7 +632,7 @@ describe("hub", () => {
 
     it("are asked for over a WebSocket at once when nobody has told them, and once (R154)", async () => {
       const { connection, sent } = aConnection();
-      const { receive, idle } = aHub({ deps: { hasInventory: async () => false } });
+      const { receive, idle } = aHub({ deps: { inventories: NOBODY_TOLD } });
       receive(0, { connection }, able);
       await idle();
       receive(1, { connection }, able);
@@ -640,7 +641,7 @@ describe("hub", () => {
     });
 
     it("are asked for with the answer to the next poll", async () => {
-      const { receive, idle, replies } = aHub({ deps: { hasInventory: async () => false } });
+      const { receive, idle, replies } = aHub({ deps: { inventories: NOBODY_TOLD } });
       for (const seq of [0, 1, 2]) {
         receive(seq, {}, { ...able, facets: seq === 0 ? able.facets : [] });
         await idle();
@@ -652,7 +653,7 @@ describe("hub", () => {
       const { connection, sent } = aConnection();
       const known = aHub();
       known.receive(0, { connection }, able);
-      const unable = aHub({ deps: { hasInventory: async () => false } });
+      const unable = aHub({ deps: { inventories: NOBODY_TOLD } });
       unable.receive(0, { connection }, { ...able, capabilities: CAPABILITIES });
       await Promise.all([known.idle(), unable.idle()]);
       assert.deepEqual(sent, []);

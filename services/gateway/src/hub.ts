@@ -61,6 +61,7 @@ export interface Entry {
 /** One message of an agent. */
 export interface Incoming {
   readonly uid: InstanceUid;
+  /** Bytes of its own: they outlive the message. */
   readonly uidBytes: Uint8Array;
   readonly report: Report;
   readonly identity: string;
@@ -79,8 +80,11 @@ export interface HubDeps extends Omit<PrepareDeps, "isShared">, Omit<OpeningDeps
   readonly isStrict: boolean;
   /** Another uid than any there is. */
   freshUid(): InstanceUid;
-  /** Whether any agent of this partition told the inventory under this address. */
-  hasInventory(uid: InstanceUid, address: string): Promise<boolean>;
+  /** Inventories of components, told once for all agents that have them. */
+  readonly inventories: {
+    has(address: string): Promise<boolean>;
+    put(address: string, inventory: Uint8Array): Promise<void>;
+  };
   /** Takes one request for full state from the budget of this second, if there is one left. */
   mayAskFullState(): boolean;
   /** Runs what must not be awaited here. */
@@ -226,8 +230,7 @@ class LiveHub implements Hub {
     if (existing !== undefined && existing.connection === connection) return existing;
     if (existing !== undefined) this.end(uid, "superseded");
     const session = openSession(this.#peerOf(incoming));
-    const bytes = uidBytes.slice();
-    const entry: Entry = { session, uid, uidBytes: bytes, identity, connection, lastSeenAtMs: 0, actions: [] };
+    const entry: Entry = { session, uid, uidBytes, identity, connection, lastSeenAtMs: 0, actions: [] };
     this.entries.set(uid, entry);
     if (connection !== null) {
       const agents = this.#agentsOf.get(connection) ?? new Set();
@@ -267,6 +270,8 @@ class LiveHub implements Hub {
         return outbox.add(source, effect.event);
       case "keep-body":
         return outbox.keepBody(source, effect.address, effect.body);
+      case "keep-inventory":
+        return background("keep an inventory", this.#keepInventory(effect.address, effect.inventory));
       case "look-up-inventory":
         return background("look up an inventory", this.#lookUp(entry, effect.address));
       case "take-actions":
@@ -305,10 +310,18 @@ class LiveHub implements Hub {
 
   async #lookUp(entry: Entry, address: string): Promise<void> {
     try {
-      const isThere = await this.#deps.hasInventory(entry.uid, address);
+      const isThere = await this.#deps.inventories.has(address);
       if (!isThere) this.#feed(entry, { kind: "inventory-missing", address });
     } catch (error) {
       this.#deps.onError(error); // the next connection asks again
+    }
+  }
+
+  async #keepInventory(address: string, inventory: Uint8Array): Promise<void> {
+    try {
+      await this.#deps.inventories.put(address, inventory);
+    } catch (error) {
+      this.#deps.onError(error); // the next agent that has it is asked
     }
   }
 

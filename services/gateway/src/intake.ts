@@ -128,7 +128,7 @@ class HubIntake implements Intake {
     try {
       const uid = formatUidAt(message.instanceUid, 0) as InstanceUid; // 16 bytes were checked
       const report = translate(message, this.#deps.addresses);
-      const uidBytes = message.instanceUid;
+      const uidBytes = message.instanceUid.slice(); // the frame's own bytes are gone when this returns
       this.#deps.hub.receive({ uid, uidBytes, report, identity, connection, remoteAddress, responder });
     } catch (error) {
       // A defect of ours: the agent is told, and everybody else is served on (R63).

@@ -16,7 +16,7 @@ export interface Known {
   /** What the agent last said of connection settings and packages: which it received, and whether it failed them. */
   readonly received: Readonly<Partial<Record<SettingsKind, { readonly hash: string; readonly hasFailed: boolean }>>>;
   /** The last offer of connection settings and of packages. */
-  readonly sent: Readonly<Partial<Record<SettingsKind, Offered<string>>>>;
+  readonly sent: Readonly<Partial<Record<SettingsKind, SentSettings>>>;
   /** Custom capabilities that the agent lists. */
   readonly custom: readonly string[];
   /** Set while the agent's full state is needed: when it was last asked for, and how often. */
@@ -30,6 +30,12 @@ export interface Offered<Hash extends string = ConfigHash> {
   readonly hash: Hash;
   readonly epoch: number;
   readonly atMs: number;
+}
+
+/** Connection settings or packages that were sent. */
+export interface SentSettings extends Offered<string> {
+  /** How often they were sent again. */
+  readonly repeats: number;
 }
 
 /** A hash that the agent said it failed, and when. */

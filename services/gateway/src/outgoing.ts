@@ -79,7 +79,9 @@ function offerSettings(
   const decision = decideSettings(session, of, nowMs);
   if (decision.kind === "none" || isUntold(session)) return [session, [], null];
   const { offer } = decision;
-  const sent = { ...session.known.sent, [of]: { hash: offer.hash, epoch: session.epoch, atMs: nowMs } };
+  const last = session.known.sent[of];
+  const repeats = last?.hash === offer.hash ? last.repeats + 1 : 0;
+  const sent = { ...session.known.sent, [of]: { hash: offer.hash, epoch: session.epoch, atMs: nowMs, repeats } };
   const offering = { ...session, known: { ...session.known, sent } };
   const settings = offer.hash;
   const [next, effects] = emit(offering, nowMs, (head) => ({ kind: "agent.settings-offered", ...head, of, settings }));

@@ -57,7 +57,8 @@ export function askFullState(
   if (isFull) {
     // What the agent's capabilities promise may be missing from a first report; asked once, it has had its chance (R41).
     const wasAsked = lacking !== null && lacking.asks > 0;
-    const isEnough = follows || (!told.peer.isStrict && tellsWhatItPromises(told));
+    const isGap = before.seq !== null && !follows;
+    const isEnough = follows || (tellsWhatItPromises(told) && !(isGap && told.peer.isStrict));
     if (wasAsked || isEnough) return [withLacking(told, null), false];
   } else if (follows && isKnown && lacking === null) return [told, false];
   const { askedAtMs, asks } = lacking ?? { askedAtMs: 0, asks: 0 };

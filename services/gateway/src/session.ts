@@ -137,6 +137,7 @@ export interface Opening {
 export type Effect =
   | { readonly kind: "open" }
   | { readonly kind: "keep-body"; readonly address: string; readonly body: Uint8Array }
+  | { readonly kind: "keep-inventory"; readonly address: string; readonly inventory: Uint8Array }
   | { readonly kind: "look-up-inventory"; readonly address: string }
   | { readonly kind: "emit"; readonly event: AgentEvent }
   | { readonly kind: "reply"; readonly to: ExchangeId; readonly say: Outgoing }

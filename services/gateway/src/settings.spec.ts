@@ -37,7 +37,7 @@ const base = (known: Partial<Known> = {}, rest: Partial<SettingsInput> = {}): Se
   nowMs: 10 * 60_000,
   ...rest,
 });
-const sent = (hash: string, epoch = 2, atMs = 0) => ({ hash, epoch, atMs });
+const sent = (hash: string, epoch = 2, atMs = 0, repeats = 0) => ({ hash, epoch, atMs, repeats });
 
 /** The parts of the offer, or why there is none. */
 function parts(input: SettingsInput): readonly string[] | string {
@@ -91,6 +91,16 @@ describe("decideConnection", () => {
     [
       "waits before it repeats",
       base({ capabilities: ALL | able("ReportsConnectionSettingsStatus"), sent: { connection: sent("aa", 2, 1) } }),
+      "already_offered",
+    ],
+    [
+      "repeats it at once when such an agent comes back without it (R102)",
+      base({ capabilities: ALL | able("ReportsConnectionSettingsStatus"), sent: { connection: sent("aa", 1, 1) } }),
+      ["opamp", "own_metrics", "other"],
+    ],
+    [
+      "but not each time that it comes back",
+      base({ capabilities: ALL | able("ReportsConnectionSettingsStatus"), sent: { connection: sent("aa", 1, 1, 1) } }),
       "already_offered",
     ],
     [

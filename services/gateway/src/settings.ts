@@ -11,7 +11,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Transport } from "@muster/fleet";
 import { hasCapability, mayOffer } from "@muster/protocol";
 import { type ConnectionSettingsOffers, ConnectionSettingsOffersSchema } from "@muster/protocol/opamp";
-import type { Known } from "./known.ts";
+import type { Known, SentSettings } from "./known.ts";
 
 /** A kind of connection within an offer, by its field. */
 type ConnectionPart = "opamp" | "ownMetrics" | "ownTraces" | "ownLogs" | "otherConnections";
@@ -128,14 +128,18 @@ export function decideConnection(input: SettingsInput): SettingsDecision {
     return { kind: "none", why: received.connection.hasFailed ? "failed" : "current" };
   const last = sent.connection;
   if (last?.hash === hash) {
-    const answers = hasCapability(known.capabilities, "ReportsConnectionSettingsStatus");
-    const mayRepeat = answers && input.nowMs >= last.atMs + REPEAT_CONNECTION_MS;
-    if (!mayRepeat) return { kind: "none", why: "already_offered" };
+    if (!mayRepeatConnection(input, last)) return { kind: "none", why: "already_offered" };
   }
   if (isBusy(known)) return { kind: "none", why: "busy" };
   const hashBytes = Buffer.from(hash, "hex");
   const head = toBinary(ConnectionSettingsOffersSchema, create(ConnectionSettingsOffersSchema, { hash: hashBytes }));
   return { kind: "offer", offer: { hash, body: Buffer.concat([head, ...chosen.map(([, bytes]) => bytes)]) } };
+}
+
+/** To an agent that says what it has (R102): once more when it comes back, and then only now and then, for it may come back because of it. */
+function mayRepeatConnection({ known, epoch, nowMs }: SettingsInput, last: SentSettings): boolean {
+  if (!hasCapability(known.capabilities, "ReportsConnectionSettingsStatus")) return false;
+  return (last.epoch !== epoch && last.repeats === 0) || nowMs >= last.atMs + REPEAT_CONNECTION_MS;
 }
 
 /** Decides on packages (R93: the hash that the agent last received is not ours). */

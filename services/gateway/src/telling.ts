@@ -92,7 +92,7 @@ function toldBy(facet: ReportedFacet, head: EventHead): AgentEvent {
     case "customCapabilities":
       return { kind: "agent.custom-capabilities-changed", ...head, capabilities: facet.capabilities };
     case "components":
-      return { kind: "agent.components-reported", ...head, inventory: facet.inventory, body: facet.address };
+      return { kind: "agent.components-reported", ...head, inventory: facet.inventory, address: facet.address };
     case "unrecognized":
       return { kind: "agent.unrecognized-reported", ...head, part: facet.part, body: facet.kept?.address ?? null };
   }
@@ -105,7 +105,7 @@ function bodiesOf(facet: ReportedFacet): readonly Effect[] {
     case "components":
       // Maybe another agent has told it; who looks it up asks this one if not.
       if (facet.body === null) return [{ kind: "look-up-inventory", address: facet.address }];
-      return [keepBody({ address: facet.address, body: facet.body })];
+      return [{ kind: "keep-inventory", address: facet.address, inventory: facet.body }];
     case "unrecognized":
       return facet.kept === null ? [] : [keepBody(facet.kept)];
     default:

@@ -9,7 +9,7 @@ import { type Authority, openAuthority } from "./authority.ts";
 import { type Claims, createClaims } from "./claim.ts";
 import { createDoor, type Door } from "./door.ts";
 import type { GatewayDeps } from "./gateway.ts";
-import { createHub, type Hub } from "./hub.ts";
+import { createHub, type Hub, type HubDeps } from "./hub.ts";
 import type { Counts } from "./metrics.ts";
 import { createOffers } from "./offers.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
@@ -71,7 +71,7 @@ export function openHub(deps: GatewayDeps, { self, counts, claims, outbox, repli
     delay: (ms) => clock.delay(ms, new AbortController().signal),
     loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
     takeActions: store.actions.take,
-    hasInventory: createInventories(store),
+    inventories: rememberInventories(store),
     async rename(from) {
       const to = await store.sessions.rename(from, freshUid());
       await store.settings.move(from, to);
@@ -85,16 +85,17 @@ export function openHub(deps: GatewayDeps, { self, counts, claims, outbox, repli
   });
 }
 
-/** Whether an inventory was told in an agent's partition; what was is remembered, for it stays as long as it is used. */
-function createInventories({ bodies, sessions }: Store): (uid: InstanceUid, address: string) => Promise<boolean> {
+/** What a gateway saw to be there it need not ask for a while, whoever connects with it. */
+function rememberInventories({ inventories }: Store): HubDeps["inventories"] {
   const known = new LRUCache<string, true>({ max: 10_000, ttl: INVENTORY_MS });
-  return async (uid, address) => {
-    const partition = sessions.partitionOf(uid);
-    const key = `${partition} ${address}`;
-    if (known.has(key)) return true;
-    const isThere = await bodies.has(partition, address);
-    if (isThere) known.set(key, true);
-    return isThere;
+  return {
+    async has(address) {
+      if (known.has(address)) return true;
+      const isThere = await inventories.has(address);
+      if (isThere) known.set(address, true);
+      return isThere;
+    },
+    put: inventories.put,
   };
 }
 

@@ -146,7 +146,8 @@ describe("AgentService", () => {
   describe("of one agent with all that it reported", () => {
     const uid = aUid(4_000);
     const fact = { uid, epoch: 1, atMs: 5_000 };
-    const put = async (text: string | Uint8Array, address = api.store.bodies.addressOf(Buffer.from(text))) => {
+    const put = async (text: string | Uint8Array) => {
+      const address = api.store.bodies.addressOf(Buffer.from(text));
       await api.store.bodies.put(api.store.sessions.partitionOf(uid), address, Buffer.from(text));
       return address;
     };
@@ -155,13 +156,11 @@ describe("AgentService", () => {
       const inventory = create(AvailableComponentsSchema, {
         components: { receivers: { subComponentMap: { otlp: {} } } },
       });
-      const body = await put(
-        toBinary(AvailableComponentsSchema, inventory),
-        api.store.bodies.addressOfName("inventory", "aa"),
-      );
+      const address = api.store.inventories.addressOf("aa");
+      await api.store.inventories.put(address, toBinary(AvailableComponentsSchema, inventory));
       const message = { ...fact, kind: "agent.custom-message-received", capability: "c", type: "t" } as const;
       await api.store.agents.project(uid, [
-        { ...fact, n: 10, kind: "agent.components-reported", inventory: "aa", body },
+        { ...fact, n: 10, kind: "agent.components-reported", inventory: "aa", address },
         { ...message, n: 11, body: await put("first"), sizeBytes: 5 },
         { ...message, n: 12, body: null, sizeBytes: 9_999_999 },
         { ...message, n: 13, body: await put("third"), sizeBytes: 5 },

@@ -11,6 +11,7 @@ import { toComponents, toCustomMessage } from "./translate-reports.ts";
 /** Where bodies are read. */
 export interface DetailDeps {
   readonly bodies: { get(partition: Partition, address: string): Promise<Uint8Array | undefined> };
+  readonly inventories: { get(address: string): Promise<Uint8Array | undefined> };
   partitionOf(uid: AgentView["uid"]): Partition;
 }
 
@@ -19,7 +20,7 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 
 /** Adds to an agent what lists leave out, as far as `keep` asks for it. */
 export async function addDetails(
-  { bodies, partitionOf }: DetailDeps,
+  { bodies, inventories, partitionOf }: DetailDeps,
   agent: Agent,
   view: AgentView,
   keep: ReadonlySet<string> | "all",
@@ -35,7 +36,7 @@ export async function addDetails(
     if (body !== undefined && agent.effectiveConfig !== undefined) agent.effectiveConfig.files = toEffectiveFiles(body);
   }
   if (components !== null && isKept("available_components")) {
-    const body = await read(components.value.body);
+    const body = await inventories.get(components.value.address);
     agent.availableComponents ??= create(AvailableComponentsSchema);
     if (body !== undefined) agent.availableComponents.components = toComponents(body);
   }

@@ -32,7 +32,7 @@ export async function openManagement(
   { store, queue, clock, background, onError }: ManagementDeps,
   signal: AbortSignal,
 ): Promise<readonly Served[]> {
-  const { agents, desired, bodies, changes, configs, rollouts, actions, gateways } = store;
+  const { agents, desired, bodies, inventories, changes, configs, rollouts, actions, gateways } = store;
   const { nowMs } = clock;
   const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
   background("change feed", feed.ended);
@@ -47,7 +47,7 @@ export async function openManagement(
   }
   const newRolloutId = () => parseRolloutId(v7());
   const offering = { agents, settings: store.settings, hintSettings, nowMs };
-  const reading = { agents, desired, bodies, changes, feed, nowMs, partitionOf };
+  const reading = { agents, desired, bodies, inventories, changes, feed, nowMs, partitionOf };
   return [
     serve(AgentService, createAgentService({ ...reading, actions, gateways, newActionId: () => v7() })),
     serve(ConfigService, createConfigService({ configs, nowMs })),

@@ -107,7 +107,7 @@ describe("what an agent reports beside its config", () => {
     const agent = told(
       { kind: "agent.connection-settings-acknowledged", ...at(1), settings: "dd", state: "failed", error: "no" },
       { kind: "agent.custom-capabilities-changed", ...at(2), capabilities: ["io.example"] },
-      { kind: "agent.components-reported", ...at(3), inventory: "ee", body: "b" },
+      { kind: "agent.components-reported", ...at(3), inventory: "ee", address: "b" },
       { kind: "agent.settings-offered", ...at(4), of: "connection", settings: "ff" },
       { kind: "agent.settings-offered", ...at(5), of: "packages", settings: "11" },
       { kind: "agent.renamed", ...at(6), from: aUid(5) },

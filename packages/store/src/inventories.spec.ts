@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createInventories, INVENTORY_TTL_S } from "./inventories.ts";
+import { fleetKeys } from "./keys.ts";
+import { useStore } from "./spec-store.ts";
+
+describe("inventories", () => {
+  const spec = useStore();
+
+  it("are kept once for everybody who has that hash, sealed, for long after the last of them", async () => {
+    const { inventories } = spec.store;
+    const address = inventories.addressOf("aa");
+    assert.notEqual(address, inventories.addressOf("ab"));
+    assert.deepEqual([await inventories.has(address), await inventories.get(address)], [false, undefined]);
+    await inventories.put(address, Buffer.from("receivers"));
+    await inventories.put(address, Buffer.from("others")); // the first word counts
+    assert.equal(String(await inventories.get(address)), "receivers");
+    assert.ok(!(await spec.redis.getBuffer(fleetKeys.inventory(address)))?.includes("receivers"));
+    await spec.redis.expire(fleetKeys.inventory(address), 10);
+    assert.equal(await inventories.has(address), true);
+    assert.equal(await spec.redis.ttl(fleetKeys.inventory(address)), INVENTORY_TTL_S, "looking it up keeps it");
+  });
+
+  it("do not open under another installation's key", async () => {
+    const address = spec.store.inventories.addressOf("aa");
+    await spec.store.inventories.put(address, Buffer.from("receivers"));
+    const other = createInventories(spec.redis, new Uint8Array(32).fill(8));
+    await assert.rejects(other.get(address), /MUSTER_ENCRYPTION_KEY/);
+  });
+});

@@ -1,0 +1,44 @@
+// What components agents can run, told once per inventory and not once per agent: agents name theirs by a hash of their
+// own, and the first that tells it tells it for the whole fleet (opamp.proto, AvailableComponents.hash). Sealed like
+// everything agents say. Kept as long as anybody connects with it, and for a while after.
+//
+// The hash is the agent's word: one that lies can spoil the inventory of those who truly have that hash, in what
+// operators are shown. Nothing is decided by it alone.
+
+import { createHmac } from "node:crypto";
+import type { Redis } from "ioredis";
+import { fleetKeys } from "./keys.ts";
+import { createSeal, deriveKey } from "./seal.ts";
+
+/** Inventories of components. */
+export interface Inventories {
+  /** Where the inventory lives that agents know by this hash (any text). */
+  addressOf(hash: string): string;
+  /** Whether anybody told it; keeps it for longer if so. */
+  has(address: string): Promise<boolean>;
+  /** Keeps what an agent told. The first word counts. */
+  put(address: string, inventory: Uint8Array): Promise<void>;
+  /** A serialized AvailableComponents; undefined when nobody told it. @throws FleetError `internal` when the key is another */
+  get(address: string): Promise<Buffer | undefined>;
+}
+
+/** How long an inventory is kept after the last agent connected with it. */
+export const INVENTORY_TTL_S = 90 * 86_400;
+const ADDRESS_CHARS = 32;
+
+/** @param secret the installation's 32-byte key; addresses and seals use keys derived from it */
+export function createInventories(fleet: Redis, secret: Uint8Array): Inventories {
+  const addressKey = deriveKey(secret, "inventory address");
+  const seal = createSeal(secret, "inventory seal");
+  return {
+    addressOf: (hash) => createHmac("sha256", addressKey).update(hash).digest("base64url").slice(0, ADDRESS_CHARS),
+    has: async (address) => (await fleet.expire(fleetKeys.inventory(address), INVENTORY_TTL_S)) === 1,
+    async put(address, inventory) {
+      await fleet.set(fleetKeys.inventory(address), seal.close(inventory), "EX", INVENTORY_TTL_S, "NX");
+    },
+    async get(address) {
+      const sealed = await fleet.getBuffer(fleetKeys.inventory(address));
+      return sealed === null ? undefined : seal.open(sealed);
+    },
+  };
+}
