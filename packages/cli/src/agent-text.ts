@@ -99,6 +99,7 @@ export function formatAgent(agent: Agent, nowMs: number, withBodies: boolean): s
     ["first seen", formatAge(msOf(agent.firstSeenTime), nowMs)],
     ["last change", formatAge(msOf(agent.updateTime), nowMs)],
     ["capabilities", agent.capabilities.join(" ") || "-"],
+    ...(agent.owner === "" ? [] : [["owner", oneLine(agent.owner, 200)] as const]),
     ...reportPairs(agent, nowMs),
   ]);
   const sections = [

@@ -8,6 +8,7 @@ import {
   AgentSchema,
   type ListAgentsResponse,
   ListAgentsResponseSchema,
+  ReleaseAgentResponseSchema,
   WatchAgentsResponseSchema,
 } from "@muster/protocol/muster/agents";
 import { formatAgent, formatAgentLine, formatAgents } from "./agent-text.ts";
@@ -67,6 +68,17 @@ export async function restartAgent(session: Session, instanceUid: string): Promi
 export async function refreshAgent(session: Session, instanceUid: string): Promise<void> {
   const { action } = await session.agents.refreshAgent({ instanceUid }, session.call);
   showAction(session, instanceUid, "tell its whole state again", action);
+}
+
+/** Lets the next credentials that report for an agent own it. */
+export async function releaseAgent(session: Session, instanceUid: string): Promise<void> {
+  const released = await session.agents.releaseAgent({ instanceUid }, session.call);
+  const owner = released.formerOwner;
+  const text =
+    owner === ""
+      ? `Agent ${instanceUid} belonged to nobody; the first credentials that report for it will own it.\n`
+      : `Agent ${instanceUid} no longer belongs to ${owner}; the next credentials that report for it will own it.\n`;
+  session.show(ReleaseAgentResponseSchema, released, () => text);
 }
 
 /** Options of `agents message`. */

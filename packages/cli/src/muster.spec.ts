@@ -232,6 +232,21 @@ describe("muster", () => {
     assert.equal((await muster([...message, "--data", "x", "-f", "y"])).code, 64);
   });
 
+  it("releases an agent from the credentials that own it", async () => {
+    const uid = aUid(50);
+    const gateway = parseGatewayId("gw");
+    await store.sessions.open(uid, gateway, 0, null, "edge-eu");
+    assert.match((await muster(["agents", "get", uid])).out, /^owner +edge-eu$/m);
+    const { out } = await muster(["agents", "release", uid]);
+    assert.equal(
+      out,
+      `Agent ${uid} no longer belongs to edge-eu; the next credentials that report for it will own it.\n`,
+    );
+    assert.doesNotMatch((await muster(["agents", "get", uid])).out, /^owner/m);
+    assert.deepEqual(await json(["agents", "release", uid]), { formerOwner: "" });
+    assert.equal((await muster(["agents", "release", aUid(9_999)])).code, 1);
+  });
+
   it("offers connection settings from a file, and shows them without secrets", async () => {
     const uid = aUid(51);
     const fact = { uid, epoch: 1, n: 3, atMs: Date.now() };

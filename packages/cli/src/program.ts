@@ -2,7 +2,7 @@
 // and touches no process; main.ts does.
 
 import { Command, Option } from "commander";
-import { getAgent, listAgents, refreshAgent, restartAgent, sendMessage, watchAgents } from "./agents.ts";
+import { getAgent, listAgents, refreshAgent, releaseAgent, restartAgent, sendMessage, watchAgents } from "./agents.ts";
 import { createConfig, getConfig, listConfigs, publishRevision, updateConfig } from "./configs.ts";
 import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
 import { countOption, serverOption, spanOption, stagesOption } from "./input.ts";
@@ -90,6 +90,10 @@ function addAgents(program: Command, run: Run): void {
     .command("refresh <uid>")
     .description("ask one agent to tell its whole state again")
     .action(action(run, refreshAgent));
+  agents
+    .command("release <uid>")
+    .description("let the next credentials that report for an agent own it")
+    .action(action(run, releaseAgent));
   agents
     .command("message <uid>")
     .description("send one custom message to one agent, once")

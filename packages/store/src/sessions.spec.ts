@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type AgentEvent, type InstanceUid, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
+import { until } from "@muster/testkit";
 import type { SessionFlush, Sessions } from "./sessions.ts";
 import { useStore } from "./spec-store.ts";
 
@@ -91,6 +92,7 @@ describe("sessions", () => {
     const { epoch } = await open();
     await spec.redis.flushall();
     assert.deepEqual(await flush(epoch, { events: [offered(1)] }), { kind: "written", sessions: ["unknown"] });
+    await until(() => Date.now() > epoch, { what: "the next millisecond" });
     assert.ok((await open()).epoch > epoch, "epochs go on rising");
   });
 
@@ -146,6 +148,20 @@ describe("sessions", () => {
       assert.equal((await openAs("bob")).isForeign, true);
     });
 
+    it("tell who owns the uid, and go to the next one after they are released", async () => {
+      const owner = () => spec.store.sessions.ownerIdentity(uid);
+      assert.equal(await owner(), "", "nobody knows the uid");
+      await openAs("");
+      assert.equal(await owner(), "", "nobody authenticated");
+      const { epoch } = await openAs("alice");
+      assert.equal(await owner(), "alice");
+      await spec.store.sessions.release(uid);
+      assert.equal(await owner(), "");
+      const opened = await openAs("bob", gw2);
+      assert.deepEqual([opened.isForeign, opened.before?.epoch], [false, epoch], "it goes on where it was");
+      assert.deepEqual([await owner(), (await openAs("alice")).isForeign], ["bob", true]);
+    });
+
     it("go to one of two who come first at once", async () => {
       const opened = await Promise.all([openAs("alice"), openAs("bob")]);
       assert.deepEqual(opened.map(({ isForeign }) => isForeign).sort(), [false, true]);
@@ -182,7 +198,9 @@ describe("sessions", () => {
 
     it("keep their owner", async () => {
       await openSession(uid, gw1, 0, null, "alice");
-      await rename(uid, to);
+      assert.equal(await spec.store.sessions.rename(uid, to, "bob"), null, "nobody renames another's agent");
+      assert.equal((await openSession(uid, gw1, 0, null, "alice")).renamedTo, null);
+      assert.equal(await spec.store.sessions.rename(uid, to, "alice"), to);
       assert.equal((await openSession(to, gw1, 0, null, "bob")).isForeign, true);
       assert.equal((await openSession(to, gw1, 0, null, "alice")).isForeign, false);
     });

@@ -80,6 +80,10 @@ export interface Sessions {
   readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
   /** The gateway that has, or last had, the agent; null when none ever did. */
   owner(uid: InstanceUid): Promise<GatewayId | null>;
+  /** The identity that owns the uid; "" when nobody authenticated for it. */
+  ownerIdentity(uid: InstanceUid): Promise<string>;
+  /** Forgets who owns the uid: the next identity that opens it does. */
+  release(uid: InstanceUid): Promise<void>;
   /** Whether the agent's gateway left and none has taken it over yet. */
   isBetween(uid: InstanceUid): Promise<boolean>;
   /** Writes one partition's events and checkpoints. */
@@ -112,6 +116,12 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
     },
     async owner(uid) {
       return (await fleet.hget(sessionKey(uid), "gateway")) as GatewayId | null; // written by open
+    },
+    async ownerIdentity(uid) {
+      return (await fleet.hget(sessionKey(uid), "identity")) ?? "";
+    },
+    async release(uid) {
+      await fleet.hdel(sessionKey(uid), "identity");
     },
     async isBetween(uid) {
       return (await fleet.hget(sessionKey(uid), "open")) === SESSION_CODES.between;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { parseConfigId } from "@muster/fleet";
+import { parseConfigId, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { ActionKind } from "@muster/protocol/muster/agents";
 import { AvailableComponentsSchema } from "@muster/protocol/opamp";
@@ -221,10 +221,31 @@ describe("AgentService", () => {
     });
   });
 
+  it("tells who owns an agent and releases it, under the uids it had before, too", async () => {
+    const uid = await storeAgent(api.store, 5_000);
+    const former = aUid(5_001);
+    await api.store.agents.project(uid, [{ kind: "agent.renamed", uid, from: former, epoch: 1, n: 50, atMs: 0 }]);
+    const open = async (of: typeof uid, identity: string) =>
+      (await api.store.sessions.open(of, parseGatewayId("gw"), 0, null, identity)).isForeign;
+    const ownerOf = async (paths: readonly string[] = []) =>
+      (await api.agents.getAgent({ instanceUid: uid, readMask: { paths: [...paths] } })).agent?.owner;
+    assert.equal(await ownerOf(), "", "nobody authenticated");
+    for (const each of [uid, former]) assert.equal(await open(each, "alice"), false);
+    assert.deepEqual([await ownerOf(), await ownerOf(["owner"]), await ownerOf(["health"])], ["alice", "alice", ""]);
+    assert.equal(await open(uid, "bob"), true);
+    assert.equal((await api.agents.releaseAgent({ instanceUid: former })).formerOwner, "alice");
+    assert.equal(await ownerOf(), "");
+    for (const each of [uid, former]) assert.equal(await open(each, "bob"), false, each);
+    assert.equal(await ownerOf(), "bob");
+    assert.equal((await api.agents.releaseAgent({ instanceUid: aUid(1) })).formerOwner, "", "nobody owned it");
+  });
+
   it("names the agent that it does not know, and refuses what is no uid", async () => {
     const missing = await failureOf(api.agents.getAgent({ instanceUid: aUid(9_999) }));
     assert.equal(missing.code, Code.NotFound);
     assert.match(missing.rawMessage, new RegExp(aUid(9_999)));
     assert.equal((await failureOf(api.agents.getAgent({ instanceUid: "x" }))).code, Code.InvalidArgument);
+    assert.equal((await failureOf(api.agents.releaseAgent({ instanceUid: aUid(9_999) }))).code, Code.NotFound);
+    assert.equal((await failureOf(api.agents.releaseAgent({ instanceUid: "x" }))).code, Code.InvalidArgument);
   });
 });

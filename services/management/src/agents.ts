@@ -1,10 +1,11 @@
-// AgentService: reads what the projector keeps, and asks agents things (actions.ts). A list walks the uids in order and matches each record, so that one
-// selector language serves every attribute and fact; an index narrows the walk where there is one.
+// AgentService: reads what the projector keeps, asks agents things (actions.ts), and releases them from who owns them. A
+// list walks the uids in order and matches each record, so that one selector language serves every attribute and fact; an
+// index narrows the walk where there is one.
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
-import { type Candidates, candidatesFor, type VersionedView } from "@muster/store";
+import { type Candidates, candidatesFor, type Sessions, type VersionedView } from "@muster/store";
 import { type ActionDeps, ask, parseMessage } from "./actions.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
@@ -18,6 +19,7 @@ import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 /** What this service reads, and what it asks with. */
 export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps {
   readonly agents: WatchDeps["agents"] & FindAgent;
+  readonly release: Sessions["release"];
   readonly feed: ChangeFeed;
 }
 
@@ -61,6 +63,7 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
       });
       return { action: await ask(deps, uid, "custom_message", message) };
     },
+    releaseAgent: async ({ instanceUid }) => ({ formerOwner: await release(deps, parseInstanceUid(instanceUid)) }),
   };
 }
 
@@ -125,4 +128,12 @@ async function getAgent(deps: AgentDeps, given: InstanceUid, mask: ReadonlySet<s
   const [agent = create(AgentSchema)] = await toAgents(deps, [found]);
   await addDetails(deps, agent, found.view, mask);
   return applyMask(AgentSchema, agent, mask);
+}
+
+/** Under the uids it had before, too: an agent that lost the one it was given comes back with one of those. */
+async function release(deps: AgentDeps, given: InstanceUid): Promise<string> {
+  const { view } = await existingAgent(deps.agents, given);
+  const formerOwner = await deps.ownerIdentity(view.uid);
+  await Promise.all([view.uid, ...view.previousUids].map((uid) => deps.release(uid)));
+  return formerOwner;
 }

@@ -1,4 +1,4 @@
-// What only GetAgent tells of an agent: its histories, and the bodies that its record refers to. Reads no body that the
+// What only GetAgent tells of an agent: its histories, who owns it, and the bodies that its record refers to. Reads no body that the
 // caller's read mask leaves out.
 
 import { create } from "@bufbuild/protobuf";
@@ -13,6 +13,8 @@ export interface DetailDeps {
   readonly bodies: { get(partition: Partition, address: string): Promise<Uint8Array | undefined> };
   readonly inventories: { get(address: string): Promise<Uint8Array | undefined> };
   partitionOf(uid: AgentView["uid"]): Partition;
+  /** The name of the credentials that own the uid; "" when nobody authenticated for it. */
+  ownerIdentity(uid: AgentView["uid"]): Promise<string>;
 }
 
 /** Many clients refuse answers beyond 4 MiB: of custom messages, the newest are told with their content up to this. */
@@ -20,7 +22,7 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 
 /** Adds to an agent what lists leave out, as far as `keep` asks for it. */
 export async function addDetails(
-  { bodies, inventories, partitionOf }: DetailDeps,
+  { bodies, inventories, partitionOf, ownerIdentity }: DetailDeps,
   agent: Agent,
   view: AgentView,
   keep: ReadonlySet<string> | "all",
@@ -40,6 +42,7 @@ export async function addDetails(
     agent.availableComponents ??= create(AvailableComponentsSchema);
     if (body !== undefined) agent.availableComponents.components = toComponents(body);
   }
+  if (isKept("owner")) agent.owner = await ownerIdentity(view.uid);
   if (isKept("unrecognized")) agent.unrecognized = await readUnrecognized(view, read);
   if (isKept("custom_messages")) agent.customMessages = await readMessages(view.customMessages, read);
 }

@@ -37,7 +37,7 @@ export async function openManagement(
   const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
   background("change feed", feed.ended);
   const hints = openRolloutHints(rollouts, signal);
-  const { partitionOf, owner } = store.sessions;
+  const { partitionOf, owner, ownerIdentity, release } = store.sessions;
   const requestReconcile: Parameters<typeof createRolloutService>[0]["requestReconcile"] = (id) =>
     background("reconcile request", queue.requestReconcile(id));
   const hintSettings = (uid: InstanceUid) => background("settings hint", hintOwner(uid));
@@ -47,9 +47,10 @@ export async function openManagement(
   }
   const newRolloutId = () => parseRolloutId(v7());
   const offering = { agents, settings: store.settings, hintSettings, nowMs };
-  const reading = { agents, desired, bodies, inventories, changes, feed, nowMs, partitionOf };
+  const reading = { agents, desired, bodies, inventories, changes, feed, nowMs, partitionOf, ownerIdentity };
+  const asking = { actions, gateways, release, newActionId: () => v7() };
   return [
-    serve(AgentService, createAgentService({ ...reading, actions, gateways, newActionId: () => v7() })),
+    serve(AgentService, createAgentService({ ...reading, ...asking })),
     serve(ConfigService, createConfigService({ configs, nowMs })),
     serve(RolloutService, createRolloutService({ configs, rollouts, hints, requestReconcile, nowMs, newRolloutId })),
     serve(ConnectionService, createConnectionService(offering)),

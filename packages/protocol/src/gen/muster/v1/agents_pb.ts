@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/agents.proto.
  */
 export const file_muster_v1_agents: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiKwoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkiOQoUUmVzdGFydEFnZW50UmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiIrChNSZWZyZXNoQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSI5ChRSZWZyZXNoQWdlbnRSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uImAKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwiPgoZU2VuZEN1c3RvbU1lc3NhZ2VSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uIiAKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCSLBCgoFQWdlbnQSFAoMaW5zdGFuY2VfdWlkGAEgASgJEgwKBGV0YWcYAiABKAkSSwoWaWRlbnRpZnlpbmdfYXR0cmlidXRlcxgDIAMoCzIrLm11c3Rlci52MS5BZ2VudC5JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRJSChpub25faWRlbnRpZnlpbmdfYXR0cmlidXRlcxgEIAMoCzIuLm11c3Rlci52MS5BZ2VudC5Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSLgoKY29ubmVjdGlvbhgGIAEoCzIaLm11c3Rlci52MS5BZ2VudENvbm5lY3Rpb24SJgoGaGVhbHRoGAcgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoEjsKFHJlbW90ZV9jb25maWdfc3RhdHVzGAggASgLMh0ubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXR1cxIwCg5kZXNpcmVkX2NvbmZpZxgJIAEoCzIYLm11c3Rlci52MS5EZXNpcmVkQ29uZmlnEjQKEGVmZmVjdGl2ZV9jb25maWcYCiABKAsyGi5tdXN0ZXIudjEuRWZmZWN0aXZlQ29uZmlnEjMKD2ZpcnN0X3NlZW5fdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKCGF0dGVtcHRzGA0gAygLMhIubXVzdGVyLnYxLkF0dGVtcHQSNAoQcGFja2FnZV9zdGF0dXNlcxgOIAEoCzIaLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMSRwoaY29ubmVjdGlvbl9zZXR0aW5nc19zdGF0dXMYDyABKAsyIy5tdXN0ZXIudjEuQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEhsKE2N1c3RvbV9jYXBhYmlsaXRpZXMYECADKAkSMQoPY3VzdG9tX21lc3NhZ2VzGBEgAygLMhgubXVzdGVyLnYxLkN1c3RvbU1lc3NhZ2USPAoUYXZhaWxhYmxlX2NvbXBvbmVudHMYEiABKAsyHi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cxIeChZwcmV2aW91c19pbnN0YW5jZV91aWRzGBMgAygJEjgKDHVucmVjb2duaXplZBgUIAMoCzIiLm11c3Rlci52MS5BZ2VudC5VbnJlY29nbml6ZWRFbnRyeRIiCgdhY3Rpb25zGBUgAygLMhEubXVzdGVyLnYxLkFjdGlvbhI3Chljb25uZWN0aW9uX3NldHRpbmdzX29mZmVyGBYgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchIsCg5wYWNrYWdlc19vZmZlchgXIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXIaVAoaSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpXCh1Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGjMKEVVucmVjb2duaXplZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEiSAoJU2VudE9mZmVyEgwKBGhhc2gYASABKAkSLQoJc2VuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvCgZBY3Rpb24SEQoJYWN0aW9uX2lkGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQWN0aW9uS2luZBItCglzZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvsBCg9QYWNrYWdlU3RhdHVzZXMSOgoIcGFja2FnZXMYASADKAsyKC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzLlBhY2thZ2VzRW50cnkSGQoRYWxsX3BhY2thZ2VzX2hhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaSQoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSJwoFdmFsdWUYAiABKAsyGC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1czoCOAEiogIKDVBhY2thZ2VTdGF0dXMSFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRISCgphZ2VudF9oYXNoGAIgASgJEhcKD29mZmVyZWRfdmVyc2lvbhgDIAEoCRIUCgxvZmZlcmVkX2hhc2gYBCABKAkSJgoFc3RhdGUYBSABKA4yFy5tdXN0ZXIudjEuUGFja2FnZVN0YXRlEhUKDWVycm9yX21lc3NhZ2UYBiABKAkSHQoQZG93bmxvYWRfcGVyY2VudBgHIAEoAUgAiAEBEiYKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYCCABKAFIAYgBAUITChFfZG93bmxvYWRfcGVyY2VudEIcChpfZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZCKdAQoYQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEisKBXN0YXRlGAEgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEgwKBGhhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihQEKDUN1c3RvbU1lc3NhZ2USEgoKY2FwYWJpbGl0eRgBIAEoCRIMCgR0eXBlGAIgASgJEgwKBGRhdGEYAyABKAwSEgoKc2l6ZV9ieXRlcxgEIAEoAxIwCgxyZWNlaXZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIugBChNBdmFpbGFibGVDb21wb25lbnRzEgwKBGhhc2gYASABKAkSQgoKY29tcG9uZW50cxgCIAMoCzIuLm11c3Rlci52MS5BdmFpbGFibGVDb21wb25lbnRzLkNvbXBvbmVudHNFbnRyeRIvCgtyZXBvcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaTgoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIqCgV2YWx1ZRgCIAEoCzIbLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzOgI4ASKzAgoQQ29tcG9uZW50RGV0YWlscxI7CghtZXRhZGF0YRgBIAMoCzIpLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzLk1ldGFkYXRhRW50cnkSRgoOc3ViX2NvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5TdWJDb21wb25lbnRzRW50cnkaRwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlEKElN1YkNvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEi+wEKD0FnZW50Q29ubmVjdGlvbhIRCgljb25uZWN0ZWQYASABKAgSEgoKZ2F0ZXdheV9pZBgCIAEoCRInCgl0cmFuc3BvcnQYAyABKA4yFC5tdXN0ZXIudjEuVHJhbnNwb3J0EhYKDnJlbW90ZV9hZGRyZXNzGAQgASgJEjAKDGNvbm5lY3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzY29ubmVjdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFkaXNjb25uZWN0X3JlYXNvbhgHIAEoCSKxAwoLQWdlbnRIZWFsdGgSDwoHaGVhbHRoeRgBIAEoCBIOCgZzdGF0dXMYAiABKAkSEgoKbGFzdF9lcnJvchgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtzdGF0dXNfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKY29tcG9uZW50cxgGIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5Db21wb25lbnRzRW50cnkSOgoKYXR0cmlidXRlcxgHIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5BdHRyaWJ1dGVzRW50cnkaSQoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aDoCOAEaSQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEilwEKElJlbW90ZUNvbmZpZ1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoQBCg1EZXNpcmVkQ29uZmlnEgwKBGhhc2gYASABKAkSNAoNY29udHJpYnV0aW9ucxgCIAMoCzIdLm11c3Rlci52MS5Db25maWdDb250cmlidXRpb24SLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KEkNvbmZpZ0NvbnRyaWJ1dGlvbhIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKcm9sbG91dF9pZBgDIAEoCSJZCg9FZmZlY3RpdmVDb25maWcSDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDEiQKBWZpbGVzGAMgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUizAEKB0F0dGVtcHQSDAoEaGFzaBgBIAEoCRIOCgZudW1iZXIYAiABKAUSLgoKb2ZmZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoFc3RhdGUYBCABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSLwoLcmVwb3J0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWVycm9yX21lc3NhZ2UYBiABKAkqUwoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhcKE1RSQU5TUE9SVF9XRUJTT0NLRVQQARISCg5UUkFOU1BPUlRfSFRUUBACKnsKCkFjdGlvbktpbmQSGwoXQUNUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIXChNBQ1RJT05fS0lORF9SRVNUQVJUEAESFwoTQUNUSU9OX0tJTkRfUkVGUkVTSBACEh4KGkFDVElPTl9LSU5EX0NVU1RPTV9NRVNTQUdFEAMqzAEKDFBhY2thZ2VTdGF0ZRIdChlQQUNLQUdFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUEFDS0FHRV9TVEFURV9JTlNUQUxMRUQQARIhCh1QQUNLQUdFX1NUQVRFX0lOU1RBTExfUEVORElORxACEhwKGFBBQ0tBR0VfU1RBVEVfSU5TVEFMTElORxADEiAKHFBBQ0tBR0VfU1RBVEVfSU5TVEFMTF9GQUlMRUQQBBIdChlQQUNLQUdFX1NUQVRFX0RPV05MT0FESU5HEAUqmwEKEVJlbW90ZUNvbmZpZ1N0YXRlEiMKH1JFTU9URV9DT05GSUdfU1RBVEVfVU5TUEVDSUZJRUQQABIfChtSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExJRUQQARIgChxSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExZSU5HEAISHgoaUkVNT1RFX0NPTkZJR19TVEFURV9GQUlMRUQQAzLwAwoMQWdlbnRTZXJ2aWNlEkkKCkxpc3RBZ2VudHMSHC5tdXN0ZXIudjEuTGlzdEFnZW50c1JlcXVlc3QaHS5tdXN0ZXIudjEuTGlzdEFnZW50c1Jlc3BvbnNlEkMKCEdldEFnZW50EhoubXVzdGVyLnYxLkdldEFnZW50UmVxdWVzdBobLm11c3Rlci52MS5HZXRBZ2VudFJlc3BvbnNlEk4KC1dhdGNoQWdlbnRzEh0ubXVzdGVyLnYxLldhdGNoQWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5XYXRjaEFnZW50c1Jlc3BvbnNlMAESTwoMUmVzdGFydEFnZW50Eh4ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVzdGFydEFnZW50UmVzcG9uc2USTwoMUmVmcmVzaEFnZW50Eh4ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVmcmVzaEFnZW50UmVzcG9uc2USXgoRU2VuZEN1c3RvbU1lc3NhZ2USIy5tdXN0ZXIudjEuU2VuZEN1c3RvbU1lc3NhZ2VSZXF1ZXN0GiQubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiKwoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkiOQoUUmVzdGFydEFnZW50UmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiIrChNSZWZyZXNoQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSI5ChRSZWZyZXNoQWdlbnRSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uImAKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwiPgoZU2VuZEN1c3RvbU1lc3NhZ2VSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uIisKE1JlbGVhc2VBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJIiwKFFJlbGVhc2VBZ2VudFJlc3BvbnNlEhQKDGZvcm1lcl9vd25lchgBIAEoCSIgCghCb29rbWFyaxIUCgxyZXN1bWVfdG9rZW4YASABKAki0AoKBUFnZW50EhQKDGluc3RhbmNlX3VpZBgBIAEoCRIMCgRldGFnGAIgASgJEksKFmlkZW50aWZ5aW5nX2F0dHJpYnV0ZXMYAyADKAsyKy5tdXN0ZXIudjEuQWdlbnQuSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSUgoabm9uX2lkZW50aWZ5aW5nX2F0dHJpYnV0ZXMYBCADKAsyLi5tdXN0ZXIudjEuQWdlbnQuTm9uSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSFAoMY2FwYWJpbGl0aWVzGAUgAygJEi4KCmNvbm5lY3Rpb24YBiABKAsyGi5tdXN0ZXIudjEuQWdlbnRDb25uZWN0aW9uEiYKBmhlYWx0aBgHIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aBI7ChRyZW1vdGVfY29uZmlnX3N0YXR1cxgIIAEoCzIdLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0dXMSMAoOZGVzaXJlZF9jb25maWcYCSABKAsyGC5tdXN0ZXIudjEuRGVzaXJlZENvbmZpZxI0ChBlZmZlY3RpdmVfY29uZmlnGAogASgLMhoubXVzdGVyLnYxLkVmZmVjdGl2ZUNvbmZpZxIzCg9maXJzdF9zZWVuX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCghhdHRlbXB0cxgNIAMoCzISLm11c3Rlci52MS5BdHRlbXB0EjQKEHBhY2thZ2Vfc3RhdHVzZXMYDiABKAsyGi5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzEkcKGmNvbm5lY3Rpb25fc2V0dGluZ3Nfc3RhdHVzGA8gASgLMiMubXVzdGVyLnYxLkNvbm5lY3Rpb25TZXR0aW5nc1N0YXR1cxIbChNjdXN0b21fY2FwYWJpbGl0aWVzGBAgAygJEjEKD2N1c3RvbV9tZXNzYWdlcxgRIAMoCzIYLm11c3Rlci52MS5DdXN0b21NZXNzYWdlEjwKFGF2YWlsYWJsZV9jb21wb25lbnRzGBIgASgLMh4ubXVzdGVyLnYxLkF2YWlsYWJsZUNvbXBvbmVudHMSHgoWcHJldmlvdXNfaW5zdGFuY2VfdWlkcxgTIAMoCRI4Cgx1bnJlY29nbml6ZWQYFCADKAsyIi5tdXN0ZXIudjEuQWdlbnQuVW5yZWNvZ25pemVkRW50cnkSIgoHYWN0aW9ucxgVIAMoCzIRLm11c3Rlci52MS5BY3Rpb24SNwoZY29ubmVjdGlvbl9zZXR0aW5nc19vZmZlchgWIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISLAoOcGFja2FnZXNfb2ZmZXIYFyABKAsyFC5tdXN0ZXIudjEuU2VudE9mZmVyEg0KBW93bmVyGBggASgJGlQKGklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaVwodTm9uSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARozChFVbnJlY29nbml6ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAw6AjgBIkgKCVNlbnRPZmZlchIMCgRoYXNoGAEgASgJEi0KCXNlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibwoGQWN0aW9uEhEKCWFjdGlvbl9pZBgBIAEoCRIjCgRraW5kGAIgASgOMhUubXVzdGVyLnYxLkFjdGlvbktpbmQSLQoJc2VuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL7AQoPUGFja2FnZVN0YXR1c2VzEjoKCHBhY2thZ2VzGAEgAygLMigubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXNlcy5QYWNrYWdlc0VudHJ5EhkKEWFsbF9wYWNrYWdlc19oYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGkkKDVBhY2thZ2VzRW50cnkSCwoDa2V5GAEgASgJEicKBXZhbHVlGAIgASgLMhgubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXM6AjgBIqICCg1QYWNrYWdlU3RhdHVzEhUKDWFnZW50X3ZlcnNpb24YASABKAkSEgoKYWdlbnRfaGFzaBgCIAEoCRIXCg9vZmZlcmVkX3ZlcnNpb24YAyABKAkSFAoMb2ZmZXJlZF9oYXNoGAQgASgJEiYKBXN0YXRlGAUgASgOMhcubXVzdGVyLnYxLlBhY2thZ2VTdGF0ZRIVCg1lcnJvcl9tZXNzYWdlGAYgASgJEh0KEGRvd25sb2FkX3BlcmNlbnQYByABKAFIAIgBARImChlkb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kGAggASgBSAGIAQFCEwoRX2Rvd25sb2FkX3BlcmNlbnRCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQinQEKGENvbm5lY3Rpb25TZXR0aW5nc1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoUBCg1DdXN0b21NZXNzYWdlEhIKCmNhcGFiaWxpdHkYASABKAkSDAoEdHlwZRgCIAEoCRIMCgRkYXRhGAMgASgMEhIKCnNpemVfYnl0ZXMYBCABKAMSMAoMcmVjZWl2ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLoAQoTQXZhaWxhYmxlQ29tcG9uZW50cxIMCgRoYXNoGAEgASgJEkIKCmNvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cy5Db21wb25lbnRzRW50cnkSLwoLcmVwb3J0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGk4KD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEiswIKEENvbXBvbmVudERldGFpbHMSOwoIbWV0YWRhdGEYASADKAsyKS5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5NZXRhZGF0YUVudHJ5EkYKDnN1Yl9jb21wb25lbnRzGAIgAygLMi4ubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHMuU3ViQ29tcG9uZW50c0VudHJ5GkcKDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpRChJTdWJDb21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEioKBXZhbHVlGAIgASgLMhsubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHM6AjgBIvsBCg9BZ2VudENvbm5lY3Rpb24SEQoJY29ubmVjdGVkGAEgASgIEhIKCmdhdGV3YXlfaWQYAiABKAkSJwoJdHJhbnNwb3J0GAMgASgOMhQubXVzdGVyLnYxLlRyYW5zcG9ydBIWCg5yZW1vdGVfYWRkcmVzcxgEIAEoCRIwCgxjb25uZWN0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2Rpc2Nvbm5lY3RfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRZGlzY29ubmVjdF9yZWFzb24YByABKAkisQMKC0FnZW50SGVhbHRoEg8KB2hlYWx0aHkYASABKAgSDgoGc3RhdHVzGAIgASgJEhIKCmxhc3RfZXJyb3IYAyABKAkSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLc3RhdHVzX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjoKCmNvbXBvbmVudHMYBiADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQ29tcG9uZW50c0VudHJ5EjoKCmF0dHJpYnV0ZXMYByADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQXR0cmlidXRlc0VudHJ5GkkKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5tdXN0ZXIudjEuQWdlbnRIZWFsdGg6AjgBGkkKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBIpcBChJSZW1vdGVDb25maWdTdGF0dXMSKwoFc3RhdGUYASABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSDAoEaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKEAQoNRGVzaXJlZENvbmZpZxIMCgRoYXNoGAEgASgJEjQKDWNvbnRyaWJ1dGlvbnMYAiADKAsyHS5tdXN0ZXIudjEuQ29uZmlnQ29udHJpYnV0aW9uEi8KC2Fzc2lnbl90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJNChJDb25maWdDb250cmlidXRpb24SEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEhIKCnJvbGxvdXRfaWQYAyABKAkiWQoPRWZmZWN0aXZlQ29uZmlnEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoAxIkCgVmaWxlcxgDIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlIswBCgdBdHRlbXB0EgwKBGhhc2gYASABKAkSDgoGbnVtYmVyGAIgASgFEi4KCm9mZmVyX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBXN0YXRlGAQgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEi8KC3JlcG9ydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1lcnJvcl9tZXNzYWdlGAYgASgJKlMKCVRyYW5zcG9ydBIZChVUUkFOU1BPUlRfVU5TUEVDSUZJRUQQABIXChNUUkFOU1BPUlRfV0VCU09DS0VUEAESEgoOVFJBTlNQT1JUX0hUVFAQAip7CgpBY3Rpb25LaW5kEhsKF0FDVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQUNUSU9OX0tJTkRfUkVTVEFSVBABEhcKE0FDVElPTl9LSU5EX1JFRlJFU0gQAhIeChpBQ1RJT05fS0lORF9DVVNUT01fTUVTU0FHRRADKswBCgxQYWNrYWdlU3RhdGUSHQoZUEFDS0FHRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BBQ0tBR0VfU1RBVEVfSU5TVEFMTEVEEAESIQodUEFDS0FHRV9TVEFURV9JTlNUQUxMX1BFTkRJTkcQAhIcChhQQUNLQUdFX1NUQVRFX0lOU1RBTExJTkcQAxIgChxQQUNLQUdFX1NUQVRFX0lOU1RBTExfRkFJTEVEEAQSHQoZUEFDS0FHRV9TVEFURV9ET1dOTE9BRElORxAFKpsBChFSZW1vdGVDb25maWdTdGF0ZRIjCh9SRU1PVEVfQ09ORklHX1NUQVRFX1VOU1BFQ0lGSUVEEAASHwobUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMSUVEEAESIAocUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMWUlORxACEh4KGlJFTU9URV9DT05GSUdfU1RBVEVfRkFJTEVEEAMywQQKDEFnZW50U2VydmljZRJJCgpMaXN0QWdlbnRzEhwubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXNwb25zZRJDCghHZXRBZ2VudBIaLm11c3Rlci52MS5HZXRBZ2VudFJlcXVlc3QaGy5tdXN0ZXIudjEuR2V0QWdlbnRSZXNwb25zZRJOCgtXYXRjaEFnZW50cxIdLm11c3Rlci52MS5XYXRjaEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXNwb25zZTABEk8KDFJlc3RhcnRBZ2VudBIeLm11c3Rlci52MS5SZXN0YXJ0QWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlc3BvbnNlEk8KDFJlZnJlc2hBZ2VudBIeLm11c3Rlci52MS5SZWZyZXNoQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlc3BvbnNlEl4KEVNlbmRDdXN0b21NZXNzYWdlEiMubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBokLm11c3Rlci52MS5TZW5kQ3VzdG9tTWVzc2FnZVJlc3BvbnNlEk8KDFJlbGVhc2VBZ2VudBIeLm11c3Rlci52MS5SZWxlYXNlQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlbGVhc2VBZ2VudFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
 
 /**
  * @generated from message muster.v1.ListAgentsRequest
@@ -343,6 +343,44 @@ export const SendCustomMessageResponseSchema: GenMessage<SendCustomMessageRespon
   messageDesc(file_muster_v1_agents, 11);
 
 /**
+ * @generated from message muster.v1.ReleaseAgentRequest
+ */
+export type ReleaseAgentRequest = Message<"muster.v1.ReleaseAgentRequest"> & {
+  /**
+   * The agent's instance uid, canonical UUID text.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+};
+
+/**
+ * Describes the message muster.v1.ReleaseAgentRequest.
+ * Use `create(ReleaseAgentRequestSchema)` to create a new message.
+ */
+export const ReleaseAgentRequestSchema: GenMessage<ReleaseAgentRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 12);
+
+/**
+ * @generated from message muster.v1.ReleaseAgentResponse
+ */
+export type ReleaseAgentResponse = Message<"muster.v1.ReleaseAgentResponse"> & {
+  /**
+   * Who owned it until now; empty when nobody did.
+   *
+   * @generated from field: string former_owner = 1;
+   */
+  formerOwner: string;
+};
+
+/**
+ * Describes the message muster.v1.ReleaseAgentResponse.
+ * Use `create(ReleaseAgentResponseSchema)` to create a new message.
+ */
+export const ReleaseAgentResponseSchema: GenMessage<ReleaseAgentResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 13);
+
+/**
  * A point in a watch to resume from. One follows the snapshot, then at least one every 30 seconds.
  *
  * @generated from message muster.v1.Bookmark
@@ -361,7 +399,7 @@ export type Bookmark = Message<"muster.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 12);
+  messageDesc(file_muster_v1_agents, 14);
 
 /**
  * One agent: an OpenTelemetry Collector under its supervisor, or any other OpAMP client.
@@ -531,6 +569,14 @@ export type Agent = Message<"muster.v1.Agent"> & {
    * @generated from field: muster.v1.SentOffer packages_offer = 23;
    */
   packagesOffer?: SentOffer | undefined;
+
+  /**
+   * The name of the credentials that own its uid: others are refused for it, see ReleaseAgent. Empty when nobody ever
+   * authenticated for it; only in GetAgent.
+   *
+   * @generated from field: string owner = 24;
+   */
+  owner: string;
 };
 
 /**
@@ -538,7 +584,7 @@ export type Agent = Message<"muster.v1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 13);
+  messageDesc(file_muster_v1_agents, 15);
 
 /**
  * An offer that was sent. What was offered is kept by ConnectionService and PackageService.
@@ -566,7 +612,7 @@ export type SentOffer = Message<"muster.v1.SentOffer"> & {
  * Use `create(SentOfferSchema)` to create a new message.
  */
 export const SentOfferSchema: GenMessage<SentOffer> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 14);
+  messageDesc(file_muster_v1_agents, 16);
 
 /**
  * Something an agent is asked once.
@@ -589,7 +635,8 @@ export type Action = Message<"muster.v1.Action"> & {
   kind: ActionKind;
 
   /**
-   * When it was sent; absent while it was not.
+   * When it was sent; absent while it was not. At most once: what was not sent within 5 minutes never is, and what a
+   * gateway had taken when it died is lost. Sent is not received: OpAMP knows no acknowledgement.
    *
    * @generated from field: google.protobuf.Timestamp send_time = 3;
    */
@@ -601,7 +648,7 @@ export type Action = Message<"muster.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 15);
+  messageDesc(file_muster_v1_agents, 17);
 
 /**
  * What an agent says of its packages (opamp.proto, PackageStatuses).
@@ -643,7 +690,7 @@ export type PackageStatuses = Message<"muster.v1.PackageStatuses"> & {
  * Use `create(PackageStatusesSchema)` to create a new message.
  */
 export const PackageStatusesSchema: GenMessage<PackageStatuses> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 16);
+  messageDesc(file_muster_v1_agents, 18);
 
 /**
  * How one package fares at one agent.
@@ -713,7 +760,7 @@ export type PackageStatus = Message<"muster.v1.PackageStatus"> & {
  * Use `create(PackageStatusSchema)` to create a new message.
  */
 export const PackageStatusSchema: GenMessage<PackageStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 17);
+  messageDesc(file_muster_v1_agents, 19);
 
 /**
  * What an agent says of offered connection settings (opamp.proto, ConnectionSettingsStatus).
@@ -755,7 +802,7 @@ export type ConnectionSettingsStatus = Message<"muster.v1.ConnectionSettingsStat
  * Use `create(ConnectionSettingsStatusSchema)` to create a new message.
  */
 export const ConnectionSettingsStatusSchema: GenMessage<ConnectionSettingsStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 18);
+  messageDesc(file_muster_v1_agents, 20);
 
 /**
  * A custom message of an agent.
@@ -804,7 +851,7 @@ export type CustomMessage = Message<"muster.v1.CustomMessage"> & {
  * Use `create(CustomMessageSchema)` to create a new message.
  */
 export const CustomMessageSchema: GenMessage<CustomMessage> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 19);
+  messageDesc(file_muster_v1_agents, 21);
 
 /**
  * The components an agent can run. Equal hash, equal components: they are kept once per hash.
@@ -839,7 +886,7 @@ export type AvailableComponents = Message<"muster.v1.AvailableComponents"> & {
  * Use `create(AvailableComponentsSchema)` to create a new message.
  */
 export const AvailableComponentsSchema: GenMessage<AvailableComponents> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 20);
+  messageDesc(file_muster_v1_agents, 22);
 
 /**
  * A component or a kind of components.
@@ -867,7 +914,7 @@ export type ComponentDetails = Message<"muster.v1.ComponentDetails"> & {
  * Use `create(ComponentDetailsSchema)` to create a new message.
  */
 export const ComponentDetailsSchema: GenMessage<ComponentDetails> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 21);
+  messageDesc(file_muster_v1_agents, 23);
 
 /**
  * A session of an agent with a gateway.
@@ -930,7 +977,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
  * Use `create(AgentConnectionSchema)` to create a new message.
  */
 export const AgentConnectionSchema: GenMessage<AgentConnection> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 22);
+  messageDesc(file_muster_v1_agents, 24);
 
 /**
  * Health of an agent or of a part of it (opamp.proto, ComponentHealth).
@@ -993,7 +1040,7 @@ export type AgentHealth = Message<"muster.v1.AgentHealth"> & {
  * Use `create(AgentHealthSchema)` to create a new message.
  */
 export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 23);
+  messageDesc(file_muster_v1_agents, 25);
 
 /**
  * @generated from message muster.v1.RemoteConfigStatus
@@ -1033,7 +1080,7 @@ export type RemoteConfigStatus = Message<"muster.v1.RemoteConfigStatus"> & {
  * Use `create(RemoteConfigStatusSchema)` to create a new message.
  */
 export const RemoteConfigStatusSchema: GenMessage<RemoteConfigStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 24);
+  messageDesc(file_muster_v1_agents, 26);
 
 /**
  * What an agent should run: the union of the files of every config that reaches it.
@@ -1068,7 +1115,7 @@ export type DesiredConfig = Message<"muster.v1.DesiredConfig"> & {
  * Use `create(DesiredConfigSchema)` to create a new message.
  */
 export const DesiredConfigSchema: GenMessage<DesiredConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 25);
+  messageDesc(file_muster_v1_agents, 27);
 
 /**
  * @generated from message muster.v1.ConfigContribution
@@ -1101,7 +1148,7 @@ export type ConfigContribution = Message<"muster.v1.ConfigContribution"> & {
  * Use `create(ConfigContributionSchema)` to create a new message.
  */
 export const ConfigContributionSchema: GenMessage<ConfigContribution> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 26);
+  messageDesc(file_muster_v1_agents, 28);
 
 /**
  * @generated from message muster.v1.EffectiveConfig
@@ -1134,7 +1181,7 @@ export type EffectiveConfig = Message<"muster.v1.EffectiveConfig"> & {
  * Use `create(EffectiveConfigSchema)` to create a new message.
  */
 export const EffectiveConfigSchema: GenMessage<EffectiveConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 27);
+  messageDesc(file_muster_v1_agents, 29);
 
 /**
  * One try to bring one config to one agent.
@@ -1190,7 +1237,7 @@ export type Attempt = Message<"muster.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 28);
+  messageDesc(file_muster_v1_agents, 30);
 
 /**
  * How an agent reaches its gateway.
@@ -1432,10 +1479,11 @@ export const AgentService: GenService<{
     output: typeof WatchAgentsResponseSchema;
   },
   /**
-   * Asks one agent to restart itself, now and at most once: OpAMP knows no acknowledgement, so nothing is repeated, and
-   * two calls are two requests. `Agent.actions` tells when it was sent; a later `start_time` of its health tells that it
-   * worked. FAILED_PRECONDITION: the agent is not connected, or lacks AcceptsRestartCommand. RESOURCE_EXHAUSTED: 16
-   * requests to this agent wait already.
+   * Asks one agent to restart itself, at most once: OpAMP knows no acknowledgement, so nothing is repeated, and two calls
+   * are two requests. What is not sent within 5 minutes is dropped, and what a gateway had taken to send when it died is
+   * lost. `Agent.actions` tells when it was sent; a later `start_time` of its health tells that it worked.
+   * FAILED_PRECONDITION: the agent is not connected, or lacks AcceptsRestartCommand. RESOURCE_EXHAUSTED: 16 requests to
+   * this agent wait already.
    *
    * @generated from rpc muster.v1.AgentService.RestartAgent
    */
@@ -1445,8 +1493,8 @@ export const AgentService: GenService<{
     output: typeof RestartAgentResponseSchema;
   },
   /**
-   * Asks one agent to tell its whole state again. FAILED_PRECONDITION: the agent is not connected. RESOURCE_EXHAUSTED: as
-   * for RestartAgent.
+   * Asks one agent to tell its whole state again, at most once, as RestartAgent does. FAILED_PRECONDITION: the agent is
+   * not connected. RESOURCE_EXHAUSTED: as for RestartAgent.
    *
    * @generated from rpc muster.v1.AgentService.RefreshAgent
    */
@@ -1456,8 +1504,9 @@ export const AgentService: GenService<{
     output: typeof RefreshAgentResponseSchema;
   },
   /**
-   * Sends one custom message to one agent, now and at most once. INVALID_ARGUMENT: no capability, or too much data.
-   * FAILED_PRECONDITION: the agent is not connected, or does not list the capability. RESOURCE_EXHAUSTED: as for RestartAgent.
+   * Sends one custom message to one agent, at most once: dropped when it is not sent within 5 minutes, lost with a gateway
+   * that dies with it in hand. INVALID_ARGUMENT: no capability, or too much data. FAILED_PRECONDITION: the agent is not
+   * connected, or does not list the capability. RESOURCE_EXHAUSTED: as for RestartAgent.
    *
    * @generated from rpc muster.v1.AgentService.SendCustomMessage
    */
@@ -1465,6 +1514,18 @@ export const AgentService: GenService<{
     methodKind: "unary";
     input: typeof SendCustomMessageRequestSchema;
     output: typeof SendCustomMessageResponseSchema;
+  },
+  /**
+   * Forgets who owns an agent's uid, and the uids it had before: the next credentials that report for it own it, whosever
+   * they are. Needed when an agent gets credentials of another name, or none, since the first ones that report for a uid
+   * own it for good and others are refused. Releasing what nobody owns changes nothing. NOT_FOUND: no such agent.
+   *
+   * @generated from rpc muster.v1.AgentService.ReleaseAgent
+   */
+  releaseAgent: {
+    methodKind: "unary";
+    input: typeof ReleaseAgentRequestSchema;
+    output: typeof ReleaseAgentResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_agents, 0);

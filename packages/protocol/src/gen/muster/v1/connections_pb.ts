@@ -511,8 +511,10 @@ export const ProxySettingsSchema: GenMessage<ProxySettings> = /*@__PURE__*/
  */
 export const ConnectionService: GenService<{
   /**
-   * Offers settings to one agent and keeps offering them until it has them. They are complete: what is left out here
-   * the agent loses (a supervisor keeps nothing of what it had). Offered once per change, never on every report.
+   * Keeps settings for one agent and offers them when they change, never on every report. An agent with
+   * ReportsConnectionSettingsStatus is offered them again now and then until it says what it made of them. Others never
+   * say, and are offered each change once: what is lost on the way reaches them with the next change. Settings are
+   * complete: what is left out here the agent loses (a supervisor keeps nothing of what it had).
    * INVALID_ARGUMENT: no endpoint, an endpoint that is no URL of its kind, a secure endpoint without a CA certificate, a
    * key that is not its certificate's, a heartbeat interval out of range, more than 256 KiB. FAILED_PRECONDITION: the agent accepts none of it. NOT_FOUND: no such agent.
    *
