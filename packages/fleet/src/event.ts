@@ -267,7 +267,9 @@ export function coalesce(waiting: readonly AgentEvent[], event: AgentEvent): rea
   const merged = [...kept, event];
   const sameKind = merged.filter((e) => e.kind === event.kind);
   const oldest = sameKind[0];
-  return sameKind.length > MAX_DISTINCT ? merged.filter((e) => e !== oldest) : merged;
+  // Parts of a report are the fields of one message: as many as there are.
+  const limit = event.kind === "agent.unrecognized-reported" ? Number.POSITIVE_INFINITY : MAX_DISTINCT;
+  return sameKind.length > limit ? merged.filter((e) => e !== oldest) : merged;
 }
 
 /** What an event is about: the newest of its kind about the same replaces the others. */

@@ -28,7 +28,7 @@ describe("actions", () => {
     const session = { uid, epoch, state: "ended" as const, checkpoint, events: [], ending: null };
     await spec.store.sessions.flush(spec.store.sessions.partitionOf(uid), [session]);
     assert.equal(await actions().enqueue(uid, restart()), "not_connected");
-    assert.deepEqual(await actions().take(uid), []);
+    assert.equal(await actions().take(uid), undefined);
   });
 
   it("are taken in order, once, and the gateway that has the agent is named", async () => {
@@ -37,25 +37,25 @@ describe("actions", () => {
     assert.equal(await actions().enqueue(uid, restart()), gateway);
     await actions().enqueue(uid, message(data));
     await actions().enqueue(uid, message(new Uint8Array()));
-    const [first, second, third] = await actions().take(uid);
+    const [first, second, third] = [await actions().take(uid), await actions().take(uid), await actions().take(uid)];
     assert.deepEqual(first, restart());
     assert.deepEqual([...(second?.message?.data ?? [])], [...data]);
     assert.deepEqual([second?.message?.capability, third?.message?.data.byteLength], ["io.example.é", 0]);
-    assert.deepEqual(await actions().take(uid), []);
+    assert.equal(await actions().take(uid), undefined);
   });
 
   it("are given to one of two who take at once", async () => {
     await open();
     await actions().enqueue(uid, restart());
     const taken = await Promise.all(Array.from({ length: 10 }, () => actions().take(uid)));
-    assert.equal(taken.flat().length, 1);
+    assert.equal(taken.filter((action) => action !== undefined).length, 1);
   });
 
   it("are refused when too many wait, until some were taken", async () => {
     await open();
     for (let i = 0; i < MAX_QUEUED_ACTIONS; i++) assert.equal(await actions().enqueue(uid, restart(`${i}`)), gateway);
     assert.equal(await actions().enqueue(uid, restart("one more")), "full");
-    assert.equal((await actions().take(uid)).length, MAX_QUEUED_ACTIONS);
+    assert.equal((await actions().take(uid))?.actionId, "0");
     assert.equal(await actions().enqueue(uid, restart()), gateway);
   });
 

@@ -29,8 +29,8 @@ export interface QueuedAction {
 export interface Actions {
   /** Leaves an action for a connected agent. Answers the gateway to hint, or why it was not left. */
   enqueue(uid: InstanceUid, action: QueuedAction): Promise<"not_connected" | "full" | GatewayId>;
-  /** Takes all that waits, oldest first; it is gone then. */
-  take(uid: InstanceUid): Promise<readonly QueuedAction[]>;
+  /** Takes the oldest that waits; it is gone then. Undefined when none does. */
+  take(uid: InstanceUid): Promise<QueuedAction | undefined>;
 }
 
 /** @param secret the installation's 32-byte key */
@@ -47,8 +47,8 @@ export function createActions(fleet: Redis, secret: Uint8Array, partitions: numb
     },
     async take(uid) {
       const key = fleetKeys.actions(partitionOf(uid, partitions), uid);
-      const sealed = await fleet.lpopBuffer(key, MAX_QUEUED_ACTIONS);
-      return (sealed ?? []).map((each) => decode(seal.open(each)));
+      const sealed = await fleet.lpopBuffer(key);
+      return sealed === null ? undefined : decode(seal.open(sealed));
     },
   };
 }

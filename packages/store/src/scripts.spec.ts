@@ -78,9 +78,11 @@ describe("scripts", () => {
 
   describe("open-session", () => {
     const open = (...args: Args): Promise<string[]> =>
-      call(scripts.openSession, ["session", "desired", "actions"], args.length === 4 ? [...args, ""] : args) as Promise<
-        string[]
-      >;
+      call(
+        scripts.openSession,
+        ["session", "desired", "actions"],
+        [...args, ...(args.length === 4 ? [""] : []), 100],
+      ) as Promise<string[]>;
 
     it("hands out the time as the first epoch, and tells of nothing before", async () => {
       const [seconds] = await spec.redis.time();

@@ -2,9 +2,10 @@
 // decide. Pure.
 
 import type { QueuedAction } from "@muster/store";
-import { makeOffers, NOTHING_TO_SAY, type Outgoing, sayAction } from "./outgoing.ts";
+import { makeOffers, NOTHING_TO_SAY, type Outgoing, sayAction, takeInventoryQuestion } from "./outgoing.ts";
 import { askFullState, isBarePoll, isYoungerTwin } from "./sequence.ts";
 import type { ActiveSession, Effect, ReportInput } from "./session.ts";
+import type { SettingsOffer } from "./settings.ts";
 import { emit } from "./telling.ts";
 
 /** An agent that goes on under its old uid is told the new one again after so long. */
@@ -23,15 +24,18 @@ export function answer(
   }
   const [asked, fullState] = isBarePoll(report) ? [told, false] : askFullState(told, before, input);
   const [identified, identify] = identifyAgent(asked, input);
-  const held = certificate === undefined ? makeOffers(identified, nowMs) : ([identified, [], NOTHING_TO_SAY] as const);
-  const [offering, effects, offers] = held;
-  const next = { ...offering, owesInventory: false, isGreeted: true };
-  const { owesInventory: inventory, isGreeted } = told;
-  return [
-    next,
-    effects,
-    { ...offers, fullState, inventory, identify, greet: !isGreeted, certificate: certificate ?? null },
-  ];
+  const [questioned, inventory] = takeInventoryQuestion(identified, nowMs);
+  const [offering, effects, offers] =
+    certificate === undefined ? makeOffers(questioned, nowMs) : certify(questioned, certificate);
+  const greet = !offering.known.isGreeted;
+  const next = greet ? { ...offering, known: { ...offering.known, isGreeted: true } } : offering;
+  return [next, effects, { ...offers, fullState, inventory, identify, greet }];
+}
+
+/** The certificate it asked for; what it is wanted to have beside it is in the same offer (authority.ts). */
+function certify(session: ActiveSession, certificate: SettingsOffer): [ActiveSession, readonly Effect[], Outgoing] {
+  const certified = { hash: certificate.hash, over: session.wanted.connection?.hash ?? "" };
+  return [{ ...session, known: { ...session.known, certified } }, [], { ...NOTHING_TO_SAY, certificate }];
 }
 
 /** Whether the agent is told another uid, and which. */
@@ -43,10 +47,10 @@ function identifyAgent(
     return [{ ...session, known: { ...session.known, rival: null } }, "fresh"];
   const renamedTo = newUid ?? session.renamedTo;
   if (renamedTo === null) return [session, null];
-  const { identifiedAtMs } = session;
+  const { identifiedAtMs } = session.known;
   const isDue = identifiedAtMs === null || nowMs >= identifiedAtMs + IDENTIFY_AGAIN_MS;
   if (!report.wantsUid && newUid === undefined && !isDue) return [{ ...session, renamedTo }, null];
-  return [{ ...session, renamedTo, identifiedAtMs: nowMs }, renamedTo];
+  return [{ ...session, renamedTo, known: { ...session.known, identifiedAtMs: nowMs } }, renamedTo];
 }
 
 /** The projector is told that an action was sent, for there is no other trace of it. */

@@ -67,15 +67,15 @@ describe("authority", () => {
 
   /** The settings that were signed. */
   async function signed(csr: Uint8Array, connection: Uint8Array | null = null) {
-    const certified = await authority.certify(uid, csr, connection);
+    const certified = await authority.certify({ uid, csr, connection, authorization: "Bearer s3cret" });
     assert.ok(certified.kind === "signed", JSON.stringify(certified));
-    const { opamp, hash } = fromBinary(ConnectionSettingsOffersSchema, certified.settings);
+    const { opamp, hash } = fromBinary(ConnectionSettingsOffersSchema, certified.settings.body);
     assert.ok(opamp?.certificate !== undefined && hash.byteLength === 32);
     return { opamp, certificate: new X509Certificate(opamp.certificate.cert), ...opamp.certificate };
   }
 
   async function refusal(csr: Uint8Array): Promise<string> {
-    const certified = await authority.certify(uid, csr, null);
+    const certified = await authority.certify({ uid, csr, connection: null, authorization: "" });
     assert.ok(certified.kind === "refused");
     return certified.sentence;
   }
@@ -105,6 +105,7 @@ describe("authority", () => {
     assert.equal(privateKey.byteLength, 0, "the agent's key stays with the agent");
     assert.equal(Buffer.from(caCert).toString(), ca.certificate, "the CA that signed it (R108)");
     assert.equal(opamp.destinationEndpoint, "wss://muster.example/v1/opamp", "every offer has an endpoint (R104)");
+    assert.equal(opamp.headers?.headers[0]?.value, "Bearer s3cret", "its token goes on with it");
     assert.equal(opamp.heartbeatIntervalSeconds, 30n, "an interval of 0 would end its heartbeats");
   });
 

@@ -8,10 +8,15 @@
 
 import { createHash, createPrivateKey, randomBytes, webcrypto, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FleetError, type InstanceUid } from "@muster/fleet";
-import { ConnectionSettingsOffersSchema, TLSCertificateSchema } from "@muster/protocol/opamp";
+import {
+  ConnectionSettingsOffersSchema,
+  type OpAMPConnectionSettings,
+  TLSCertificateSchema,
+} from "@muster/protocol/opamp";
 import type { Certified } from "./prepare.ts";
+import type { SettingsOffer } from "./settings.ts";
 
 /** What a gateway is given to sign with. */
 export interface AuthorityOptions {
@@ -24,13 +29,21 @@ export interface AuthorityOptions {
   nowMs(): number;
 }
 
+/** A request for a certificate. */
+export interface SigningRequest {
+  readonly uid: InstanceUid;
+  /** PEM. */
+  readonly csr: Uint8Array;
+  /** What an operator wants the agent's connection to be, a ConnectionSettingsOffers; null: our endpoint. */
+  readonly connection: Uint8Array | null;
+  /** The Authorization header that the agent comes with, or "". */
+  readonly authorization: string;
+}
+
 /** Signs. */
 export interface Authority {
-  /**
-   * The settings that hold the certificate, or why there are none. `connection` is what an operator wants the agent's
-   * connection to be, a ConnectionSettingsOffers, which the certificate joins; null: our endpoint.
-   */
-  certify(uid: InstanceUid, csr: Uint8Array, connection: Uint8Array | null): Promise<Certified>;
+  /** The settings that hold the certificate, joined to what the agent's connection is wanted to be, or why there are none. */
+  certify(request: SigningRequest): Promise<Certified>;
 }
 
 const DAY_MS = 86_400_000;
@@ -51,7 +64,7 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
   const algorithm = signingAlgorithm(certificatePem);
   const signingKey = await importKey(keyPem, algorithm, certificatePem);
 
-  async function certify(uid: InstanceUid, csr: Uint8Array, connection: Uint8Array | null): Promise<Certified> {
+  async function certify({ uid, csr, connection, authorization }: SigningRequest): Promise<Certified> {
     if (csr.byteLength === 0) return refused("certificate_request is missing; send the CSR in it, PEM encoded (R116).");
     if (csr.byteLength > MAX_CSR_BYTES) return refused(`The CSR has more than ${MAX_CSR_BYTES} bytes.`);
     let request: InstanceType<typeof x509.Pkcs10CertificateRequest>;
@@ -87,8 +100,9 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
         await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       ],
     });
-    const settings = offerOf(certificate.toString("pem"), certificatePem, connection, options.endpoint);
-    return { kind: "signed", settings };
+    const plain = { destinationEndpoint: options.endpoint, heartbeatIntervalSeconds: BigInt(HEARTBEAT_S) };
+    const wanted = wantedOf(connection) ?? { ...plain, ...headersOf(authorization) };
+    return { kind: "signed", settings: offerOf(certificate.toString("pem"), certificatePem, wanted) };
   }
   return { certify };
 }
@@ -110,22 +124,35 @@ function serialNumber(): string {
   return bytes.toString("hex");
 }
 
+type OpampInit = NonNullable<MessageInitShape<typeof ConnectionSettingsOffersSchema>["opamp"]>;
+
+function wantedOf(connection: Uint8Array | null): OpAMPConnectionSettings | undefined {
+  return connection === null ? undefined : fromBinary(ConnectionSettingsOffersSchema, connection).opamp;
+}
+
+/** A supervisor forgets the headers that an offer does not repeat: its token must not be lost over its certificate. */
+function headersOf(authorization: string): Pick<OpampInit, "headers"> {
+  if (authorization === "") return {};
+  return { headers: { headers: [{ key: "Authorization", value: authorization }] } };
+}
+
 /** An offer replaces everything a supervisor has, so it is whole: endpoint, headers, interval, CA (R105). */
-function offerOf(cert: string, ca: string, connection: Uint8Array | null, endpoint: string): Uint8Array {
-  const wanted = connection === null ? undefined : fromBinary(ConnectionSettingsOffersSchema, connection).opamp;
+function offerOf(cert: string, ca: string, wanted: OpampInit): SettingsOffer {
+  const trusted = wanted.certificate?.caCert ?? new Uint8Array();
   const offer = create(ConnectionSettingsOffersSchema, {
     opamp: {
-      ...(wanted ?? { destinationEndpoint: endpoint, heartbeatIntervalSeconds: BigInt(HEARTBEAT_S) }),
-      // The agent made the private key and keeps it (R117).
+      ...wanted,
+      // The agent made the private key and keeps it (R117). The CA is who signed the certificate, and whom the operator
+      // wants trusted as the server's: supervisors take it for both.
       certificate: create(TLSCertificateSchema, {
         cert: Buffer.from(cert),
-        // Who signed the certificate, and whom the operator wants trusted as the server's: supervisors take it for both.
-        caCert: Buffer.concat([wanted?.certificate?.caCert ?? new Uint8Array(), Buffer.from(ca)]),
+        caCert: Buffer.concat([trusted, Buffer.from(ca)]),
       }),
     },
   });
-  offer.hash = createHash("sha256").update(toBinary(ConnectionSettingsOffersSchema, offer)).digest();
-  return toBinary(ConnectionSettingsOffersSchema, offer);
+  const hash = createHash("sha256").update(toBinary(ConnectionSettingsOffersSchema, offer)).digest();
+  offer.hash = hash;
+  return { hash: hash.toString("hex"), body: toBinary(ConnectionSettingsOffersSchema, offer) };
 }
 
 async function readPem(file: string): Promise<string> {

@@ -18,14 +18,16 @@ describe("body", () => {
   });
 
   it("ends at what all bodies may take, and gives it back once", () => {
-    const budget = createBodyBudget(10);
-    const [first, second] = [createBody(100, budget), createBody(100, budget)];
-    assert.equal(first.add(Buffer.alloc(8)), "ok");
-    assert.equal(second.add(Buffer.alloc(3)), "overloaded");
+    const budget = createBodyBudget(100_000);
+    const body = () => createBody(1_000_000, budget);
+    const [first, second, small] = [body(), body(), body()];
+    assert.equal(first.add(Buffer.alloc(160_000)), "ok");
+    assert.equal(second.add(Buffer.alloc(80_000)), "overloaded");
+    assert.equal(small.add(Buffer.alloc(64 * 1024)), "ok", "small ones are not counted");
     first.release();
     first.release();
-    assert.equal(second.add(Buffer.alloc(10)), "ok");
-    assert.equal(createBody(100, budget).add(Buffer.alloc(1)), "overloaded");
+    assert.equal(second.add(Buffer.alloc(160_000)), "ok");
+    assert.equal(body().add(Buffer.alloc(80_000)), "overloaded");
   });
 
   it("inflates up to the limit and no further", async () => {

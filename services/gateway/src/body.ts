@@ -4,7 +4,10 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 
-/** What all bodies that are being gathered may take together. */
+/** Bodies up to this are not counted: as many large ones as there may be must not keep heartbeats out. */
+const FREE_BYTES = 64 * 1024;
+
+/** What all larger bodies that are being gathered may take together. */
 export interface BodyBudget {
   /** Takes so many bytes; false when they are not left. */
   take(bytes: number): boolean;
@@ -42,6 +45,7 @@ export function createBodyBudget(maxBytes: number): BodyBudget {
 export function createBody(maxBytes: number, budget: BodyBudget): Body {
   let gathered = Buffer.alloc(0);
   let sizeBytes = 0;
+  let takenBytes = 0;
   let isReleased = false;
   return {
     add(chunk) {
@@ -50,7 +54,9 @@ export function createBody(maxBytes: number, budget: BodyBudget): Body {
       // One buffer that doubles: a body of a million tiny chunks must not cost a million objects.
       if (neededBytes > gathered.byteLength) {
         const roomBytes = Math.min(maxBytes, Math.max(neededBytes, 2 * gathered.byteLength));
-        if (isReleased || !budget.take(roomBytes - gathered.byteLength)) return "overloaded";
+        const countedBytes = Math.max(0, roomBytes - FREE_BYTES) - takenBytes;
+        if (isReleased || !budget.take(countedBytes)) return "overloaded";
+        takenBytes += countedBytes;
         const larger = Buffer.allocUnsafe(roomBytes);
         gathered.copy(larger, 0, 0, sizeBytes);
         gathered = larger;
@@ -63,7 +69,7 @@ export function createBody(maxBytes: number, budget: BodyBudget): Body {
     release() {
       if (isReleased) return;
       isReleased = true;
-      budget.give(gathered.byteLength);
+      budget.give(takenBytes);
     },
   };
 }

@@ -159,7 +159,7 @@ describe("claim", () => {
       const { claims, calls } = aWorld(before, {}, isOtherAlive);
       const opening = await opened(claims.claim(aClaim(claim)));
       const desired = { hash: aHash(), contributions: [], assignedAtMs: 0 };
-      const rest = { hasActions: false, renamedTo: null, ...(before === null && { renamedFrom: null }) };
+      const rest = { hasActions: false, renamedTo: null, renamedFrom: null };
       assert.deepEqual(opening, { epoch: 6, checkpoint: resumed, isMove, desired, ...rest });
       assert.deepEqual(calls.slice(1), asked);
     });

@@ -120,9 +120,8 @@ export function createClaims(deps: ClaimDeps): Claims {
       const opened = await deps.open(claim.uid, deps.self, claim.minEpoch, heartbeat, claim.identity);
       if (opened.isForeign) return { kind: "foreign" };
       const { epoch, before, desired, hasActions, renamedTo, renamedFrom } = opened;
-      const told = { epoch, desired, hasActions, renamedTo };
-      if (before === null)
-        return { kind: "opened", opening: { ...told, checkpoint: null, isMove: false, renamedFrom } };
+      const told = { epoch, desired, hasActions, renamedTo, renamedFrom };
+      if (before === null) return { kind: "opened", opening: { ...told, checkpoint: null, isMove: false } };
       // A gateway that left wrote all it knew; one that lives may know more; one that died is asked no more.
       if (before.wasBetween)
         return { kind: "opened", opening: { ...told, checkpoint: before.checkpoint, isMove: true } };

@@ -18,6 +18,7 @@ function aGateway(connected: number, polling: number, overrides: Partial<DrainDe
       send: () => true,
       close: (code) => done.push(`close ${i} ${code}`),
       identity: "",
+      authorization: "",
       ping: async () => true,
       isClosed: false,
     };

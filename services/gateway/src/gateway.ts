@@ -9,7 +9,7 @@ import type { Metrics } from "@muster/telemetry";
 import type { Config } from "./config.ts";
 import type { Door } from "./door.ts";
 import { drain } from "./drain.ts";
-import type { Hub } from "./hub.ts";
+import type { Entry, Hub } from "./hub.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { type Counts, createCounts, observeGateway } from "./metrics.ts";
 import type { Outbox } from "./outbox.ts";
@@ -59,7 +59,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const hub: Hub = openHub(deps, { self, counts, claims, outbox, replies, authority, share });
   const addresses = {
     ofContent: store.bodies.addressOf,
-    ofInventory: (hash: string) => store.inventories.addressOf(hash),
+    ofInventory: store.inventories.addressOf,
   };
   const { nowMs } = clock;
   const intake = createIntake({ hub, counts, maxMessageBytes, replies, addresses, nowMs, retryAfterMs, onError });
@@ -113,6 +113,7 @@ function socketHandlers(deps: HandlerDeps): SocketHandlers {
     text: (connection) => intake.text(connection),
     oversized: (connection) => intake.oversized(connection),
     post: (exchange, body) => intake.post(exchange, body),
+    unreadable: (exchange) => intake.unreadable(exchange),
   };
 }
 
@@ -123,12 +124,19 @@ async function flushLoop(outbox: Outbox, flushMs: number, clock: Clock, signal: 
   }
 }
 
+/** Three polls and some slack; an agent that was offered a longer interval keeps to that (R138). */
+function patienceMs({ session }: Entry, silenceMs: number): number {
+  const offeredMs = session.kind === "active" ? (session.wanted.connection?.heartbeatMs ?? 0) : 0;
+  return Math.max(silenceMs, 3.5 * offeredMs);
+}
+
 async function silenceLoop(hub: Hub, silenceMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await clock.delay(SILENCE_CHECK_MS, signal);
-    const limitMs = clock.nowMs() - silenceMs;
     for (const entry of [...hub.entries.values()]) {
-      if (entry.connection === null && entry.lastSeenAtMs < limitMs) hub.end(entry.uid, "silent");
+      if (entry.connection === null && clock.nowMs() - entry.lastSeenAtMs > patienceMs(entry, silenceMs)) {
+        hub.end(entry.uid, "silent");
+      }
     }
   }
 }

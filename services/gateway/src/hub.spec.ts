@@ -63,6 +63,7 @@ function aConnection(isOpen = true, answersPings = false) {
   const connection: Connection = {
     remoteAddress: "10.0.0.1",
     identity: "",
+    authorization: "",
     send(frame) {
       if (isOpen) sent.push(brief(decodeServerFrame(frame)));
       return isOpen;
@@ -138,7 +139,8 @@ function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given =
     loadWanted: async () => NOTHING_WANTED,
     rename: async () => aUid(50),
     certify: async () => ({ kind: "refused", sentence: "no" }),
-    takeActions: async () => [],
+    takeAction: async () => undefined,
+    moveWanted: async () => undefined,
     inventories: { has: async () => true, put: async () => undefined },
     mayAskFullState: () => true,
     background,
@@ -154,6 +156,7 @@ function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given =
       uidBytes: bytesOf(uid),
       report: { ...aReport(seq), ...report },
       identity: "",
+      authorization: "",
       connection: null,
       remoteAddress: "10.0.0.1",
       responder: {
@@ -196,7 +199,15 @@ describe("hub", () => {
     assert.deepEqual(replies, ["3 plain"]);
     assert.deepEqual(take(), ["10 connected", "10 capabilities-changed", "10 described"]);
     assert.deepEqual(claimed, [
-      { uid: aUid(), identity: "", transport: "http", minEpoch: 0, seq: 3n, isHeartbeat: false, isFull: true },
+      {
+        uid: aUid(),
+        identity: "",
+        transport: "http",
+        minEpoch: 0,
+        seq: 3n,
+        isHeartbeat: false,
+        isFull: true,
+      },
     ]);
   });
 
@@ -205,7 +216,15 @@ describe("hub", () => {
     receive(3, {}, { facets: [] });
     await idle();
     assert.deepEqual(claimed, [
-      { uid: aUid(), identity: "", transport: "http", minEpoch: 0, seq: 3n, isHeartbeat: true, isFull: false },
+      {
+        uid: aUid(),
+        identity: "",
+        transport: "http",
+        minEpoch: 0,
+        seq: 3n,
+        isHeartbeat: true,
+        isFull: false,
+      },
     ]);
   });
 
@@ -231,6 +250,22 @@ describe("hub", () => {
       receive(2, { uid: aUid(99), connection: fresh.connection });
       await idle();
       assert.equal(hub.entries.size, 2);
+    });
+
+    it("tells an agent that polls a uid of its own while another lives on a WebSocket", async () => {
+      const old = aConnection(true, true);
+      const { hub, receive, idle, replies } = await aHubWithAgent({}, old.connection);
+      receive(0);
+      await idle();
+      assert.deepEqual(replies, ["0 identify"]);
+      assert.equal(hub.entries.get(aUid())?.connection === old.connection, true);
+    });
+
+    it("carry no more agents than one may", async () => {
+      const { connection } = aConnection();
+      const { hub, receive, replies } = aHub();
+      for (let n = 1; n <= 10_001; n++) receive(0, { uid: aUid(n), connection });
+      assert.deepEqual([replies, hub.entries.size], [["0 rejected"], 10_000]);
     });
 
     it("lets an agent move between connections that carry several (R26)", async () => {
@@ -530,6 +565,28 @@ describe("hub", () => {
       assert.deepEqual([replies, renamed], [["0 identify", "1 plain", "2 identify"], [aUid()]]);
     });
 
+    it("forgets what waits when the connection is gone: nobody would end what it opened", async () => {
+      const { promise, resolve } = Promise.withResolvers<InstanceUid>();
+      const { connection } = aConnection();
+      const state = { isClosed: false };
+      const closing = Object.defineProperty({ ...connection }, "isClosed", { get: () => state.isClosed });
+      const { hub, receive, idle } = aHub({ deps: { rename: () => promise } });
+      receive(0, { connection: closing }, { wantsUid: true });
+      receive(1, { connection: closing });
+      state.isClosed = true;
+      hub.connectionClosed(closing);
+      resolve(aUid(50));
+      await idle();
+      assert.equal(hub.entries.size, 0);
+    });
+
+    it("renames nobody for those with other credentials (R152)", async () => {
+      const { hub, receive, idle, replies } = aHub({ deps: { rename: async () => null } });
+      receive(0, {}, { wantsUid: true });
+      await idle();
+      assert.deepEqual([replies, hub.entries.size], [["0 rejected"], 0]);
+    });
+
     it("refuses the message when the store cannot be asked, and takes the next", async () => {
       let isAway = true;
       const rename = async (): Promise<InstanceUid> => {
@@ -561,7 +618,7 @@ describe("hub", () => {
     });
 
     it("answers a request for a certificate, or rejects the message and counts it for nothing (R118)", async () => {
-      const settings = new Uint8Array();
+      const settings = { hash: "aa", body: new Uint8Array() };
       const certify: HubDeps["certify"] = async (_, csr) =>
         csr.byteLength > 0 ? { kind: "signed", settings } : { kind: "refused", sentence: "no" };
       const { hub, receive, idle, replies } = await aHubWithAgent({ deps: { certify } });
@@ -578,6 +635,9 @@ describe("hub", () => {
     const restart: QueuedAction = { actionId: "a", kind: "restart", expiresAtMs: 2_000, message: null };
     const message = { capability: "io.example.x", type: "t", data: new Uint8Array() };
     const sends: QueuedAction = { ...restart, actionId: "b", kind: "custom_message", message };
+    const queueOf = (...waiting: QueuedAction[]) => {
+      return async (): Promise<QueuedAction | undefined> => waiting.shift();
+    };
     const able = {
       capabilities: CAPABILITIES | agentCapabilityMask(["AcceptsRestartCommand"]),
       facets: [
@@ -588,8 +648,8 @@ describe("hub", () => {
 
     it("are pushed over a WebSocket, each in a message of its own, and told", async () => {
       const { connection, sent } = aConnection();
-      const takeActions = async () => [restart, { ...restart, kind: "refresh" as const, actionId: "c" }, sends];
-      const { hub, receive, idle, take } = aHub({ deps: { takeActions } });
+      const takeAction = queueOf(restart, { ...restart, kind: "refresh", actionId: "c" }, sends);
+      const { hub, receive, idle, take } = aHub({ deps: { takeAction } });
       receive(0, { connection }, able);
       await idle();
       take();
@@ -599,9 +659,7 @@ describe("hub", () => {
     });
 
     it("wait for the polls of an agent that polls, one with each answer, and never twice (R129)", async () => {
-      let waiting: QueuedAction[] = [restart, sends];
-      const takeActions = async () => waiting.splice(0);
-      const { hub, receive, idle, replies } = aHub({ deps: { takeActions } });
+      const { hub, receive, idle, replies } = aHub({ deps: { takeAction: queueOf(restart, sends) } });
       receive(0, {}, able);
       await idle();
       hub.feed(aUid(), { kind: "actions-wait" });
@@ -610,13 +668,12 @@ describe("hub", () => {
         await idle();
       }
       assert.deepEqual(replies, ["0 plain", "1 restart", "1 message", "2 plain", "3 plain"]);
-      waiting = [restart];
     });
 
     it("are not sent when they are too old, or when the agent cannot take them", async () => {
       const { connection, sent } = aConnection();
-      const takeActions = async () => [{ ...restart, expiresAtMs: 1_000 }, sends, restart];
-      const { hub, idle } = await aHubWithAgent({ deps: { takeActions } }, connection);
+      const takeAction = queueOf({ ...restart, expiresAtMs: 1_000 }, sends, restart);
+      const { hub, idle } = await aHubWithAgent({ deps: { takeAction } }, connection);
       hub.feed(aUid(), { kind: "actions-wait" });
       await idle();
       assert.deepEqual(sent, []);
@@ -630,23 +687,29 @@ describe("hub", () => {
       facets: [description, hashOnly],
     };
 
-    it("are asked for over a WebSocket at once when nobody has told them, and once (R154)", async () => {
-      const { connection, sent } = aConnection();
-      const { receive, idle } = aHub({ deps: { inventories: NOBODY_TOLD } });
-      receive(0, { connection }, able);
-      await idle();
-      receive(1, { connection }, able);
-      await idle();
-      assert.deepEqual(sent, ["inventory"]);
+    it("are asked for with the first answer when nobody has told them, and once (R154)", async () => {
+      for (const connection of [null, aConnection().connection]) {
+        const { receive, idle, replies } = aHub({ deps: { inventories: NOBODY_TOLD } });
+        for (const seq of [0, 1, 2]) {
+          receive(seq, { connection }, { ...able, facets: seq === 0 ? able.facets : [] });
+          await idle();
+        }
+        assert.deepEqual(replies, ["0 inventory", "1 plain", "2 plain"]);
+      }
     });
 
-    it("are asked for with the answer to the next poll", async () => {
-      const { receive, idle, replies } = aHub({ deps: { inventories: NOBODY_TOLD } });
-      for (const seq of [0, 1, 2]) {
-        receive(seq, {}, { ...able, facets: seq === 0 ? able.facets : [] });
-        await idle();
+    it("are asked for when an agent names others later on: by a push, or with the answer to the next poll", async () => {
+      const { connection, sent } = aConnection();
+      const pushed = await aHubWithAgent({ deps: { inventories: NOBODY_TOLD } }, connection);
+      pushed.receive(1, { connection }, able);
+      await pushed.idle();
+      assert.deepEqual([pushed.replies, sent], [["1 plain"], ["inventory"]]);
+      const polled = await aHubWithAgent({ deps: { inventories: NOBODY_TOLD } });
+      for (const seq of [1, 2]) {
+        polled.receive(seq, {}, { ...able, facets: seq === 1 ? able.facets : [] });
+        await polled.idle();
       }
-      assert.deepEqual(replies, ["0 plain", "1 inventory", "2 plain"]);
+      assert.deepEqual(polled.replies, ["1 plain", "2 inventory"]);
     });
 
     it("are not asked for when they are known, or when the agent cannot tell them", async () => {
@@ -678,6 +741,25 @@ describe("hub", () => {
       await idle();
       assert.deepEqual(take(), ["10 end renamed", "11 connected", "11 renamed"]);
       assert.deepEqual([replies.at(-1), sent, [...hub.entries.keys()]], ["1 plain", [], [aUid(50)]]);
+    });
+
+    it("is taken for what it was also when opening failed once", async () => {
+      let isAway = true;
+      const claim = async ({ uid }: Claim): Promise<Opening> => {
+        if (uid === aUid(50) && isAway) {
+          isAway = false;
+          throw new Error("away");
+        }
+        const renamedFrom = uid === aUid() ? null : aUid();
+        return { epoch: uid === aUid() ? 10 : 11, checkpoint: null, isMove: false, desired: null, renamedFrom };
+      };
+      const { receive, idle, take, replies } = await aHubWithAgent({ claim });
+      for (const seq of [1, 1]) {
+        receive(seq, { uid: aUid(50) }, { facets: [] });
+        await idle();
+      }
+      assert.deepEqual(replies, ["1 refused", "1 plain"]);
+      assert.deepEqual(take(), ["10 end renamed", "11 connected", "11 renamed"]);
     });
 
     it("is taken over from where it was, when that was another gateway", async () => {

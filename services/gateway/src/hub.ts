@@ -11,12 +11,12 @@
 //   H4. Messages of one agent on one connection are taken in in order, also when one must wait for a question.
 
 import type { DesiredRecord, DisconnectReason, GatewayId, InstanceUid } from "@muster/fleet";
-import type { Checkpoint, QueuedAction } from "@muster/store";
+import type { Checkpoint } from "@muster/store";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Counts } from "./metrics.ts";
 import { endAbsent, type OpeningDeps, openEntry } from "./opening.ts";
 import type { Source } from "./outbox.ts";
-import { type Found, needsPreparation, type PrepareDeps, prepare } from "./prepare.ts";
+import { FOREIGN, type Found, needsPreparation, nextAction, type PrepareDeps, prepare } from "./prepare.ts";
 import type { Report } from "./report.ts";
 import { isBarePoll } from "./sequence.ts";
 import {
@@ -54,8 +54,6 @@ export interface Entry {
   /** null for an agent that polls. */
   connection: Connection | null;
   lastSeenAtMs: number;
-  /** Taken from the store for an agent that polls, one to be given with each answer. */
-  actions: readonly QueuedAction[];
 }
 
 /** One message of an agent. */
@@ -65,6 +63,8 @@ export interface Incoming {
   readonly uidBytes: Uint8Array;
   readonly report: Report;
   readonly identity: string;
+  /** The Authorization header that it came with, or "". */
+  readonly authorization: string;
   /** null when it came by plain HTTP. */
   readonly connection: Connection | null;
   readonly remoteAddress: string;
@@ -80,11 +80,6 @@ export interface HubDeps extends Omit<PrepareDeps, "isShared">, Omit<OpeningDeps
   readonly isStrict: boolean;
   /** Another uid than any there is. */
   freshUid(): InstanceUid;
-  /** Inventories of components, told once for all agents that have them. */
-  readonly inventories: {
-    has(address: string): Promise<boolean>;
-    put(address: string, inventory: Uint8Array): Promise<void>;
-  };
   /** Takes one request for full state from the budget of this second, if there is one left. */
   mayAskFullState(): boolean;
   /** Runs what must not be awaited here. */
@@ -106,6 +101,8 @@ export interface Hub {
   end(uid: InstanceUid, reason: DisconnectReason): void;
   /** Another gateway has the agent since `epoch` ended; writes what is known and lets go. */
   letGo(uid: InstanceUid, epoch: number): void;
+  /** The agent left while it was taken back from another gateway under this epoch. */
+  endAbsent(uid: InstanceUid, epoch: number): void;
   /** Whether the agent answers on a WebSocket of its own here; asked when another gateway has one with the same uid. */
   answers(uid: InstanceUid): Promise<boolean>;
 }
@@ -117,6 +114,9 @@ export function createHub(deps: HubDeps): Hub {
 
 /** Custom messages pass through short queues at the agent, which drop what is too much (R133). */
 const ACTION_PAUSE_MS = 50;
+const READ_AGAIN_MS = 5_000;
+/** Agents behind one proxy; their sessions end together when it goes. */
+const MAX_AGENTS_PER_CONNECTION = 10_000;
 
 class LiveHub implements Hub {
   readonly entries = new Map<InstanceUid, Entry>();
@@ -128,6 +128,8 @@ class LiveHub implements Hub {
   readonly #exchanges = new Map<ExchangeId, Responder>();
   /** Messages that wait for the one before them, by agent and connection (H4). */
   readonly #waiting = new Map<Connection | null, Map<InstanceUid, Incoming[]>>();
+  /** Agents that are asked whether they are still there, for another gateway has one with the same uid. */
+  readonly #pinged = new Set<InstanceUid>();
   #lastExchange = 0;
 
   constructor(deps: HubDeps) {
@@ -139,6 +141,7 @@ class LiveHub implements Hub {
 
   receive(incoming: Incoming): void {
     const { uid, connection, responder } = incoming;
+    if (connection?.isClosed === true) return; // nobody would end what it opened
     const waiting = this.#waiting.get(connection)?.get(uid);
     if (waiting !== undefined) {
       if (waiting.length < MAX_HELD - 1) waiting.push(incoming);
@@ -147,6 +150,7 @@ class LiveHub implements Hub {
     }
     const entry = this.entries.get(uid);
     if (entry !== undefined && entry.identity !== incoming.identity) return responder.reject(FOREIGN);
+    if (entry === undefined && this.#isFull(connection)) return responder.reject(CROWDED);
     if (this.#twins.answer(incoming)) return;
     if (!needsPreparation(incoming, entry, this.#prepareDeps)) return this.#takeIn(incoming, {});
     const ofConnection = this.#waiting.get(connection) ?? new Map<InstanceUid, Incoming[]>();
@@ -175,17 +179,23 @@ class LiveHub implements Hub {
   }
 
   letGo(uid: InstanceUid, epoch: number): void {
+    if (this.#pinged.has(uid)) return; // whether it is to go is being asked
     const entry = this.entries.get(uid);
     if (entry === undefined || entry.session.kind !== "active" || entry.session.epoch > epoch) return;
     this.#deps.outbox.end(sourceOf(entry), null);
     this.#forget(entry);
   }
 
+  endAbsent(uid: InstanceUid, epoch: number): void {
+    endAbsent(uid, "closed", epoch, null, this.#deps);
+  }
+
   async answers(uid: InstanceUid): Promise<boolean> {
     const connection = this.entries.get(uid)?.connection ?? null;
     if (connection === null || connection.isClosed || this.#prepareDeps.isShared(connection)) return false;
-    if (!(await connection.ping())) return false;
-    return this.entries.get(uid)?.connection === connection;
+    this.#pinged.add(uid);
+    const isAlive = await connection.ping().finally(() => this.#pinged.delete(uid));
+    return isAlive && this.entries.get(uid)?.connection === connection;
   }
 
   async #prepare(incoming: Incoming, entry: Entry | undefined): Promise<void> {
@@ -230,7 +240,7 @@ class LiveHub implements Hub {
     if (existing !== undefined && existing.connection === connection) return existing;
     if (existing !== undefined) this.end(uid, "superseded");
     const session = openSession(this.#peerOf(incoming));
-    const entry: Entry = { session, uid, uidBytes, identity, connection, lastSeenAtMs: 0, actions: [] };
+    const entry: Entry = { session, uid, uidBytes, identity, connection, lastSeenAtMs: 0 };
     this.entries.set(uid, entry);
     if (connection !== null) {
       const agents = this.#agentsOf.get(connection) ?? new Set();
@@ -311,7 +321,7 @@ class LiveHub implements Hub {
   async #lookUp(entry: Entry, address: string): Promise<void> {
     try {
       const isThere = await this.#deps.inventories.has(address);
-      if (!isThere) this.#feed(entry, { kind: "inventory-missing", address });
+      if (!isThere) this.#feed(entry, { kind: "inventory-missing", address, nowMs: this.#deps.nowMs() });
     } catch (error) {
       this.#deps.onError(error); // the next connection asks again
     }
@@ -325,11 +335,13 @@ class LiveHub implements Hub {
     }
   }
 
-  async #takeActions(entry: Entry): Promise<void> {
+  /** One by one, as long as the agent is here: what is not taken waits for wherever it goes. */
+  async #takeActions({ uid, connection }: Entry): Promise<void> {
     try {
-      for (const action of await this.#deps.takeActions(entry.uid)) {
-        const nowMs = this.#deps.nowMs();
-        if (nowMs < action.expiresAtMs) this.#feed(entry, { kind: "action", action, nowMs });
+      while (this.entries.get(uid)?.connection === connection) {
+        const { action } = await nextAction(uid, this.#deps);
+        if (action === undefined) return;
+        this.feed(uid, { kind: "action", action, nowMs: this.#deps.nowMs() });
         await this.#deps.delay(ACTION_PAUSE_MS);
       }
     } catch (error) {
@@ -347,11 +359,25 @@ class LiveHub implements Hub {
       if (entry.session.kind === "closed") return this.#endUnopened(entry, entry.session.reason, opening);
       const mayAskFullState = this.#deps.mayAskFullState();
       this.#feed(entry, { kind: "opened", opened: opening, nowMs: this.#deps.nowMs(), mayAskFullState });
+      if (claimed.isUnread === true) this.#deps.background("read settings", this.#readWanted(entry));
     } catch (error) {
       this.#deps.onError(error);
       this.#feed(entry, { kind: "open-failed" });
       if (entry.session.kind === "opening") this.#forget(entry);
     }
+  }
+
+  /** Control state was away when the session opened. */
+  async #readWanted(entry: Entry): Promise<void> {
+    while (this.entries.get(entry.uid) === entry && entry.session.kind === "active") {
+      await this.#deps.delay(READ_AGAIN_MS);
+      const wanted = await this.#deps.loadWanted(entry.uid).catch(() => null);
+      if (wanted !== null) return this.#feed(entry, { kind: "wanted", wanted, nowMs: this.#deps.nowMs() });
+    }
+  }
+
+  #isFull(connection: Connection | null): boolean {
+    return connection !== null && (this.#agentsOf.get(connection)?.size ?? 0) >= MAX_AGENTS_PER_CONNECTION;
   }
 
   /** The agent left while the store was asked, which now has it as connected here; nobody else would say that it is not. */
@@ -392,4 +418,4 @@ function sourceOf(entry: Pick<Entry, "uid" | "session">): Source {
   };
 }
 
-const FOREIGN = "This instance_uid belongs to an agent with other credentials; use another uid, or its credentials.";
+const CROWDED = `One connection may carry ${MAX_AGENTS_PER_CONNECTION} agents; open another.`;

@@ -39,6 +39,7 @@ export interface IntakeDeps {
 export interface Intake {
   frame(connection: Connection, frame: Uint8Array): void;
   post(exchange: Exchange, body: Uint8Array): void;
+  unreadable(exchange: Exchange): void;
   text(connection: Connection): void;
   oversized(connection: Connection): void;
 }
@@ -93,6 +94,11 @@ class HubIntake implements Intake {
     this.#takeIn(message, null, exchange, this.#postResponder(exchange, message.instanceUid.slice()));
   }
 
+  unreadable(exchange: Exchange): void {
+    const malformed = new Malformed(NO_UID, "The body is not the gzip that Content-Encoding says it is.", false);
+    this.#refusePost(exchange, withClaimedUid(malformed, exchange.claimedUid));
+  }
+
   text(connection: Connection): void {
     this.#deps.counts.badMessages += 1;
     connection.close(CLOSE_UNSUPPORTED, "OpAMP messages are binary");
@@ -122,14 +128,17 @@ class HubIntake implements Intake {
   #takeIn(
     message: AgentToServer,
     connection: Connection | null,
-    { remoteAddress, identity }: Pick<Connection, "remoteAddress" | "identity">,
+    { remoteAddress, identity, authorization }: Pick<Connection, "remoteAddress" | "identity" | "authorization">,
     responder: FailingResponder,
   ): void {
     try {
       const uid = formatUidAt(message.instanceUid, 0) as InstanceUid; // 16 bytes were checked
-      const report = translate(message, this.#deps.addresses);
+      // Who has a hash from somebody with other credentials does not get their word for what it is.
+      const { ofContent, ofInventory } = this.#deps.addresses;
+      const report = translate(message, { ofContent, ofInventory: (hash) => ofInventory(`${identity}\0${hash}`) });
       const uidBytes = message.instanceUid.slice(); // the frame's own bytes are gone when this returns
-      this.#deps.hub.receive({ uid, uidBytes, report, identity, connection, remoteAddress, responder });
+      const from = { identity, authorization, connection, remoteAddress };
+      this.#deps.hub.receive({ uid, uidBytes, report, ...from, responder });
     } catch (error) {
       // A defect of ours: the agent is told, and everybody else is served on (R63).
       this.#deps.onError(error);

@@ -21,6 +21,13 @@ export interface Known {
   readonly custom: readonly string[];
   /** Set while the agent's full state is needed: when it was last asked for, and how often. */
   readonly lacking: { readonly askedAtMs: number; readonly asks: number } | null;
+  /** When the agent was told another uid, and when it was asked for its components; neither is said with every poll. */
+  readonly identifiedAtMs: number | null;
+  readonly inventoryAskedAtMs: number | null;
+  /** Whether our custom capabilities were told on this connection. */
+  readonly isGreeted: boolean;
+  /** The certificate that was signed last: what it was offered under, and the settings that it was joined to. */
+  readonly certified: { readonly hash: string; readonly over: string } | null;
   /** Another counter that the sequence numbers jumped from, as decimal text, and how often they came back to it. */
   readonly rival: { readonly seq: string; readonly returns: number } | null;
 }
@@ -54,6 +61,10 @@ export const NOTHING_KNOWN: Known = {
   received: {},
   sent: {},
   custom: [],
+  identifiedAtMs: null,
+  inventoryAskedAtMs: null,
+  isGreeted: false,
+  certified: null,
   lacking: null,
   rival: null,
 };
@@ -66,17 +77,16 @@ export function withFailed(failed: readonly Failure[], failure: Failure): readon
   return [...failed.filter(({ hash }) => hash !== failure.hash), failure].slice(-MAX_FAILED);
 }
 
-/** The state part of a checkpoint. What is empty is left out: most agents have little to remember. */
-export function encodeKnown({ capabilities, received, sent, custom, lacking, rival, ...rest }: Known): string {
-  return JSON.stringify({
-    ...rest,
-    capabilities: capabilities.toString(16),
-    ...(Object.keys(received).length > 0 && { received }),
-    ...(Object.keys(sent).length > 0 && { sent }),
-    ...(custom.length > 0 && { custom }),
-    ...(lacking !== null && { lacking }),
-    ...(rival !== null && { rival }),
-  });
+/** The state part of a checkpoint. What is as at first is left out: most agents have little to remember. */
+export function encodeKnown(known: Known): string {
+  const kept = Object.entries(known).filter(([name, value]) => !isNothing(name, value));
+  return JSON.stringify({ ...Object.fromEntries(kept), capabilities: known.capabilities.toString(16) });
+}
+
+function isNothing(name: string, value: unknown): boolean {
+  const nothing: unknown = NOTHING_KNOWN[name as keyof Known]; // the name of a field of Known
+  if (Array.isArray(value)) return value.length === 0;
+  return value === nothing || (typeof value === "object" && value !== null && Object.keys(value).length === 0);
 }
 
 /** Reads what encodeKnown wrote, in this version or an earlier one. */

@@ -7,16 +7,24 @@ import { FleetError } from "@muster/fleet";
 import type { Checkpoint } from "@muster/store";
 import type { Claim, Claimed, Claims } from "./claim.ts";
 import type { Entry } from "./hub.ts";
-import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
+import { decodeKnown, encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Outbox } from "./outbox.ts";
-import { isBare } from "./report.ts";
+import { nextAction, type PrepareDeps } from "./prepare.ts";
+import { isBare, type Report } from "./report.ts";
 import type { Opening } from "./session.ts";
-import type { Wanted } from "./settings.ts";
+import { NOTHING_WANTED, type Wanted } from "./settings.ts";
 
 /** What it needs of the world. */
-export interface OpeningDeps {
+export interface OpeningDeps extends Pick<PrepareDeps, "takeAction" | "rename"> {
   readonly claims: Claims;
   readonly outbox: Outbox;
+  /** Inventories of components, told once for all agents that have them. */
+  readonly inventories: {
+    has(address: string): Promise<boolean>;
+    put(address: string, inventory: Uint8Array): Promise<void>;
+  };
+  /** Gives what was kept under one uid to another. */
+  moveWanted(from: InstanceUid, to: InstanceUid): Promise<void>;
   /** What an operator wants the agent to have beside its config. */
   loadWanted(uid: InstanceUid): Promise<Wanted>;
   /** Ends an agent's session at this gateway because it was renamed, and answers what it knew; null when it is not here. */
@@ -24,17 +32,51 @@ export interface OpeningDeps {
   nowMs(): number;
 }
 
-/** Opens. Rejects when the store is away. */
-export async function openEntry(entry: Entry, deps: OpeningDeps): Promise<Claimed> {
+/** A claim that opened, and whether what an operator wants could not be read. */
+export type Opened = Claimed & { readonly isUnread?: boolean };
+
+/** Opens. Rejects when the fleet state cannot be asked; what an operator wants can wait. */
+export async function openEntry(entry: Entry, deps: OpeningDeps): Promise<Opened> {
   const { uid } = entry;
   if (!(await deps.outbox.flushAgent(uid))) throw new FleetError("unavailable", "the store is away");
   const claim = claimOf(entry);
-  const claimed = await deps.claims.claim(claim);
+  const [claimed, wanted] = await Promise.all([deps.claims.claim(claim), deps.loadWanted(uid).catch(() => null)]);
   if (claimed.kind !== "opened") return claimed;
   const { opening } = claimed;
   const from = opening.renamedFrom ?? null;
   const resumed = from === null ? opening : await resumeFormer(from, claim, opening, deps);
-  return { kind: "opened", opening: { ...resumed, wanted: await deps.loadWanted(uid) } };
+  // Back under a uid that it was to leave: what it says from here on goes on under the other once it takes that.
+  if ((opening.renamedTo ?? null) !== null) await deps.rename(uid, entry.identity);
+  const found = await findOut(entry, resumed, deps);
+  return {
+    kind: "opened",
+    opening: { ...resumed, ...found, wanted: wanted ?? NOTHING_WANTED },
+    isUnread: wanted === null,
+  };
+}
+
+/** What the reply to the first message needs to know. */
+async function findOut(
+  entry: Entry,
+  opening: Opening,
+  deps: OpeningDeps,
+): Promise<Pick<Opening, "action" | "lacksInventory">> {
+  const report = entry.session.kind === "opening" ? entry.session.held[0]?.report : undefined;
+  const address = inventoryOf(report, opening);
+  // Also keeps the inventory from being forgotten while agents come with it.
+  const lacksInventory = address !== null && !(await deps.inventories.has(address));
+  const isPoll = entry.connection === null && report?.isGoodbye === false;
+  if (!isPoll || opening.hasActions !== true) return { lacksInventory };
+  const { action } = await nextAction(entry.uid, deps);
+  return { lacksInventory, ...(action !== undefined && { action }) };
+}
+
+/** Where the inventory is that the agent named and did not tell itself; null when there is none. */
+function inventoryOf(report: Report | undefined, { checkpoint }: Opening): string | null {
+  const facet = report?.facets.find((one) => one.kind === "components");
+  if (facet !== undefined) return facet.body === null ? facet.address : null;
+  const digest = checkpoint === null ? undefined : decodeKnown(checkpoint.state).digests.components;
+  return digest?.replace(/\+$/, "") ?? null;
 }
 
 function claimOf({ uid, identity, connection, session }: Entry): Claim {
@@ -52,6 +94,8 @@ function claimOf({ uid, identity, connection, session }: Entry): Claim {
 
 /** The counter and all that was told go on (R30). */
 async function resumeFormer(from: InstanceUid, claim: Claim, opening: Opening, deps: OpeningDeps): Promise<Opening> {
+  // Whatever was wanted of the former uid since it was given the new one.
+  await deps.moveWanted(from, claim.uid);
   const here = deps.endHere(from);
   if (here !== null) {
     if (!(await deps.outbox.flushAgent(from))) throw new FleetError("unavailable", "the store is away");

@@ -5,7 +5,7 @@
 //   G1. A command is alone in its message (R128); everything else waits for the next one.
 //   G2. At most one offer of each kind is outstanding; a newer one replaces it.
 
-import type { DesiredRecord, InstanceUid, SettingsKind } from "@muster/fleet";
+import type { DesiredRecord, InstanceUid, SettingsKind, Transport } from "@muster/fleet";
 import { hasCapability, mayOffer } from "@muster/protocol";
 import type { QueuedAction } from "@muster/store";
 import { decideOffer } from "./offer.ts";
@@ -30,7 +30,7 @@ export interface Outgoing {
   readonly command: boolean;
   readonly message: QueuedAction["message"];
   /** A signed certificate: a whole ConnectionSettingsOffers. */
-  readonly certificate: Uint8Array | null;
+  readonly certificate: SettingsOffer | null;
 }
 
 /** Uid and capabilities alone. */
@@ -113,10 +113,13 @@ export function isQuiet(session: ActiveSession, nowMs: number): boolean {
     decideSettings(session, "packages", nowMs),
   ];
   return decisions.every(
-    // Only a poll's offer is repeated by time alone.
-    ({ kind, ...rest }) =>
-      kind === "none" && !("why" in rest && rest.why === "already_offered" && peer.transport === "http"),
+    // Time alone lets a poll's offer be repeated, and what waits for another be made.
+    ({ kind, ...rest }) => kind === "none" && !("why" in rest && mayChangeInTime(rest.why, peer.transport)),
   );
+}
+
+function mayChangeInTime(why: string, transport: Transport): boolean {
+  return why === "busy" || (why === "already_offered" && transport === "http");
 }
 
 /** What an action says to the agent; null when the agent cannot take it any more. */
@@ -129,6 +132,19 @@ export function sayAction({ known }: ActiveSession, { kind, message }: QueuedAct
     case "custom_message":
       return message !== null && known.custom.includes(message.capability) ? { ...NOTHING_TO_SAY, message } : null;
   }
+}
+
+/** An agent that was asked for its components and does not tell them is asked again after so long. */
+const ASK_INVENTORY_AGAIN_MS = 10 * 60_000;
+
+/** Whether to ask for components now; the question is then taken as put. */
+export function takeInventoryQuestion(session: ActiveSession, nowMs: number): readonly [ActiveSession, boolean] {
+  if (!session.owesInventory) return [session, false];
+  const next = { ...session, owesInventory: false };
+  const { inventoryAskedAtMs } = session.known;
+  const isDue = inventoryAskedAtMs === null || nowMs >= inventoryAskedAtMs + ASK_INVENTORY_AGAIN_MS;
+  if (!isDue || !tellsInventory(session)) return [next, false];
+  return [{ ...next, known: { ...next.known, inventoryAskedAtMs: nowMs } }, true];
 }
 
 /** Whether an agent can be asked for the components it has. */

@@ -6,23 +6,25 @@ import type { InstanceUid } from "@muster/fleet";
 import type { QueuedAction } from "@muster/store";
 import type { Entry, Incoming } from "./hub.ts";
 import type { ReportInput } from "./session.ts";
+import type { SettingsOffer } from "./settings.ts";
 import type { Connection } from "./socket.ts";
 
 /** What it needs of the world. */
 export interface PrepareDeps {
   /** Whether a connection carries other agents, too: then its life says nothing about one of them. */
   isShared(connection: Connection): boolean;
-  /** Records that an agent is to go on under a new uid; answers the uid that counts. */
-  rename(from: InstanceUid): Promise<InstanceUid>;
+  /** Records that an agent is to go on under a new uid; answers the uid that counts, or null when it is another identity's. */
+  rename(from: InstanceUid, identity: string): Promise<InstanceUid | null>;
   /** Signs, or says in a sentence why not. */
-  certify(uid: InstanceUid, csr: Uint8Array): Promise<Certified>;
-  takeActions(uid: InstanceUid): Promise<readonly QueuedAction[]>;
+  certify(uid: InstanceUid, csr: Uint8Array, authorization: string): Promise<Certified>;
+  /** Takes the oldest action that waits; undefined when none does. */
+  takeAction(uid: InstanceUid): Promise<QueuedAction | undefined>;
   nowMs(): number;
 }
 
 /** A ConnectionSettingsOffers with the certificate, or why there is none. */
 export type Certified =
-  | { readonly kind: "signed"; readonly settings: Uint8Array }
+  | { readonly kind: "signed"; readonly settings: SettingsOffer }
   | { readonly kind: "refused"; readonly sentence: string };
 
 /** What was found out. */
@@ -53,28 +55,36 @@ export async function prepare(incoming: Incoming, entry: Entry | undefined, deps
   }
   let found: Found = {};
   if (report.csr !== null) {
-    const certified = await deps.certify(uid, report.csr);
+    const certified = await deps.certify(uid, report.csr, incoming.authorization);
     if (certified.kind === "refused") return { kind: "reject", sentence: certified.sentence };
     found = { ...found, certificate: certified.settings };
   }
-  if (report.wantsUid && renamedTo(entry) === null) found = { ...found, newUid: await deps.rename(uid) };
+  if (report.wantsUid && renamedTo(entry) === null) {
+    const newUid = await deps.rename(uid, incoming.identity);
+    if (newUid === null) return { kind: "reject", sentence: FOREIGN };
+    found = { ...found, newUid };
+  }
   if (connection === null && entry?.session.kind === "active" && entry.session.hasActions)
-    found = { ...found, ...(await nextAction(entry, deps)) };
+    found = { ...found, ...(await nextAction(uid, deps)) };
   return { kind: "take", found };
 }
+
+/** Told to those who come with a uid that is not theirs. */
+export const FOREIGN =
+  "This instance_uid belongs to an agent with other credentials; use another uid, or its credentials.";
 
 /** RFC 6455 has no code for it; 1001 is the one for going away. */
 const CLOSE_GONE = 1001;
 
 type Contested = Entry & { readonly connection: NonNullable<Entry["connection"]> };
 
-/** A second WebSocket for a uid is usually the agent itself, back from a connection that died without a word (R145). */
+/** Another connection for a uid is usually the agent itself, back from a WebSocket that died without a word (R145). */
 function isContested(
   connection: Incoming["connection"],
   entry: Entry | undefined,
   deps: PrepareDeps,
 ): entry is Contested {
-  if (connection === null || entry === undefined || entry.connection === null) return false;
+  if (entry === undefined || entry.connection === null) return false;
   const isOther = entry.connection !== connection && !entry.connection.isClosed;
   return isOther && !deps.isShared(entry.connection);
 }
@@ -84,10 +94,13 @@ function renamedTo(entry: Entry | undefined): InstanceUid | null {
 }
 
 /** One action with each answer; those that waited too long are not sent any more. */
-async function nextAction(entry: Entry, deps: PrepareDeps): Promise<Found> {
-  if (entry.actions.length === 0) entry.actions = await deps.takeActions(entry.uid);
-  const fresh = entry.actions.filter(({ expiresAtMs }) => deps.nowMs() < expiresAtMs);
-  const [action, ...more] = fresh;
-  entry.actions = more;
-  return { hasMoreActions: more.length > 0, ...(action !== undefined && { action }) };
+export async function nextAction(
+  uid: InstanceUid,
+  { takeAction, nowMs }: Pick<PrepareDeps, "takeAction" | "nowMs">,
+): Promise<Pick<Found, "action" | "hasMoreActions">> {
+  for (;;) {
+    const action = await takeAction(uid);
+    if (action === undefined) return { hasMoreActions: false };
+    if (nowMs() < action.expiresAtMs) return { action, hasMoreActions: true };
+  }
 }

@@ -116,12 +116,25 @@ class GatewayPresence implements Presence {
   async #handOver({ uid, epoch, to, transport }: Extract<Hint, { kind: "hand-over" }>): Promise<void> {
     const { hub, gateways, flushAgent } = this.#deps;
     // Two WebSockets with one uid: if the one here answers, the other is a twin and the agent stays (R145).
-    const isAlive = transport === "websocket" && (await hub.answers(uid));
-    if (isAlive) hub.feed(uid, { kind: "reclaimed", epoch: await this.#deps.reclaim(uid) });
-    else hub.letGo(uid, epoch);
+    const isAlive = transport === "websocket" && (await hub.answers(uid)) && (await this.#reclaim(uid));
+    if (!isAlive) hub.letGo(uid, epoch);
     // Says so even when there was nothing to write: the other one waits.
     await flushAgent(uid);
     await gateways.hint(to, { kind: "handed-over", uid, isAlive });
+  }
+
+  /** False when it cannot be taken back: then it is better off with the one that has it. */
+  async #reclaim(uid: InstanceUid): Promise<boolean> {
+    const { hub, reclaim, onError } = this.#deps;
+    try {
+      const epoch = await reclaim(uid);
+      if (hub.entries.has(uid)) hub.feed(uid, { kind: "reclaimed", epoch });
+      else hub.endAbsent(uid, epoch); // it left while it was taken back
+      return true;
+    } catch (error) {
+      onError(error);
+      return false;
+    }
   }
 
   async #readWanted(uid: InstanceUid): Promise<void> {

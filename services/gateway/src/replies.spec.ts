@@ -122,7 +122,7 @@ describe("what else a reply carries", () => {
       );
     const connection = { hash: "aa", body: encoded("ws://a/v1/opamp") };
     assert.equal(say({ connection }).connectionSettings?.opamp?.destinationEndpoint, "ws://a/v1/opamp");
-    const certificate = encoded("ws://b/v1/opamp");
+    const certificate = { hash: "bb", body: encoded("ws://b/v1/opamp") };
     assert.equal(say({ connection, certificate }).connectionSettings?.opamp?.destinationEndpoint, "ws://b/v1/opamp");
     const body = toBinary(
       PackagesAvailableSchema,

@@ -121,7 +121,7 @@ function parts({
   certificate,
 }: Sayable): Uint8Array[] {
   const flags = flagsOf(fullState, inventory);
-  const settings = certificate ?? connection?.body ?? null;
+  const settings = (certificate ?? connection)?.body ?? null;
   return [
     flags === 0 ? NOTHING : part({ flags: BigInt(flags) }),
     config ?? NOTHING,

@@ -42,6 +42,8 @@ const MAX_PACKAGES = 1_000;
 const MAX_CUSTOM_CAPABILITIES = 256;
 /** Hashes are opaque, but nobody's digest is longer than this. */
 const MAX_HASH_BYTES = 256;
+/** An inventory beyond this is not kept; those of the largest distributions are a tenth of it. */
+const MAX_INVENTORY_BYTES = 1024 * 1024;
 /** A custom message's content beyond this is not kept; its size is. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 
@@ -110,7 +112,8 @@ export function translateComponents(
 ): FacetOf<"components"> {
   const inventory = hex(components.hash);
   const isWhole = Object.keys(components.components).length > 0;
-  const body = isWhole ? serialize() : null;
+  const serialized = isWhole ? serialize() : null;
+  const body = serialized !== null && serialized.byteLength <= MAX_INVENTORY_BYTES ? serialized : null;
   // Without a hash there is nothing to recognise the inventory by but its content.
   const address = inventory === "" && body !== null ? addresses.ofContent(body) : addresses.ofInventory(inventory);
   return { kind: "components", digest: `${address}${isWhole ? "+" : ""}`, inventory, address, body };

@@ -37,7 +37,7 @@ export function countReport(session: ActiveSession, { seq }: Report): ActiveSess
 
 /**
  * Whether the message comes from the younger of two agents that share this uid (R143): their counters take turns, and
- * the lower one began later. For agents that poll; two WebSockets are told apart by a ping (duplicates.ts).
+ * the lower one began later. For agents that poll; a WebSocket is asked by a ping (prepare.ts).
  */
 export function isYoungerTwin({ known, seq }: ActiveSession): boolean {
   const { rival } = known;

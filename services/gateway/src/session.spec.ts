@@ -257,6 +257,30 @@ describe("a session", () => {
     assert.equal(brief(answered.effects), "described, config-acknowledged, reply");
   });
 
+  it("asks nobody for everything at once when too many were asked already", () => {
+    const anew = run([{ ...opens({ epoch: 9 }), mayAskFullState: false } as Input], told());
+    assert.equal(brief(anew.effects), "connected, capabilities-changed");
+    assert.equal(brief(run([reports(aReport(1))], anew.session).effects), "reply full");
+  });
+
+  it("counts a custom message once that is sent twice (R44)", () => {
+    const message = { capability: "io.example.x", type: "t", sizeBytes: 0, kept: null };
+    const once = run([reports(aReport(1, [], { message }))], told());
+    assert.equal(brief(once.effects), "custom-message-received, reply");
+    assert.equal(brief(run([reports(aReport(1, [], { message }))], once.session).effects), "reply");
+  });
+
+  it("greets once on a connection, and once however often a poll moves (R130)", () => {
+    const greets = (effects: readonly Effect[]) => effects.flatMap((e) => (e.kind === "reply" ? [e.say.greet] : []));
+    const first = run([reports(aReport(0, everything())), reports(aReport(1)), opens()]);
+    assert.deepEqual(greets(first.effects), [true, false]);
+    assert.ok(first.session.kind === "active");
+    const checkpoint = { seq: 1n, state: encodeKnown(first.session.known) };
+    const moved = openSession({ ...peer, transport: "http" });
+    assert.deepEqual(greets(run([reports(aReport(2)), opens({ checkpoint, isMove: true })], moved).effects), [false]);
+    assert.deepEqual(greets(run([reports(aReport(2)), opens({ checkpoint })]).effects), [true]);
+  });
+
   it("answers what came after a goodbye while it opened (S3)", () => {
     const goodbye = aReport(1, [], { isGoodbye: true });
     const waiting = [reports(aReport(0, everything()), 0, 1), reports(goodbye, 0, 2), reports(aReport(2), 0, 3)];

@@ -21,10 +21,18 @@ import type {
 import type { QueuedAction } from "@muster/store";
 import { answer, tellAction } from "./answer.ts";
 import { decodeKnown, type Known, NOTHING_KNOWN, type Offered } from "./known.ts";
-import { isQuiet, makeOffers, NOTHING_TO_SAY, type Outgoing, sayAction, tellsInventory } from "./outgoing.ts";
+import {
+  isQuiet,
+  makeOffers,
+  NOTHING_TO_SAY,
+  type Outgoing,
+  sayAction,
+  takeInventoryQuestion,
+  tellsInventory,
+} from "./outgoing.ts";
 import type { Report } from "./report.ts";
 import { countReport, isBarePoll } from "./sequence.ts";
-import { NOTHING_WANTED, type Wanted } from "./settings.ts";
+import { NOTHING_WANTED, type SettingsOffer, type Wanted } from "./settings.ts";
 import { emit, withCapabilities, withFacets, withMessage } from "./telling.ts";
 
 /** A reply that is owed: which message, as the hub numbers them. */
@@ -66,12 +74,8 @@ export interface ActiveSession {
   readonly hasActions: boolean;
   /** The uid that the agent is to go on under. */
   readonly renamedTo: InstanceUid | null;
-  /** When it was last told so. */
-  readonly identifiedAtMs: number | null;
   /** The agent is to be asked for its components with the next answer. */
   readonly owesInventory: boolean;
-  /** Whether our custom capabilities were told. */
-  readonly isGreeted: boolean;
   /** Nothing is owed or expected: the next heartbeat can be answered without a thought. */
   readonly isQuiet: boolean;
 }
@@ -94,8 +98,8 @@ export interface ReportInput {
   /** The next action that waits for an agent that polls, and whether more do. */
   readonly action?: QueuedAction;
   readonly hasMoreActions?: boolean;
-  /** The certificate it asked for: a whole ConnectionSettingsOffers. */
-  readonly certificate?: Uint8Array;
+  /** The certificate it asked for: a whole ConnectionSettingsOffers, and its hash. */
+  readonly certificate?: SettingsOffer;
 }
 
 /** What happens to a session. */
@@ -111,7 +115,7 @@ export type Input =
   | { readonly kind: "actions-wait" }
   | { readonly kind: "action"; readonly action: QueuedAction; readonly nowMs: number }
   /** Nobody has told the inventory under this address. */
-  | { readonly kind: "inventory-missing"; readonly address: string }
+  | { readonly kind: "inventory-missing"; readonly address: string; readonly nowMs: number }
   /** The store lost what it knew of the agent. */
   | { readonly kind: "lost" }
   /** Another gateway had taken the agent, in error; it is back under a new epoch. */
@@ -127,6 +131,10 @@ export interface Opening {
   readonly desired: DesiredRecord | null;
   readonly wanted?: Wanted;
   readonly hasActions?: boolean;
+  /** The first action that waits for an agent that polls. */
+  readonly action?: QueuedAction;
+  /** Nobody has told the inventory that the agent has. */
+  readonly lacksInventory?: boolean;
   /** The uid that this agent was given, and comes without. */
   readonly renamedTo?: InstanceUid | null;
   /** The uid that this agent had until now. */
@@ -214,7 +222,8 @@ function startActive(
   const isMove = opened.isMove && session.peer.transport === "http";
   let [active, effects] = isMove ? [activeOf(session.peer, opened), []] : connect(session.peer, opened, nowMs);
   for (const [i, held] of session.held.entries()) {
-    const [next, more] = takeIn(active, { ...held, nowMs, mayAskFullState });
+    const first = i === 0 && opened.action !== undefined ? { action: opened.action, hasMoreActions: true } : {};
+    const [next, more] = takeIn(active, { ...held, ...first, nowMs, mayAskFullState });
     effects = [...effects, ...more];
     if (next.kind !== "active") return [next, [...effects, ...refuse(session.held.slice(i + 1))]]; // it said goodbye
     active = next;
@@ -238,15 +247,15 @@ function activeOf(peer: Peer, opened: Opening): ActiveSession {
     isLost: false,
     hasActions: peer.transport === "http" && opened.hasActions === true,
     renamedTo: opened.renamedTo ?? null,
-    identifiedAtMs: null,
-    owesInventory: false,
-    isGreeted: false,
+    owesInventory: opened.lacksInventory === true,
     isQuiet: false,
   };
 }
 
 function connect(peer: Peer, opened: Opening, nowMs: number): [ActiveSession, readonly Effect[]] {
-  const [session, effects] = tellConnected(activeOf(peer, opened), nowMs);
+  const fresh = activeOf(peer, opened);
+  const known = { ...fresh.known, isGreeted: false, identifiedAtMs: null };
+  const [session, effects] = tellConnected({ ...fresh, known }, nowMs);
   const from = opened.renamedFrom ?? null;
   if (from === null) return [session, effects];
   // Told last: the projector takes over what was known before, and this session's own facts are newer.
@@ -278,7 +287,7 @@ function stepActive(session: ActiveSession, input: Input): Step {
     case "action":
       return act(session, input.action, input.nowMs);
     case "inventory-missing":
-      return askInventory(session, input.address);
+      return askInventory(session, input.address, input.nowMs);
     case "lost":
       return [session, [{ kind: "open" }]];
     case "opened":
@@ -294,9 +303,15 @@ function stepActive(session: ActiveSession, input: Input): Step {
   }
 }
 
-/** The store lost the agent: told again under a new epoch. What the agent runs is still known, so nothing is offered twice. */
-function startOver(session: ActiveSession, { opened, nowMs }: Extract<Input, { kind: "opened" }>): Step {
-  const canPush = session.peer.transport === "websocket";
+/**
+ * The store lost the agent: told again under a new epoch. What the agent runs is still known, so nothing is offered
+ * twice. Who cannot be asked now, be it that it polls or that too many were asked already, is asked with its next message.
+ */
+function startOver(
+  session: ActiveSession,
+  { opened, nowMs, mayAskFullState }: Extract<Input, { kind: "opened" }>,
+): Step {
+  const canPush = session.peer.transport === "websocket" && mayAskFullState;
   const lacking = canPush ? { askedAtMs: nowMs, asks: 1 } : { askedAtMs: 0, asks: 0 };
   const known = { ...session.known, capabilities: 0n, digests: {}, lacking };
   const anew: ActiveSession = { ...session, epoch: opened.epoch, n: 0, known, desired: opened.desired };
@@ -330,7 +345,9 @@ function takeIn(session: ActiveSession, input: ReportInput): Step {
   const counted = isBarePoll(report) ? session : countReport(session, report);
   const { hasMoreActions: hasActions = counted.hasActions } = input;
   const capable = withCapabilities({ ...counted, hasActions }, report.capabilities, nowMs);
-  const told = withMessage(withFacets(capable, report.facets, nowMs), report.message, nowMs);
+  // A repeated message is answered again and counted once (R44).
+  const message = report.seq === session.seq && !isBarePoll(report) ? null : report.message;
+  const told = withMessage(withFacets(capable, report.facets, nowMs), message, nowMs);
   const [said, effects, say] = answer(told[0], session, input);
   const all: readonly Effect[] = [...told[1], ...effects, { kind: "reply", to: exchange, say }];
   if (!report.isGoodbye) return settle([said, all], nowMs);
@@ -345,11 +362,12 @@ function act(session: ActiveSession, action: QueuedAction, nowMs: number): Step 
   return settle([next, [...effects, { kind: "push", say }]], nowMs);
 }
 
-function askInventory(session: ActiveSession, address: string): Step {
+function askInventory(session: ActiveSession, address: string, nowMs: number): Step {
   // Told in the meantime, or another one by now.
   if (session.known.digests.components !== address || !tellsInventory(session)) return [session, []];
   if (session.peer.transport === "http") return [{ ...session, owesInventory: true, isQuiet: false }, []];
-  return [session, [{ kind: "push", say: { ...NOTHING_TO_SAY, inventory: true } }]];
+  const [asked, inventory] = takeInventoryQuestion({ ...session, owesInventory: true }, nowMs);
+  return [asked, inventory ? [{ kind: "push", say: { ...NOTHING_TO_SAY, inventory } }] : []];
 }
 
 function takeInLost(session: ActiveSession, input: ReportInput): Step {

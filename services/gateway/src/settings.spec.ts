@@ -23,6 +23,7 @@ const whole = wantedOf({
 });
 const ALL = able(
   "AcceptsOpAMPConnectionSettings",
+  "ReportsRemoteConfig",
   "ReportsOwnMetrics",
   "AcceptsOtherConnectionSettings",
   "AcceptsPackages",
@@ -37,6 +38,8 @@ const base = (known: Partial<Known> = {}, rest: Partial<SettingsInput> = {}): Se
   nowMs: 10 * 60_000,
   ...rest,
 });
+const applying = { acknowledged: { hash: aHash(), isApplying: true } };
+const offered = (atMs: number) => ({ hash: aHash(), epoch: 2, atMs });
 const sent = (hash: string, epoch = 2, atMs = 0, repeats = 0) => ({ hash, epoch, atMs, repeats });
 
 /** The parts of the offer, or why there is none. */
@@ -109,7 +112,24 @@ describe("decideConnection", () => {
       "current",
     ],
     ["never repeats what failed", base({ received: { connection: { hash: "aa", hasFailed: true } } }), "failed"],
-    ["waits while a config is applied (7b)", base({ acknowledged: { hash: aHash(), isApplying: true } }), "busy"],
+    ["waits while a config is applied (7b)", base({ ...applying, offered: offered(1) }), "busy"],
+    ["waits for the answer to a config (7b)", base({ offered: offered(540_001) }), "busy"],
+    ["but for no answer without end", base({ offered: offered(540_000) }), ["opamp", "own_metrics", "other"]],
+    [
+      "nor for one that applies for ever",
+      base({ ...applying, offered: offered(0) }),
+      ["opamp", "own_metrics", "other"],
+    ],
+    [
+      "leaves an agent alone that has them with the certificate that it asked for",
+      base({ received: { connection: { hash: "cc", hasFailed: false } }, certified: { hash: "cc", over: "aa" } }),
+      "current",
+    ],
+    [
+      "brings what changed since then",
+      base({ received: { connection: { hash: "cc", hasFailed: false } }, certified: { hash: "cc", over: "00" } }),
+      ["opamp", "own_metrics", "other"],
+    ],
   ];
   for (const [name, input, expected] of cases) it(name, () => assert.deepEqual(parts(input), expected));
 
@@ -119,9 +139,10 @@ describe("decideConnection", () => {
       assert.ok(decision.kind === "offer");
       return decision.offer.hash;
     };
-    const hashes = [ALL, able("ReportsOwnMetrics"), able("ReportsHeartbeat")].map(hashOf);
+    const some = [able("ReportsOwnMetrics"), able("ReportsHeartbeat")];
+    const hashes = [ALL, ...some, able("AcceptsOpAMPConnectionSettings")].map(hashOf);
     assert.equal(hashes[0], "aa");
-    assert.equal(new Set(hashes).size, 3);
+    assert.equal(new Set(hashes).size, 4, "also of an interval alone and all of the connection");
   });
 });
 
@@ -151,7 +172,7 @@ describe("decidePackages", () => {
       base({ sent: { packages: sent("bb", 2, 570_001) } }, { transport: "http" }),
       "already_offered",
     ],
-    ["waits while a config is applied", base({ acknowledged: { hash: aHash(), isApplying: true } }), "busy"],
+    ["waits while a config is applied", base({ ...applying, offered: offered(1) }), "busy"],
   ];
   for (const [name, input, expected] of cases) {
     it(name, () => {

@@ -19,6 +19,8 @@ type ConnectionPart = "opamp" | "ownMetrics" | "ownTraces" | "ownLogs" | "otherC
 /** Connection settings that an operator wants an agent to have, part by part. */
 export interface WantedConnection {
   readonly hash: string;
+  /** The interval that it brings; 0 when it brings none. */
+  readonly heartbeatMs: number;
   /** Each encoded alone; protobuf messages concatenate. */
   readonly parts: ReadonlyMap<ConnectionPart, Uint8Array>;
 }
@@ -70,6 +72,9 @@ interface StoredSettings {
 
 /** An agent that says what it received and has not said it of this offer is offered it again after so long. */
 const REPEAT_CONNECTION_MS = 10 * 60_000;
+/** How long an offered config is waited for, and how long one that is being applied. */
+const CONFIG_ANSWER_MS = 60_000;
+const CONFIG_APPLY_MS = 10 * 60_000;
 /** A poll's answer can be lost on the way. */
 const HTTP_REPEAT_MS = 30_000;
 
@@ -95,7 +100,7 @@ function splitConnection({ hash, body }: StoredSettings): WantedConnection {
     const bytes = toBinary(ConnectionSettingsOffersSchema, part);
     if (bytes.byteLength > 0) parts.set(name, bytes);
   }
-  return { hash, parts };
+  return { hash, parts, heartbeatMs: Number(all.opamp?.heartbeatIntervalSeconds ?? 0n) * 1_000 };
 }
 
 /** Whether an agent with these capabilities is offered this part (R55, and 4.20, 3 for the heartbeat interval). */
@@ -121,16 +126,20 @@ export function decideConnection(input: SettingsInput): SettingsDecision {
   const chosen = [...wanted.connection.parts].filter(([part]) => accepts(known.capabilities, part));
   if (chosen.length === 0) return { kind: "none", why: "incapable" };
   // What an agent was offered in part must be offered under another hash when it learns more (R53).
-  const isWhole = chosen.length === wanted.connection.parts.size;
-  const hash = isWhole ? wanted.connection.hash : partialHash(wanted.connection.hash, chosen);
-  const { received, sent } = known;
+  const isAll = takesAll(known.capabilities, wanted.connection);
+  const isWhole = isAll && chosen.length === wanted.connection.parts.size;
+  const hash = isWhole ? wanted.connection.hash : partialHash(wanted.connection.hash, chosen, isAll);
+  const { received, sent, certified } = known;
+  // The certificate that it asked for came with these very settings.
+  const isCertified = certified !== null && certified.over === wanted.connection.hash;
+  if (isCertified && received.connection?.hash === certified.hash) return { kind: "none", why: "current" };
   if (received.connection?.hash === hash)
     return { kind: "none", why: received.connection.hasFailed ? "failed" : "current" };
   const last = sent.connection;
   if (last?.hash === hash) {
     if (!mayRepeatConnection(input, last)) return { kind: "none", why: "already_offered" };
   }
-  if (isBusy(known)) return { kind: "none", why: "busy" };
+  if (isBusy(input)) return { kind: "none", why: "busy" };
   const hashBytes = Buffer.from(hash, "hex");
   const head = toBinary(ConnectionSettingsOffersSchema, create(ConnectionSettingsOffersSchema, { hash: hashBytes }));
   return { kind: "offer", offer: { hash, body: Buffer.concat([head, ...chosen.map(([, bytes]) => bytes)]) } };
@@ -152,7 +161,7 @@ export function decidePackages(input: SettingsInput): SettingsDecision {
   const last = known.sent.packages;
   if (last?.hash === hash && !mayRepeatPackages(input, last.epoch, last.atMs))
     return { kind: "none", why: "already_offered" };
-  if (isBusy(known)) return { kind: "none", why: "busy" };
+  if (isBusy(input)) return { kind: "none", why: "busy" };
   return { kind: "offer", offer: wanted.packages };
 }
 
@@ -165,12 +174,26 @@ function mayRepeatPackages({ transport, epoch, nowMs }: SettingsInput, sentEpoch
   }
 }
 
-function isBusy({ acknowledged }: Known): boolean {
-  return acknowledged?.isApplying ?? false;
+/** A config is on its way or being applied; neither is waited for without end. */
+function isBusy({ known, nowMs }: SettingsInput): boolean {
+  const { acknowledged, offered, capabilities } = known;
+  if (offered === null) return false;
+  if (acknowledged?.isApplying === true) return nowMs < offered.atMs + CONFIG_APPLY_MS;
+  const isUnanswered = acknowledged?.hash !== offered.hash && hasCapability(capabilities, "ReportsRemoteConfig");
+  return isUnanswered && nowMs < offered.atMs + CONFIG_ANSWER_MS;
 }
 
-function partialHash(whole: string, chosen: readonly (readonly [ConnectionPart, Uint8Array])[]): string {
-  const hash = createHash("sha256").update(whole);
+/** Of an opamp part only the heartbeat interval is taken by an agent that reports heartbeats and no more. */
+function takesAll(capabilities: bigint, { parts }: WantedConnection): boolean {
+  return !parts.has("opamp") || mayOffer(capabilities, "opampConnection");
+}
+
+function partialHash(
+  whole: string,
+  chosen: readonly (readonly [ConnectionPart, Uint8Array])[],
+  isAll: boolean,
+): string {
+  const hash = createHash("sha256").update(`${whole}\0${isAll}`);
   for (const [part] of chosen) hash.update(`\0${part}`);
   return hash.digest("hex");
 }

@@ -26,6 +26,8 @@ export interface Connection {
   readonly remoteAddress: string;
   /** Who it showed itself to be; "" when nobody is asked to. */
   readonly identity: string;
+  /** The Authorization header that it came with, or "". */
+  readonly authorization: string;
   /** Sends one frame; false when the connection is closed or was closed because the peer does not read. */
   send(frame: Uint8Array): boolean;
   /** Closes with a status code (RFC 6455) once what was sent is out. */
@@ -40,6 +42,8 @@ export interface Exchange {
   readonly remoteAddress: string;
   /** Who the client showed itself to be; "" when nobody is asked to. */
   readonly identity: string;
+  /** The Authorization header, or "". */
+  readonly authorization: string;
   /** The OpAMP-Instance-UID header, or "". */
   readonly claimedUid: string;
   /** Answers, once; does nothing when the client has gone. */
@@ -64,6 +68,8 @@ export interface SocketHandlers {
   closed(connection: Connection): void;
   /** A POSTed body, decompressed. */
   post(exchange: Exchange, body: Uint8Array): void;
+  /** A POSTed body that is no gzip although it says so. */
+  unreadable(exchange: Exchange): void;
 }
 
 /** Where to listen and what to accept. */
@@ -113,6 +119,7 @@ const STATUS_LINES: Record<HttpStatus, string> = {
 interface SocketData {
   readonly remoteAddress: string;
   readonly identity: string;
+  readonly authorization: string;
   connection: OpenConnection | null;
 }
 
@@ -133,9 +140,11 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     upgrade: (res, req, context) => {
       // Agents send no Origin; a page in somebody's browser does (R153).
       if (req.getHeader("origin") !== "") return answer(res, 403, "Browsers are not agents.");
-      const admission = handlers.admit({ authorization: req.getHeader("authorization"), isUpgrade: true });
+      const authorization = req.getHeader("authorization");
+      const admission = handlers.admit({ authorization, isUpgrade: true });
       if (admission.kind !== "admitted") return turnAway(res, admission);
-      const data: SocketData = { remoteAddress: addressOf(res), identity: admission.identity, connection: null };
+      const { identity } = admission;
+      const data: SocketData = { remoteAddress: addressOf(res), identity, authorization, connection: null };
       const key = req.getHeader("sec-websocket-key");
       const protocol = req.getHeader("sec-websocket-protocol");
       return res.upgrade(data, key, protocol, req.getHeader("sec-websocket-extensions"), context);
@@ -201,7 +210,10 @@ function turnAway(res: HttpResponse, admission: Exclude<Admission, { kind: "admi
   }
 }
 
-function openConnection(ws: WebSocket<SocketData>, { remoteAddress, identity }: SocketData): OpenConnection {
+function openConnection(
+  ws: WebSocket<SocketData>,
+  { remoteAddress, identity, authorization }: SocketData,
+): OpenConnection {
   let isClosed = false;
   const pinging = new Set<(isAlive: boolean) => void>();
   const settle = (isAlive: boolean): void => {
@@ -211,6 +223,7 @@ function openConnection(ws: WebSocket<SocketData>, { remoteAddress, identity }: 
   return {
     remoteAddress,
     identity,
+    authorization,
     get isClosed() {
       return isClosed;
     },
@@ -298,16 +311,21 @@ async function inflateInto(
   exchange: Exchange,
   handlers: SocketHandlers,
 ): Promise<void> {
+  let inflated: Uint8Array;
   try {
-    handlers.post(exchange, await inflate(body, maxBytes));
+    inflated = await inflate(body, maxBytes);
   } catch (error) {
-    exchange.respond(error instanceof BodyTooLarge ? 413 : 400, new Uint8Array());
+    if (error instanceof BodyTooLarge) exchange.respond(413, new Uint8Array());
+    else handlers.unreadable(exchange);
+    return;
   }
+  handlers.post(exchange, inflated);
 }
 
 function openExchange(res: HttpResponse, req: HttpRequest, identity: string, release: () => void): Exchange {
   const compress = compressFor(req.getHeader("accept-encoding"));
   const claimedUid = req.getHeader("opamp-instance-uid");
+  const authorization = req.getHeader("authorization");
   let isAnswered = false;
   let isGone = false;
   res.onAborted(() => {
@@ -326,6 +344,7 @@ function openExchange(res: HttpResponse, req: HttpRequest, identity: string, rel
   return {
     remoteAddress: addressOf(res),
     identity,
+    authorization,
     claimedUid,
     respond(status, body, retryAfterS) {
       if (isAnswered) return;

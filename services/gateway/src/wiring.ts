@@ -70,16 +70,14 @@ export function openHub(deps: GatewayDeps, { self, counts, claims, outbox, repli
     onError,
     delay: (ms) => clock.delay(ms, new AbortController().signal),
     loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
-    takeActions: store.actions.take,
+    takeAction: store.actions.take,
+    moveWanted: store.settings.move,
     inventories: rememberInventories(store),
-    async rename(from) {
-      const to = await store.sessions.rename(from, freshUid());
-      await store.settings.move(from, to);
-      return to;
-    },
-    async certify(uid, csr) {
+    rename: (from, identity) => store.sessions.rename(from, freshUid(), identity),
+    async certify(uid, csr, authorization) {
       if (authority === null) return { kind: "refused", sentence: "This server signs no certificates." };
-      return await authority.certify(uid, csr, (await store.settings.load(uid)).connection?.body ?? null);
+      const wanted = (await store.settings.load(uid)).connection;
+      return await authority.certify({ uid, csr, connection: wanted?.body ?? null, authorization });
     },
     mayAskFullState: createBudget(config.fullStatePerSecond, share, nowMs, () => counts.fullStateRequests),
   });

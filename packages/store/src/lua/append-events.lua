@@ -16,6 +16,7 @@ for i = 2, #KEYS do
   local epoch = redis.call('HGET', KEYS[i], 'epoch')
   if epoch == ARGV[base] then
     redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'seq', ARGV[base + 2], 'checkpoint', ARGV[base + 3])
+    redis.call('HDEL', KEYS[i], 'from') -- that the agent goes on under this uid was told with the events
     if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end
     codes[i] = 1
   elseif epoch then
