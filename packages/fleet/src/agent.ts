@@ -19,8 +19,9 @@ import {
 import type { InstanceUid } from "./ids.ts";
 import type { AgentView, Connection, UnrecognizedPart } from "./view.ts";
 
-/** How many custom messages, and how many actions, an agent's record keeps; the oldest go first. */
+/** How many custom messages an agent's record keeps; the oldest go first. */
 export const MAX_CUSTOM_MESSAGES = 16;
+/** How many actions an agent's record keeps; the oldest go first. */
 export const MAX_ACTIONS = 10;
 /** Parts of a report are the fields of one message; a few more than there are today. */
 const MAX_UNRECOGNIZED = 32;

@@ -29,37 +29,47 @@ export interface Connection {
   readonly ended: { readonly reason: DisconnectReason; readonly atMs: number } | null;
 }
 
+/** What an agent says it is and where it runs; selectors match both lists (selector.ts). */
 export interface Description {
   readonly identifying: Attributes;
   readonly nonIdentifying: Attributes;
 }
 
+/** What an agent last said of a remote config. Its claim: health and effective config prove it (assess.ts). */
 export interface Acknowledgement {
+  /** Which config. */
   readonly hash: ConfigHash;
   readonly state: AckState;
+  /** Why it failed, in the agent's words; "" when it did not. */
   readonly error: string;
 }
 
+/** Where what an agent says it runs is kept: it may hold secrets, so the view holds no more than its address. */
 export interface EffectiveConfigRef {
   /** Address of the sealed body in the agent's partition. */
   readonly body: string;
   readonly sizeBytes: number;
 }
 
+/** What an agent last said of packages. */
 export interface PackagesReport {
   readonly packages: readonly PackageReport[];
   /** Hash of the whole offer that the agent last received, lower-case hexadecimal. */
   readonly allHash: string;
+  /** Why the whole offer failed, in the agent's words; "" when it did not. */
   readonly error: string;
 }
 
+/** What an agent last said of offered connection settings. */
 export interface SettingsAcknowledgement {
   /** Which offer, lower-case hexadecimal. */
   readonly settings: string;
   readonly state: AckState;
+  /** Why it failed, in the agent's words; "" when it did not. */
   readonly error: string;
 }
 
+/** The components an agent can run, by hash: told by one agent, they are known of all with the same hash. */
 export interface InventoryRef {
   /** The agent's own hash of its components, lower-case hexadecimal. */
   readonly inventory: string;

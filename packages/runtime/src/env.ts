@@ -62,6 +62,7 @@ export class ConfigError extends Error {
  * `export const parseConfig = defineConfig({ port: intVar("MUSTER_GATEWAY_PORT", { default: 4320, … }) });`
  */
 export function defineConfig<V extends Variables>(variables: V): ParseConfig<ConfigOf<V>>;
+/** The same, with what `derive` makes of the values. */
 export function defineConfig<V extends Variables, C>(variables: V, derive: (values: ConfigOf<V>) => C): ParseConfig<C>;
 export function defineConfig(
   variables: Variables,

@@ -52,6 +52,7 @@ function wantsConnected({ requirements }: Selector): boolean {
   );
 }
 
+/** @param copyBody brings a body along when an agent goes on in another partition. Closes nothing: `fleet` is the caller's */
 export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody): Agents {
   const context = { fleet, partitions, copyBody };
   const all = Array.from({ length: partitions }, (_, p) => p);

@@ -28,6 +28,7 @@ export interface Changes {
   ): Promise<void>;
 }
 
+/** Watchers read over connections of their own to `url`, whose trouble `onError` is told; they end with their signal. */
 export function createChanges(fleet: Redis, url: string, partitions: number, onError: OnRedisError): Changes {
   const keys = Array.from({ length: partitions }, (_, p) => fleetKeys.changes(p));
   return {

@@ -51,6 +51,7 @@ interface Context {
   readonly settle: () => Promise<void>;
 }
 
+/** @param settle resolves when what was written is on disk; no write is answered before */
 export function createConfigs(control: Redis, settle: () => Promise<void>): Configs {
   const context = { control, settle };
   return {

@@ -39,6 +39,7 @@ export interface DesiredConfigs {
   setAssignedVersion(partition: Partition, version: number): Promise<void>;
 }
 
+/** Reads the layers of configs from `control` and keeps what follows from them for each agent in `fleet`. */
 export function createDesired(fleet: Redis, control: Redis, partitions: number): DesiredConfigs {
   return {
     async load(uids) {

@@ -45,6 +45,7 @@ export interface Events {
 
 type Entries = readonly (readonly [id: string, fields: readonly string[] | null])[];
 
+/** Readers block on connections of their own to `url`, whose trouble `onError` is told; they end with their signal. */
 export function createEvents(
   fleet: Redis,
   url: string,

@@ -78,6 +78,7 @@ export interface Gateways {
   readInbox(id: GatewayId, onHint: (hint: Hint) => void, onGap: () => void, signal: AbortSignal): Promise<void>;
 }
 
+/** Inboxes are read over connections of their own to `url`, whose trouble `onError` is told; they end with their signal. */
 export function createGateways(fleet: Redis, url: string, onError: OnRedisError): Gateways {
   async function incarnation(): Promise<Incarnation> {
     const fresh = `${Date.now()}-${randomUUID()}`;

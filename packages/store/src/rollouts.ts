@@ -51,6 +51,11 @@ interface Context {
   readonly settle: () => Promise<void>;
 }
 
+/**
+ * Watchers listen on connections of their own to `url`, whose trouble `onError` is told; they end with their signal.
+ * @param settle resolves when what was written is on disk; no write is answered before
+ * @param incarnation tells the present fleet state from those that were lost
+ */
 export function createRollouts(
   control: Redis,
   url: string,
