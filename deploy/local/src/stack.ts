@@ -24,7 +24,7 @@ export interface Ports {
   readonly health: number;
 }
 
-/** The ports of design.md, section 5. */
+/** The ports that deploy/README.md documents. */
 export const fixedPorts: Ports = { opamp: 4320, management: 4321, health: 9320 };
 
 /** What a stack is made of. */

@@ -1,5 +1,5 @@
 // What is wrong with connection settings. Pure. A wrong endpoint loses an agent for good and a supervisor keeps nothing
-// of what it had (design.md, section 5), so nothing is let through in the hope that the agent will refuse it.
+// of what it had, so nothing is let through in the hope that the agent will refuse it.
 
 import type { Violation } from "@muster/fleet";
 import type {
