@@ -21,6 +21,6 @@ export const storeVars = {
   }),
   encryptionKey: secretBytesVar("MUSTER_ENCRYPTION_KEY", {
     bytes: 32,
-    help: "Seals effective configs at rest; one key for the whole installation.",
+    help: "Seals at rest what may hold secrets: offered connection settings and packages, bodies of agents' reports, actions that wait. One key for the whole installation; keep a copy, what it sealed is lost without it.",
   }),
 } as const;
