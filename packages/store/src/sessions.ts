@@ -74,8 +74,11 @@ export interface Sessions {
     heartbeat: OpeningHeartbeat | null,
     identity?: string,
   ): Promise<OpenedSession>;
-  /** Agent `from` is to go on as `proposed`. Answers the uid that counts: the one it was given before, if it was. */
-  rename(from: InstanceUid, proposed: InstanceUid): Promise<InstanceUid>;
+  /**
+   * Agent `from` is to go on as `proposed`. Answers the uid that counts: the one it was given before, if it was; null when
+   * the agent is not `identity`'s.
+   */
+  rename(from: InstanceUid, proposed: InstanceUid, identity?: string): Promise<InstanceUid | null>;
   /** What the previous owner left behind after it was taken over, if it did; null until then. */
   readLeft(uid: InstanceUid, epoch: number): Promise<Checkpoint | null>;
   /** The gateway that has, or last had, the agent; null when none ever did. */
@@ -91,6 +94,8 @@ export interface Sessions {
   partitionOf(uid: InstanceUid): Partition;
 }
 
+/** How long a session is remembered after it was last opened; one that is forgotten while it lives is told anew. */
+export const SESSION_TTL_S = 90 * 86_400;
 /** A stream this long means that no projector works; gateways keep what they have until one does. */
 const MAX_STREAM_ENTRIES = 100_000;
 
@@ -106,10 +111,10 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
       const p = partitionOf(uid, partitions);
       const keys = [fleetKeys.session(p, uid), fleetKeys.desired(p, uid), fleetKeys.actions(p, uid)];
       const seqs = heartbeat === null ? ["", ""] : [String(heartbeat.seq - 1n), String(heartbeat.seq)];
-      const reply = await run(fleet, openSession, keys, [gateway, minEpoch, ...seqs, identity]);
+      const reply = await run(fleet, openSession, keys, [gateway, minEpoch, ...seqs, identity, SESSION_TTL_S]);
       return parseOpened(reply as readonly string[]); // the script's header
     },
-    rename: (from, proposed) => rename(fleet, sessionKey, from, proposed),
+    rename: (from, proposed, identity = "") => rename(fleet, sessionKey, from, proposed, identity),
     async readLeft(uid, epoch) {
       const fields = await fleet.hmget(sessionKey(uid), "leftEpoch", "leftSeq", "leftCheckpoint");
       const [leftEpoch, seq, state] = fields;
@@ -160,10 +165,13 @@ async function rename(
   sessionKey: (uid: InstanceUid) => string,
   from: InstanceUid,
   proposed: InstanceUid,
-): Promise<InstanceUid> {
+  asking: string,
+): Promise<InstanceUid | null> {
   const [given = null, identity = null] = await fleet.hmget(sessionKey(from), "to", "identity");
+  if (identity !== null && identity !== asking) return null;
   const to = (given ?? proposed) as InstanceUid; // written below
   await fleet.hset(sessionKey(to), "from", from);
+  await fleet.expire(sessionKey(to), SESSION_TTL_S);
   if (identity !== null) await fleet.hsetnx(sessionKey(to), "identity", identity);
   if (given !== null) return to;
   if ((await fleet.hsetnx(sessionKey(from), "to", to)) === 1) return to;
