@@ -78,11 +78,7 @@ export function saveArguments(
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
   const bodies = [...used, ...unused];
   const keys = [
-    fleetKeys.agent(p, after.uid),
-    fleetKeys.agents(p),
-    fleetKeys.changes(p),
-    fleetKeys.unassigned(p),
-    fleetKeys.bodyUses(p),
+    ...recordKeys(p, after.uid),
     ...bodies.map((address) => fleetKeys.body(p, address)),
     ...joins,
     ...leaves,
@@ -97,16 +93,23 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
   const isNew = version === 0;
   const bodies = isNew ? [] : [...bodiesOf(view)];
   const keys = [
-    fleetKeys.agent(p, view.uid),
-    fleetKeys.agents(p),
-    fleetKeys.changes(p),
-    fleetKeys.unassigned(p),
-    fleetKeys.bodyUses(p),
+    ...recordKeys(p, view.uid),
     fleetKeys.desired(p, view.uid),
     ...bodies.map((address) => fleetKeys.body(p, address)),
     ...(isNew ? [] : indexKeys(p, view)),
   ];
   return [keys, [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, ...bodies]];
+}
+
+/** What both scripts begin with, in their order. */
+function recordKeys(p: Partition, uid: InstanceUid): string[] {
+  return [
+    fleetKeys.agent(p, uid),
+    fleetKeys.agents(p),
+    fleetKeys.changes(p),
+    fleetKeys.unassigned(p),
+    fleetKeys.bodyUses(p),
+  ];
 }
 
 /** What only `after` has, and what only `before` has. */

@@ -84,6 +84,12 @@ export class Context {
     return await this.agent({ uid, seq, capabilities, ...(link === undefined ? {} : { link }) });
   }
 
+  /** A new process of the same agent on another link; the old one's link is closed. It has said nothing yet. */
+  async restarted({ link, uid, capabilities }: Agent): Promise<Agent> {
+    await link.close();
+    return await this.agent({ uid, capabilities });
+  }
+
   /** A WebSocket. @throws Failure when it is refused */
   async socket(options: SocketOptions = {}): Promise<Socket> {
     const upgrade = await this.upgrade(options);

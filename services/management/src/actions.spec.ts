@@ -6,31 +6,31 @@ import { parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { ActionKind } from "@muster/protocol/muster/agents";
 import { ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
-import { type Hint, MAX_ACTION_BYTES } from "@muster/store";
+import { MAX_ACTION_BYTES } from "@muster/store";
 import { until } from "@muster/testkit";
-import { failureOf, type SpecApi, type StoredTraits, startApi, storeAgent } from "./spec-api.ts";
+import {
+  failureOf,
+  readHints,
+  type SpecApi,
+  type SpecInbox,
+  type StoredTraits,
+  startApi,
+  storeAgent,
+} from "./spec-api.ts";
 
 const gateway = parseGatewayId("gw");
 const CAPABILITY = "io.example.diagnostics";
 
 describe("actions", () => {
   let api: SpecApi;
-  const hints: Hint[] = [];
-  const stop = new AbortController();
-  let reading: Promise<void>;
+  let inbox: SpecInbox;
   let count = 0;
   before(async () => {
     api = await startApi();
-    reading = api.store.gateways.readInbox(
-      gateway,
-      (hint) => hints.push(hint),
-      () => {},
-      stop.signal,
-    );
+    inbox = readHints(api.store, gateway);
   });
   after(async () => {
-    stop.abort();
-    await reading;
+    await inbox.close();
     await api.stop();
   });
 
@@ -49,7 +49,7 @@ describe("actions", () => {
     const uid = await anAgent();
     const { action } = await restart(uid);
     assert.deepEqual([action?.kind, action?.sendTime], [ActionKind.RESTART, undefined]);
-    await until(() => hints.some((hint) => hint.kind === "actions" && hint.uid === uid));
+    await until(() => inbox.hints.some((hint) => hint.kind === "actions" && hint.uid === uid));
     const queued = await api.store.actions.take(uid);
     assert.deepEqual([queued?.actionId, queued?.kind, queued?.message], [action?.actionId, "restart", null]);
     assert.ok((queued?.expiresAtMs ?? 0) > Date.now());

@@ -7,9 +7,8 @@ import { aUid } from "@muster/fleet/builders";
 import type { ConnectionSettingsSchema } from "@muster/protocol/muster/connections";
 import { ConnectionSettingsOffersSchema } from "@muster/protocol/opamp";
 import { BadRequestSchema, ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
-import type { Hint } from "@muster/store";
 import { until } from "@muster/testkit";
-import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
+import { failureOf, readHints, type SpecApi, type SpecInbox, startApi, storeAgent } from "./spec-api.ts";
 import { makeCertificate } from "./spec-certificate.ts";
 
 type Settings = MessageInitShape<typeof ConnectionSettingsSchema>;
@@ -42,22 +41,14 @@ const CAPABILITIES = ["AcceptsOpAMPConnectionSettings", "ReportsOwnMetrics"];
 
 describe("ConnectionService", () => {
   let api: SpecApi;
-  const hints: Hint[] = [];
-  const stop = new AbortController();
-  let reading: Promise<void>;
+  let inbox: SpecInbox;
   let count = 0;
   before(async () => {
     api = await startApi();
-    reading = api.store.gateways.readInbox(
-      gateway,
-      (hint) => hints.push(hint),
-      () => {},
-      stop.signal,
-    );
+    inbox = readHints(api.store, gateway);
   });
   after(async () => {
-    stop.abort();
-    await reading;
+    await inbox.close();
     await api.stop();
   });
 
@@ -146,9 +137,9 @@ describe("ConnectionService", () => {
     await offer(uid);
     await api.store.sessions.open(uid, gateway, 0, null);
     await offer(uid);
-    await until(() => hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 1);
+    await until(() => inbox.hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 1);
     await api.connections.withdrawConnectionSettings({ instanceUid: uid });
-    await until(() => hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 2);
+    await until(() => inbox.hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 2);
   });
 
   it("only checks when asked to", async () => {

@@ -7,9 +7,8 @@ import { aUid } from "@muster/fleet/builders";
 import { type PackageSchema, PackageType } from "@muster/protocol/muster/packages";
 import { PackageType as OpampType, PackagesAvailableSchema } from "@muster/protocol/opamp";
 import { BadRequestSchema, ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
-import type { Hint } from "@muster/store";
 import { until } from "@muster/testkit";
-import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
+import { failureOf, readHints, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
 
 type Package = MessageInitShape<typeof PackageSchema>;
 type Packages = Readonly<Record<string, Package>>;
@@ -112,18 +111,10 @@ describe("PackageService", () => {
   it("tells the agent's gateway to look", async () => {
     const uid = await anAgent();
     await api.store.sessions.open(uid, gateway, 0, null);
-    const hints: Hint[] = [];
-    const stop = new AbortController();
-    const reading = api.store.gateways.readInbox(
-      gateway,
-      (hint) => hints.push(hint),
-      () => {},
-      stop.signal,
-    );
+    const inbox = readHints(api.store, gateway);
     await offer(uid);
-    await until(() => hints.some((hint) => hint.kind === "settings" && hint.uid === uid));
-    stop.abort();
-    await reading;
+    await until(() => inbox.hints.some((hint) => hint.kind === "settings" && hint.uid === uid));
+    await inbox.close();
   });
 
   it("only checks when asked to", async () => {

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import type { AgentEvent, InstanceUid, RolloutId } from "@muster/fleet";
+import type { AgentEvent, GatewayId, InstanceUid, RolloutId } from "@muster/fleet";
 import { parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { AgentService } from "@muster/protocol/muster/agents";
@@ -12,7 +12,7 @@ import { ConnectionService } from "@muster/protocol/muster/connections";
 import { PackageService } from "@muster/protocol/muster/packages";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
 import { createBackground, systemClock } from "@muster/runtime";
-import { openStore, type Store } from "@muster/store";
+import { type Hint, openStore, type Store } from "@muster/store";
 import { createLogger, createMetrics } from "@muster/telemetry";
 import { startRedis } from "@muster/testkit";
 import { openManagement } from "./management.ts";
@@ -73,6 +73,31 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
       await idle();
       store.close();
       await redis.stop();
+    },
+  };
+}
+
+/** What a gateway is told to look at, from now on. */
+export interface SpecInbox {
+  readonly hints: readonly Hint[];
+  close(): Promise<void>;
+}
+
+/** Reads a gateway's inbox. */
+export function readHints({ gateways }: Store, gateway: GatewayId): SpecInbox {
+  const hints: Hint[] = [];
+  const stop = new AbortController();
+  const reading = gateways.readInbox(
+    gateway,
+    (hint) => hints.push(hint),
+    () => {},
+    stop.signal,
+  );
+  return {
+    hints,
+    async close() {
+      stop.abort();
+      await reading;
     },
   };
 }

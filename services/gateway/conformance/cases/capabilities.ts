@@ -43,8 +43,7 @@ export const capabilities: readonly Case[] = [
     over: BOTH,
     async run(context) {
       const agent = await context.introduced();
-      await agent.link.close();
-      const restarted = await context.agent({ uid: agent.uid });
+      const restarted = await context.restarted(agent);
       const reply = await restarted.introduce();
       ensure(reply.capabilities !== 0n, "capabilities", () => describe(reply));
     },

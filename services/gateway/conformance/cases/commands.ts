@@ -15,6 +15,13 @@ async function restarted(context: Context): Promise<Agent> {
   return agent;
 }
 
+/** An agent that has its command. */
+async function commanded(context: Context): Promise<Agent> {
+  const agent = await restarted(context);
+  await agent.until(isCommand, "a command");
+  return agent;
+}
+
 export const commands: readonly Case[] = [
   {
     ids: ["R128"],
@@ -41,8 +48,7 @@ export const commands: readonly Case[] = [
     says: "sends a command once",
     over: BOTH,
     async run(context) {
-      const agent = await restarted(context);
-      await agent.until(isCommand, "a command");
+      const agent = await commanded(context);
       await agent.never(isCommand, "second command", 1_000);
     },
   },
@@ -64,10 +70,8 @@ export const commands: readonly Case[] = [
     says: "sends no command again after a reconnect",
     over: BOTH,
     async run(context) {
-      const agent = await restarted(context);
-      await agent.until(isCommand, "a command");
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid, capabilities: CAPABLE });
+      const agent = await commanded(context);
+      const again = await context.restarted(agent);
       await again.introduce();
       await again.never(isCommand, "second command", 800);
     },

@@ -40,6 +40,14 @@ export async function offered(
   return message.connectionSettings;
 }
 
+/** An agent that was offered a destination and says that it has it. */
+async function settled(context: Context): Promise<{ readonly agent: Agent; readonly offer: ConnectionSettingsOffers }> {
+  const agent = await listed(context, CAPABLE);
+  const offer = await offered(context, agent, { ownMetrics: telemetry("metrics") });
+  await acknowledge(agent, offer);
+  return { agent, offer };
+}
+
 async function acknowledge(agent: Agent, { hash }: ConnectionSettingsOffers, status: 1 | 2 = 1): Promise<void> {
   await agent.report({ connectionSettingsStatus: { lastConnectionSettingsHash: hash, status } });
 }
@@ -75,11 +83,8 @@ export const connections: readonly Case[] = [
     says: "offers settings in its first message to an agent that comes back with another hash",
     over: BOTH,
     async run(context) {
-      const agent = await listed(context, CAPABLE);
-      const offer = await offered(context, agent, { ownMetrics: telemetry("metrics") });
-      await acknowledge(agent, offer);
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid, capabilities: CAPABLE });
+      const { agent, offer } = await settled(context);
+      const again = await context.restarted(agent);
       await again.introduce({ connectionSettingsStatus: { lastConnectionSettingsHash: Uint8Array.of(9), status: 1 } });
       const { connectionSettings } = await again.until(offersConnections, "connection_settings");
       ensureEqual(connectionSettings?.hash, offer.hash, "hash");
@@ -90,11 +95,8 @@ export const connections: readonly Case[] = [
     says: "does not tell destinations again to an agent that comes back with them",
     over: BOTH,
     async run(context) {
-      const agent = await listed(context, CAPABLE);
-      const offer = await offered(context, agent, { ownMetrics: telemetry("metrics") });
-      await acknowledge(agent, offer);
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid, capabilities: CAPABLE });
+      const { agent, offer } = await settled(context);
+      const again = await context.restarted(agent);
       await again.introduce({ connectionSettingsStatus: { lastConnectionSettingsHash: offer.hash, status: 1 } });
       await again.never(offersConnections, "settings that it has", SILENT_MS);
     },

@@ -29,8 +29,7 @@ export const offersInTheField: readonly Case[] = [
       const agent = await listed(context);
       const { configHash } = await offered(context, agent, [aFile("a: 1\n")]);
       await acknowledge(agent, configHash, "applying");
-      await agent.link.close();
-      const restarted = await context.agent({ uid: agent.uid });
+      const restarted = await context.restarted(agent);
       await restarted.introduce({ remoteConfigStatus: { lastRemoteConfigHash: configHash, status: 2 } });
       await restarted.until(offersHash(configHash), "the offer once more");
       await restarted.never(offersConfig, "offer a third time", SILENT_MS);
@@ -119,8 +118,7 @@ export const offersInTheField: readonly Case[] = [
       await offeredConnections(context, agent, { opamp });
       await agent.never(offersConnections, "second copy", 600);
       await agent.report({ agentDisconnect: {} });
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid, capabilities: SUPERVISOR });
+      const again = await context.restarted(agent);
       await again.introduce({ health: { healthy: false } });
       await again.never(offersConnections, "second copy", SILENT_MS);
     },
@@ -167,8 +165,7 @@ async function rollBack(context: Context): Promise<void> {
   await acknowledge(agent, good.configHash, "applied");
   const isBad = offersHash(bad.configHash);
   await agent.never(isBad, "offer of what was rolled back", SILENT_MS);
-  await agent.link.close();
-  const restarted = await context.agent({ uid: agent.uid });
+  const restarted = await context.restarted(agent);
   // After a restart a supervisor says FAILED again, though it runs the good one.
   const reply = await restarted.introduce({
     remoteConfigStatus: { lastRemoteConfigHash: bad.configHash, status: 3, errorMessage: "as before" },

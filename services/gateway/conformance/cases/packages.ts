@@ -103,8 +103,7 @@ export const packages: readonly Case[] = [
       const agent = await listed(context, CAPABLE);
       const offer = await offered(context, agent, { collector: aPackage("a") });
       await acknowledge(agent, offer);
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid, capabilities: CAPABLE });
+      const again = await context.restarted(agent);
       await again.introduce({ packageStatuses: { serverProvidedAllPackagesHash: Uint8Array.of(1, 2, 3) } });
       const { packagesAvailable } = await again.until(offersPackages, "packages_available");
       ensureEqual(packagesAvailable?.allPackagesHash, offer.allPackagesHash, "hash");

@@ -4,10 +4,18 @@ import { USUAL } from "../agent.ts";
 import { BOTH, type Case, type Context } from "../case.ts";
 import { ensure, ensureEqual } from "../check.ts";
 import { ensureRefused, ensureTakenIn, offersConfig } from "../expect.ts";
-import { acknowledge, aFile, listed, offered, offersHash, untilSeen } from "../operate.ts";
+import { acknowledge, aFile, listed, offered, offersHash, type STATE, untilSeen } from "../operate.ts";
 import { AGENT, isSame, occurrences } from "../wire.ts";
 
 const SILENT_MS = 1_200;
+
+/** An agent that was offered a config and says what became of it. */
+async function told(context: Context, state: keyof typeof STATE, error = "") {
+  const agent = await listed(context);
+  const { configHash } = await offered(context, agent, [aFile("a: 1\n")]);
+  await acknowledge(agent, configHash, state, error);
+  return { agent, configHash };
+}
 
 export const remoteConfig: readonly Case[] = [
   {
@@ -27,11 +35,8 @@ export const remoteConfig: readonly Case[] = [
     says: "offers nothing to an agent that comes back with the hash, whatever the state",
     over: BOTH,
     async run(context) {
-      const agent = await listed(context);
-      const { configHash } = await offered(context, agent, [aFile("a: 1\n")]);
-      await acknowledge(agent, configHash, "applied");
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid });
+      const { agent, configHash } = await told(context, "applied");
+      const again = await context.restarted(agent);
       await again.introduce({ remoteConfigStatus: { lastRemoteConfigHash: configHash, status: 1 } });
       await again.never(offersConfig, "offer of what it has", SILENT_MS);
     },
@@ -41,11 +46,8 @@ export const remoteConfig: readonly Case[] = [
     says: "offers again to an agent that comes back without the config",
     over: ["ws"],
     async run(context) {
-      const agent = await listed(context);
-      const { configHash } = await offered(context, agent, [aFile("a: 1\n")]);
-      await acknowledge(agent, configHash, "applied");
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid });
+      const { agent, configHash } = await told(context, "applied");
+      const again = await context.restarted(agent);
       await again.introduce();
       await again.until(offersHash(configHash), "the offer again");
     },
@@ -55,12 +57,9 @@ export const remoteConfig: readonly Case[] = [
     says: "does not repeat a config that failed, while connected or after a reconnect",
     over: BOTH,
     async run(context) {
-      const agent = await listed(context);
-      const { configHash } = await offered(context, agent, [aFile("b: 1\n")]);
-      await acknowledge(agent, configHash, "failed", "no such receiver");
+      const { agent, configHash } = await told(context, "failed", "no such receiver");
       await agent.never(offersHash(configHash), "offer of what failed", SILENT_MS);
-      await agent.link.close();
-      const again = await context.agent({ uid: agent.uid });
+      const again = await context.restarted(agent);
       await again.introduce({ remoteConfigStatus: { lastRemoteConfigHash: configHash, status: 3 } });
       await again.never(offersHash(configHash), "offer of what failed", SILENT_MS);
     },
