@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import { root } from "@muster/local";
 import { CASES } from "./catalogue.ts";
+import { NOTES } from "./notes.ts";
 import { numberOf, parseRequirementId, REQUIREMENTS } from "./requirements.ts";
 import { UNSEEN } from "./unseen.ts";
 
@@ -34,7 +35,16 @@ describe("the catalogue", () => {
     assert.equal(new Set(names).size, names.length);
   });
 
-  it("names files that exist where Muster shows what cannot be seen", () => {
-    for (const { id, shownBy } of UNSEEN) assert.ok(shownBy === null || existsSync(`${root}${shownBy}`), id);
+  it("names specs that exist where Muster shows what cannot be seen", () => {
+    for (const { id, shownBy } of UNSEEN) {
+      if (shownBy === null) continue;
+      assert.ok(shownBy.endsWith(".spec.ts") && existsSync(`${root}${shownBy}`), `${id}: ${shownBy}`);
+    }
+  });
+
+  it("has notes on requirements that exist, one each at most", () => {
+    const noted = NOTES.flatMap(({ ids }) => ids);
+    assert.equal(new Set(noted).size, noted.length);
+    for (const id of noted) assert.equal(parseRequirementId(id), id);
   });
 });

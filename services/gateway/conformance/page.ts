@@ -1,12 +1,13 @@
 // Findings as docs/conformance.md: one row for each requirement, the same every time the server does the same. No times,
 // no addresses, no counts that depend on the machine. Pure.
 
+import { NOTES, noteOn } from "./notes.ts";
 import { REQUIREMENTS, type Requirement } from "./requirements.ts";
 import type { Finding, Outcome } from "./run.ts";
 import { UNSEEN } from "./unseen.ts";
 
-/** The verdict on a requirement, from all that was found about it. */
-export type Verdict = "pass" | "fail" | "not applicable";
+/** The verdict on a requirement, from all that was found and noted about it. */
+export type Verdict = "pass" | "in part" | "fail" | "not applicable";
 
 const HEAD = `# Conformance
 
@@ -27,35 +28,35 @@ Requirements are numbered by us and worded by us; the reference leads to the spe
 need and the specification does not say.
 `;
 
-const TAIL = `
-## What Muster does not meet
-
-* R22 in full: polls come every 30 s, and the library under the gateway (uWebSockets.js) closes an HTTP connection that has
-  been idle for about 10 s and has no setting for it. Nothing is lost, but each poll opens a connection of its own.
-* R106, R114, R115 and R125 speak of credentials that a server issues and revokes. Muster signs certificates (R117) and
-  asks for tokens (R146), but issues no tokens: those it is given by its operator.
-`;
-
 /** The page. */
 export function formatPage(findings: readonly Finding[]): string {
   const counts = new Map<Verdict, number>();
   const rows = REQUIREMENTS.map((requirement) => {
     const of = findings.filter((finding) => finding.requirement.id === requirement.id);
-    const verdict = verdictOn(of);
+    const verdict = verdictOn(of, noteOn(requirement.id) !== undefined);
     counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     return formatRow(requirement, verdict, of);
   });
-  const [passed, failed, rest] = (["pass", "fail", "not applicable"] as const).map((each) => counts.get(each) ?? 0);
-  const summary = `Of ${REQUIREMENTS.length} requirements ${passed} pass, ${failed} fail and ${rest} are not applicable.`;
+  const count = (verdict: Verdict): number => counts.get(verdict) ?? 0;
+  const inPart = `${count("in part")} ${count("in part") === 1 ? "is" : "are"} met in part`;
+  const rest = `${count("fail")} fail and ${count("not applicable")} are not applicable`;
+  const summary = `Of ${REQUIREMENTS.length} requirements ${count("pass")} pass, ${inPart}, ${rest}.`;
   const table = ["| | level | a conforming server … | reference | Muster | shown by |", "|-|-|-|-|-|-|", ...rows];
-  return `${HEAD}\n${summary}\n\n${table.join("\n")}\n${TAIL}`;
+  const notes = NOTES.map(({ ids, sentence }) => `* ${listed(ids)}: ${sentence}\n`);
+  return `${HEAD}\n${summary}\n\n${table.join("\n")}\n\n## What Muster does in part, or not at all\n\n${notes.join("")}`;
 }
 
-/** One failure fails it; one case that could be asked shows it. */
-export function verdictOn(findings: readonly Finding[]): Verdict {
+/** "R1", "R1 and R2", "R1, R2 and R3". */
+function listed(ids: readonly string[]): string {
+  return ids.length < 2 ? ids.join("") : `${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`;
+}
+
+/** One failure fails it; one case that could be asked shows it, in part where there is a note. */
+export function verdictOn(findings: readonly Finding[], isNoted: boolean): Verdict {
   const has = (kind: Outcome["kind"]): boolean => findings.some(({ outcome }) => outcome.kind === kind);
   if (has("failed")) return "fail";
-  return has("passed") ? "pass" : "not applicable";
+  if (!has("passed")) return "not applicable";
+  return isNoted ? "in part" : "pass";
 }
 
 function formatRow(
@@ -63,12 +64,15 @@ function formatRow(
   verdict: Verdict,
   findings: readonly Finding[],
 ): string {
-  return `| ${id} | ${level} | ${says} | ${reference} | ${verdict} | ${shownBy(verdict, findings)} |`;
+  const shown = shownBy(verdict, findings);
+  const last = noteOn(id) === undefined ? shown : `${shown.replace(/\.$/, "")}. See the end of this page.`;
+  return `| ${id} | ${level} | ${says} | ${reference} | ${verdict} | ${last} |`;
 }
 
 function shownBy(verdict: Verdict, findings: readonly Finding[]): string {
   switch (verdict) {
     case "pass":
+    case "in part":
     case "fail": {
       const asked = findings.filter(({ outcome }) => outcome.kind !== "not-applicable");
       const transports = [...new Set(asked.map(({ transport }) => (transport === "ws" ? "WebSocket" : "HTTP")))];

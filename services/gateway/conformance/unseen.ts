@@ -9,14 +9,14 @@ export interface Unseen {
   readonly id: RequirementId;
   readonly reason: NotApplicableReason;
   readonly sentence: string;
-  /** The file of this checkout that shows that Muster does it; null where it does not, or where there is nothing to show. */
+  /** The spec of this checkout that shows that Muster does it; null where it does not, or where there is nothing to show. */
   readonly shownBy: string | null;
 }
 
 const rows: readonly (readonly [RequirementId, NotApplicableReason, sentence: string, shownBy: string | null])[] = [
   ["R2", "inside", "The path is in the address.", "services/gateway/conformance/conformance.spec.ts"],
   ["R3", "inside", "The port is in the address.", "services/gateway/conformance/conformance.spec.ts"],
-  ["R12", "inside", "What is not sent cannot be seen.", "services/gateway/src/voice.ts"],
+  ["R12", "inside", "What is not sent cannot be seen.", "services/gateway/src/voice.spec.ts"],
   ["R29", "inside", "A server may do so; it need not.", null],
   ["R59", "inside", "Overload cannot be brought about politely.", "services/gateway/src/session.spec.ts"],
   ["R60", "inside", "Overload cannot be brought about politely.", "services/gateway/src/door.spec.ts"],
@@ -35,7 +35,7 @@ const rows: readonly (readonly [RequirementId, NotApplicableReason, sentence: st
   ["R126", "inside", "It is said to other destinations, not to agents.", null],
   ["R127", "inside", "It is done at other destinations.", null],
   ["R138", "inside", "Waiting it out takes minutes.", "services/projector/src/reap.spec.ts"],
-  ["R142", "inside", "Pings may come minutes apart.", "services/gateway/src/socket.ts"],
+  ["R142", "inside", "Pings may come minutes apart.", "services/gateway/src/socket.spec.ts"],
   ["R144", "inside", "A server may do so; it need not.", null],
   ["R147", "inside", "It is about operators, not agents.", null],
 ];
