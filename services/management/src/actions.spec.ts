@@ -6,33 +6,22 @@ import { parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { ActionKind } from "@muster/protocol/muster/agents";
 import { ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
-import { MAX_ACTION_BYTES } from "@muster/store";
+import { type Hint, MAX_ACTION_BYTES } from "@muster/store";
 import { until } from "@muster/testkit";
-import {
-  failureOf,
-  readHints,
-  type SpecApi,
-  type SpecInbox,
-  type StoredTraits,
-  startApi,
-  storeAgent,
-} from "./spec-api.ts";
+import { failureOf, type SpecApi, type StoredTraits, startApi, storeAgent } from "./spec-api.ts";
 
 const gateway = parseGatewayId("gw");
 const CAPABILITY = "io.example.diagnostics";
 
 describe("actions", () => {
   let api: SpecApi;
-  let inbox: SpecInbox;
+  let hints: readonly Hint[];
   let count = 0;
   before(async () => {
     api = await startApi();
-    inbox = readHints(api.store, gateway);
+    hints = api.readHints(gateway);
   });
-  after(async () => {
-    await inbox.close();
-    await api.stop();
-  });
+  after(() => api.stop());
 
   /** An agent with a session at the gateway, unless it left. */
   async function anAgent(traits: StoredTraits = {}): Promise<InstanceUid> {
@@ -49,7 +38,7 @@ describe("actions", () => {
     const uid = await anAgent();
     const { action } = await restart(uid);
     assert.deepEqual([action?.kind, action?.sendTime], [ActionKind.RESTART, undefined]);
-    await until(() => inbox.hints.some((hint) => hint.kind === "actions" && hint.uid === uid));
+    await until(() => hints.some((hint) => hint.kind === "actions" && hint.uid === uid));
     const queued = await api.store.actions.take(uid);
     assert.deepEqual([queued?.actionId, queued?.kind, queued?.message], [action?.actionId, "restart", null]);
     assert.ok((queued?.expiresAtMs ?? 0) > Date.now());

@@ -7,8 +7,9 @@ import { aUid } from "@muster/fleet/builders";
 import type { ConnectionSettingsSchema } from "@muster/protocol/muster/connections";
 import { ConnectionSettingsOffersSchema } from "@muster/protocol/opamp";
 import { BadRequestSchema, ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
+import type { Hint } from "@muster/store";
 import { until } from "@muster/testkit";
-import { failureOf, readHints, type SpecApi, type SpecInbox, startApi, storeAgent } from "./spec-api.ts";
+import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
 import { makeCertificate } from "./spec-certificate.ts";
 
 type Settings = MessageInitShape<typeof ConnectionSettingsSchema>;
@@ -41,16 +42,13 @@ const CAPABILITIES = ["AcceptsOpAMPConnectionSettings", "ReportsOwnMetrics"];
 
 describe("ConnectionService", () => {
   let api: SpecApi;
-  let inbox: SpecInbox;
+  let hints: readonly Hint[];
   let count = 0;
   before(async () => {
     api = await startApi();
-    inbox = readHints(api.store, gateway);
+    hints = api.readHints(gateway);
   });
-  after(async () => {
-    await inbox.close();
-    await api.stop();
-  });
+  after(() => api.stop());
 
   const anAgent = (capabilities: readonly string[] = CAPABILITIES) => storeAgent(api.store, ++count, { capabilities });
   const offer = (instanceUid: string, settings: Settings = { opamp: OPAMP }, validateOnly = false) =>
@@ -137,9 +135,9 @@ describe("ConnectionService", () => {
     await offer(uid);
     await api.store.sessions.open(uid, gateway, 0, null);
     await offer(uid);
-    await until(() => inbox.hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 1);
+    await until(() => hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 1);
     await api.connections.withdrawConnectionSettings({ instanceUid: uid });
-    await until(() => inbox.hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 2);
+    await until(() => hints.filter((hint) => hint.kind === "settings" && hint.uid === uid).length === 2);
   });
 
   it("only checks when asked to", async () => {

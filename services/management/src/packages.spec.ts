@@ -8,7 +8,7 @@ import { type PackageSchema, PackageType } from "@muster/protocol/muster/package
 import { PackageType as OpampType, PackagesAvailableSchema } from "@muster/protocol/opamp";
 import { BadRequestSchema, ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
 import { until } from "@muster/testkit";
-import { failureOf, readHints, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
+import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
 
 type Package = MessageInitShape<typeof PackageSchema>;
 type Packages = Readonly<Record<string, Package>>;
@@ -111,10 +111,9 @@ describe("PackageService", () => {
   it("tells the agent's gateway to look", async () => {
     const uid = await anAgent();
     await api.store.sessions.open(uid, gateway, 0, null);
-    const inbox = readHints(api.store, gateway);
+    const hints = api.readHints(gateway);
     await offer(uid);
-    await until(() => inbox.hints.some((hint) => hint.kind === "settings" && hint.uid === uid));
-    await inbox.close();
+    await until(() => hints.some((hint) => hint.kind === "settings" && hint.uid === uid));
   });
 
   it("only checks when asked to", async () => {

@@ -32,6 +32,8 @@ export interface SpecApi {
   readonly asked: readonly RolloutId[];
   /** Lines of the log, parsed. */
   readonly logged: readonly Readonly<Record<string, unknown>>[];
+  /** What a gateway is told to look at from now on; grows as it comes. */
+  readHints(gateway: GatewayId): readonly Hint[];
   stop(): Promise<void>;
 }
 
@@ -48,6 +50,7 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
   const queue = { requestReconcile: async (id: RolloutId) => void asked.push(id) };
   const stop = new AbortController();
   const served = await openManagement({ store, queue, clock: systemClock, background, onError }, stop.signal);
+  const inboxes: Promise<void>[] = [];
   let count = 0;
   const deps = {
     log,
@@ -67,37 +70,19 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
     server,
     asked,
     logged,
+    readHints(gateway) {
+      const hints: Hint[] = [];
+      const onHint = (hint: Hint) => void hints.push(hint);
+      inboxes.push(store.gateways.readInbox(gateway, onHint, () => {}, stop.signal));
+      return hints;
+    },
     async stop() {
       stop.abort();
+      await Promise.all(inboxes);
       await server.drain(1_000);
       await idle();
       store.close();
       await redis.stop();
-    },
-  };
-}
-
-/** What a gateway is told to look at, from now on. */
-export interface SpecInbox {
-  readonly hints: readonly Hint[];
-  close(): Promise<void>;
-}
-
-/** Reads a gateway's inbox. */
-export function readHints({ gateways }: Store, gateway: GatewayId): SpecInbox {
-  const hints: Hint[] = [];
-  const stop = new AbortController();
-  const reading = gateways.readInbox(
-    gateway,
-    (hint) => hints.push(hint),
-    () => {},
-    stop.signal,
-  );
-  return {
-    hints,
-    async close() {
-      stop.abort();
-      await reading;
     },
   };
 }
