@@ -9,7 +9,7 @@
  *
  * - `empty_frame`: a WebSocket message of 0 bytes; it lacks even the header.
  * - `bad_header`: the varint header of a WebSocket message is not 0, is cut off or is longer than 10 bytes.
- * - `too_large`: more bytes than the limit the caller gave.
+ * - `too_large`: more bytes than the limit the caller gave, or more elements than any agent has.
  * - `malformed`: the data is not the Protobuf message it should be.
  * - `bad_instance_uid`: an instance uid is not 16 bytes, or its text is not a UUID.
  */

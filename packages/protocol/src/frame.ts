@@ -7,12 +7,18 @@
 // longer than its buffer lives must copy the buffer first.
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { hasMoreElementsThan } from "./elements.ts";
 import { ProtocolError } from "./error.ts";
 import type { AgentToServer, ServerToAgent } from "./gen/opamp/v1/opamp_pb.ts";
 import { AgentToServerSchema, ServerToAgentSchema } from "./gen/opamp/v1/opamp_pb.ts";
 
 /** Default limit of one message in bytes, as the specification recommends for either direction: 64 MiB. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 67_108_864;
+
+/** Fields, list items and map entries of one message, at any depth: far more than the largest fleet's largest agent has. */
+const MAX_ELEMENTS = 100_000;
+/** A body up to this cannot hold so many that counting them first would be worth it. */
+const SMALL_BYTES = 64 * 1024;
 
 /** A 64-bit varint has at most this many bytes. */
 const MAX_HEADER_BYTES = 10;
@@ -62,6 +68,12 @@ export function decodeServerFrame(
 /** Decodes an HTTP request body, already decompressed. 0 bytes are a valid message with no field set. */
 export function decodeAgentBody(body: Uint8Array, maxBytes = DEFAULT_MAX_MESSAGE_BYTES): AgentToServer | ProtocolError {
   if (body.length > maxBytes) return tooLarge(body.length, maxBytes);
+  if (body.length > SMALL_BYTES && hasMoreElementsThan(AgentToServerSchema, body, MAX_ELEMENTS)) {
+    return new ProtocolError(
+      "too_large",
+      `a message may have ${MAX_ELEMENTS} fields, list items and map entries in all`,
+    );
+  }
   try {
     return fromBinary(AgentToServerSchema, body);
   } catch (cause) {

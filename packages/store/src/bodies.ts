@@ -11,7 +11,7 @@ import { run } from "./redis.ts";
 import { createSeal, deriveKey } from "./seal.ts";
 
 /** How long a body is kept that no agent's view uses: far beyond any lag of the projector. */
-export const UNUSED_BODY_TTL_S = 3_600;
+export const UNUSED_BODY_TTL_S = 900;
 
 const ADDRESS_CHARS = 32;
 

@@ -30,6 +30,8 @@ export type Hint =
       /** How the agent reached the one that asks; older gateways do not say. */
       readonly transport?: Transport;
     }
+  /** The agent that was asked for is pinged before it is handed over. */
+  | { readonly kind: "pinging"; readonly uid: InstanceUid }
   /** Another gateway took this agent over and needs nothing. */
   | { readonly kind: "superseded"; readonly uid: InstanceUid; readonly epoch: number }
   /** The agent that was asked for was handed over. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createInventories, INVENTORY_TTL_S } from "./inventories.ts";
+import { createInventories, INVENTORY_TTL_S, MAX_INVENTORIES } from "./inventories.ts";
 import { fleetKeys } from "./keys.ts";
 import { useStore } from "./spec-store.ts";
 
@@ -19,6 +19,16 @@ describe("inventories", () => {
     await spec.redis.expire(fleetKeys.inventory(address), 10);
     assert.equal(await inventories.has(address), true);
     assert.equal(await spec.redis.ttl(fleetKeys.inventory(address)), INVENTORY_TTL_S, "looking it up keeps it");
+  });
+
+  it("are bounded in number: those go that nobody looked up for longest", async () => {
+    const { inventories } = spec.store;
+    for (let i = 0; i < MAX_INVENTORIES; i++) await spec.redis.zadd("muster:inventories", String(i), `filler ${i}`);
+    await spec.redis.set(fleetKeys.inventory("filler 0"), "x");
+    await inventories.put(inventories.addressOf("new"), Buffer.from("x"));
+    assert.equal(await inventories.has(inventories.addressOf("new")), true);
+    assert.equal(await spec.redis.exists(fleetKeys.inventory("filler 0")), 0);
+    assert.equal(await spec.redis.zcard("muster:inventories"), MAX_INVENTORIES);
   });
 
   it("do not open under another installation's key", async () => {

@@ -24,6 +24,8 @@ export interface Inventories {
 
 /** How long an inventory is kept after the last agent connected with it. */
 export const INVENTORY_TTL_S = 90 * 86_400;
+/** Inventories that are kept; a fleet has some dozen. Beyond it those go that were looked up longest ago. */
+export const MAX_INVENTORIES = 1_000;
 const ADDRESS_CHARS = 32;
 
 /** @param secret the installation's 32-byte key; addresses and seals use keys derived from it */
@@ -32,9 +34,19 @@ export function createInventories(fleet: Redis, secret: Uint8Array): Inventories
   const seal = createSeal(secret, "inventory seal");
   return {
     addressOf: (hash) => createHmac("sha256", addressKey).update(hash).digest("base64url").slice(0, ADDRESS_CHARS),
-    has: async (address) => (await fleet.expire(fleetKeys.inventory(address), INVENTORY_TTL_S)) === 1,
+    async has(address) {
+      const isThere = (await fleet.expire(fleetKeys.inventory(address), INVENTORY_TTL_S)) === 1;
+      if (isThere) await fleet.zadd(fleetKeys.inventories, String(Date.now()), address);
+      return isThere;
+    },
     async put(address, inventory) {
+      await fleet.zadd(fleetKeys.inventories, String(Date.now()), address);
       await fleet.set(fleetKeys.inventory(address), seal.close(inventory), "EX", INVENTORY_TTL_S, "NX");
+      const tooMany = (await fleet.zcard(fleetKeys.inventories)) - MAX_INVENTORIES;
+      if (tooMany <= 0) return;
+      const oldest = await fleet.zpopmin(fleetKeys.inventories, tooMany);
+      // A pair each: the address and when it was looked up.
+      await Promise.all(oldest.filter((_, i) => i % 2 === 0).map((each) => fleet.del(fleetKeys.inventory(each))));
     },
     async get(address) {
       const sealed = await fleet.getBuffer(fleetKeys.inventory(address));

@@ -20,6 +20,7 @@
 // muster:{p}:desired:<uid>             hash    rollout, projector drops  what the agent should run
 // muster:{p}:body:<address>            string  gateways, projector copies  sealed effective config, inventory, ..., once per content
 // muster:inventory:<address>           string  gateways         sealed components of all agents with that hash; expires
+// muster:inventories                   zset    gateways         addresses of inventories, by when they were last looked up
 // muster:{p}:body-uses                 hash    projector        how many views use a body
 // muster:{ctl}:install                 hash    any (NX)         what is fixed at install: partitions
 // muster:{ctl}:fleet                   hash    rollout          the fleet state that was last known, and when the one before was lost
@@ -66,6 +67,7 @@ export const fleetKeys = {
   session: (p: Partition, uid: string) => `muster:{${p}}:session:${uid}`,
   actions: (p: Partition, uid: string) => `muster:{${p}}:actions:${uid}`,
   desired: (p: Partition, uid: string) => `muster:{${p}}:desired:${uid}`,
+  inventories: "muster:inventories",
   inventory: (address: string) => `muster:inventory:${address}`,
   body: (p: Partition, address: string) => `muster:{${p}}:body:${address}`,
   bodyUses: (p: Partition) => `muster:{${p}}:body-uses`,

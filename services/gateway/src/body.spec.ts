@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { BodyTooLarge, createBody, createBodyBudget, inflate } from "./body.ts";
+import { BodiesWaiting, BodyTooLarge, createBody, createBodyBudget, createInflate } from "./body.ts";
 import { compressFor } from "./compression.ts";
 
 describe("body", () => {
@@ -32,9 +32,21 @@ describe("body", () => {
 
   it("inflates up to the limit and no further", async () => {
     const bomb = gzipSync(Buffer.alloc(1_000));
+    const inflate = createInflate(1, 10);
     assert.equal((await inflate(bomb, 1_000)).byteLength, 1_000);
     await assert.rejects(inflate(bomb, 999), BodyTooLarge);
     await assert.rejects(inflate(Buffer.from("no gzip"), 999), (error) => !(error instanceof BodyTooLarge));
+  });
+});
+
+describe("inflating", () => {
+  it("goes one after the other, and has no more wait than may", async () => {
+    const inflate = createInflate(1, 2);
+    const body = gzipSync(Buffer.from("a"));
+    const [first, second, third, fourth] = [1, 2, 3, 4].map(() => inflate(body, 10));
+    await assert.rejects(fourth ?? assert.fail(), BodiesWaiting);
+    for (const each of [first, second, third]) assert.equal(String(Buffer.from((await each) ?? [])), "a");
+    assert.equal(String(Buffer.from(await inflate(body, 10))), "a");
   });
 });
 

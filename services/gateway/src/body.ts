@@ -25,6 +25,8 @@ export interface Body {
 
 /** A body that is over the limit once inflated. */
 export class BodyTooLarge extends Error {}
+/** More bodies wait to be inflated than may. */
+export class BodiesWaiting extends Error {}
 
 const gunzipAsync = promisify(gunzip);
 
@@ -74,12 +76,28 @@ export function createBody(maxBytes: number, budget: BodyBudget): Body {
   };
 }
 
-/** Inflates gzip. @throws BodyTooLarge, or whatever zlib says of bytes that are no gzip */
-export async function inflate(body: Uint8Array, maxBytes: number): Promise<Uint8Array> {
-  try {
-    return await gunzipAsync(body, { maxOutputLength: maxBytes });
-  } catch (error) {
-    if (error instanceof RangeError) throw new BodyTooLarge(`more than ${maxBytes} bytes once inflated`);
-    throw error;
-  }
+/** Inflates gzip. @throws BodyTooLarge, BodiesWaiting, or whatever zlib says of bytes that are no gzip */
+export type Inflate = (body: Uint8Array, maxBytes: number) => Promise<Uint8Array>;
+
+/** Inflates so many bodies at once and has so many wait: small ones may all become as large as may be. */
+export function createInflate(atOnce: number, maxWaiting: number): Inflate {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (body, maxBytes) => {
+    if (running >= atOnce) {
+      if (waiting.length >= maxWaiting) throw new BodiesWaiting("too many bodies wait to be inflated");
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    }
+    running += 1;
+    try {
+      return await gunzipAsync(body, { maxOutputLength: maxBytes });
+    } catch (error) {
+      if (error instanceof RangeError) throw new BodyTooLarge(`more than ${maxBytes} bytes once inflated`);
+      throw error;
+    } finally {
+      running -= 1;
+      // What was inflated is taken in first, and its memory let go.
+      setImmediate(() => waiting.shift()?.());
+    }
+  };
 }

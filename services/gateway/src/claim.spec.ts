@@ -27,7 +27,6 @@ const aClaim = (rest: Partial<Claim> = {}): Claim => ({
   minEpoch: 0,
   seq: 8n,
   isHeartbeat: false,
-  isFull: false,
   ...rest,
 });
 
@@ -121,11 +120,11 @@ const cases: readonly Case[] = [
     isMove: true,
   },
   {
-    name: "an agent that tells everything anyway need not be asked about",
+    name: "of an agent that tells everything the other gateway knows more: what it was offered a moment ago",
     before: aBefore(),
-    claim: { seq: 0n, isFull: true },
-    asked: [aliveFirst, `superseded to ${other}`],
-    resumed: checkpoint,
+    claim: { seq: 0n },
+    asked: [aliveFirst, `hand-over to ${other}`, "read 5"],
+    resumed: left,
     isMove: true,
   },
   {
@@ -262,7 +261,7 @@ describe("claim", () => {
 
     it("asks the other gateway whether the agent lives there, also when it would need nothing (R145)", async () => {
       const { claims, calls } = aWorld(aBefore());
-      assert.deepEqual((await opened(claims.claim(websocket({ isFull: true })))).checkpoint, left);
+      assert.deepEqual((await opened(claims.claim(websocket()))).checkpoint, left);
       assert.deepEqual(calls.slice(1), [aliveFirst, `hand-over to ${other}`, "read 5"]);
     });
 

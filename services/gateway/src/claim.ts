@@ -37,8 +37,6 @@ export interface Claim {
   /** Its sequence number; null when the agent is only opened anew. */
   readonly seq: bigint | null;
   readonly isHeartbeat: boolean;
-  /** Whether it tells everything anyway. */
-  readonly isFull: boolean;
 }
 
 /** How a claim ended. */
@@ -55,11 +53,19 @@ export interface Claims {
   claim(claim: Claim): Promise<Claimed>;
   /** Another gateway has handed this agent over, or still has it. */
   handedOver(uid: InstanceUid, isAlive: boolean): void;
+  /** Another gateway asks the agent whether it is still there: its answer takes a little longer. */
+  pinging(uid: InstanceUid): void;
+}
+
+/** A claim that waits for another gateway. */
+interface Wait {
+  settle(isAlive: boolean): void;
+  extend(): void;
 }
 
 /** How long a gateway may take to hand over; then the sequence number decides alone. */
 const HAND_OVER_TIMEOUT_MS = 1_000;
-/** A gateway that holds a WebSocket pings it first. */
+/** A gateway that holds a WebSocket pings it first, and says so. */
 const PING_TIMEOUT_MS = 3_000;
 
 /** For how long an answer about another gateway's life holds; a lease holds three times as long. */
@@ -67,7 +73,7 @@ const ALIVE_MS = 3_000;
 
 /** Opens the claims of one gateway. */
 export function createClaims(deps: ClaimDeps): Claims {
-  const waiting = new Map<InstanceUid, (isAlive: boolean) => void>();
+  const waiting = new Map<InstanceUid, Wait>();
   const alive = new Map<GatewayId, { readonly answer: Promise<boolean>; readonly untilMs: number }>();
 
   /** Whether a gateway lives. Polls that wander ask for every one of them, so an answer is kept for a moment. */
@@ -85,16 +91,23 @@ export function createClaims(deps: ClaimDeps): Claims {
   async function askBefore(claim: Claim, epoch: number, gateway: GatewayId): Promise<Checkpoint | null | "twin"> {
     const { uid, transport } = claim;
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timeoutMs = transport === "websocket" ? PING_TIMEOUT_MS : HAND_OVER_TIMEOUT_MS;
-    const timer = setTimeout(() => resolve(false), timeoutMs);
-    waiting.set(uid, resolve);
+    const giveUp = (): void => resolve(false);
+    let timer = setTimeout(giveUp, HAND_OVER_TIMEOUT_MS);
+    const wait: Wait = {
+      settle: resolve,
+      extend() {
+        clearTimeout(timer);
+        timer = setTimeout(giveUp, PING_TIMEOUT_MS);
+      },
+    };
+    waiting.set(uid, wait);
     try {
       deps.onHandOver();
       await deps.hint(gateway, { kind: "hand-over", uid, epoch, to: deps.self, transport });
       if (await promise) return "twin";
     } finally {
       clearTimeout(timer);
-      if (waiting.get(uid) === resolve) waiting.delete(uid);
+      if (waiting.get(uid) === wait) waiting.delete(uid);
     }
     return await deps.readLeft(uid, epoch);
   }
@@ -106,15 +119,17 @@ export function createClaims(deps: ClaimDeps): Claims {
     const { checkpoint, gateway, epoch } = before;
     if (gateway === deps.self) return checkpoint;
     const follows = claim.seq === null || (checkpoint !== null && claim.seq === checkpoint.seq + 1n);
-    // A poll that tells everything, or follows what is known, needs nothing; a WebSocket may be a twin's.
-    const mustAsk = claim.transport === "websocket" ? claim.seq !== null : !follows && !claim.isFull;
+    // A poll that follows what is known needs nothing; a WebSocket may be a twin's. Also of an agent that tells everything
+    // the other gateway knows more: what it was offered a moment ago.
+    const mustAsk = claim.transport === "websocket" ? claim.seq !== null : !follows;
     if (mustAsk) return (await askBefore(claim, epoch, gateway)) ?? checkpoint;
     deps.hint(gateway, { kind: "superseded", uid: claim.uid, epoch }).catch(deps.onError);
     return checkpoint;
   }
 
   return {
-    handedOver: (uid, isStillThere) => waiting.get(uid)?.(isStillThere),
+    handedOver: (uid, isStillThere) => waiting.get(uid)?.settle(isStillThere),
+    pinging: (uid) => waiting.get(uid)?.extend(),
     async claim(claim) {
       const heartbeat = claim.isHeartbeat && claim.seq !== null ? { seq: claim.seq } : null;
       const opened = await deps.open(claim.uid, deps.self, claim.minEpoch, heartbeat, claim.identity);

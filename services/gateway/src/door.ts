@@ -5,6 +5,7 @@
 // its identity, and the first identity that reports for a uid owns that uid (R152).
 
 import { createHash } from "node:crypto";
+import { createBucket } from "./bucket.ts";
 
 /** What of a request decides. */
 export interface Caller {
@@ -42,7 +43,7 @@ export interface DoorDeps {
 export type Door = (caller: Caller) => Admission;
 
 export function createDoor(deps: DoorDeps): Door {
-  const takeUpgrade = createBucket(deps.upgradesPerSecond, deps.nowMs);
+  const takeUpgrade = createBucket(deps.upgradesPerSecond, 2, deps.nowMs);
   return ({ authorization, isUpgrade }) => {
     const status = isUpgrade ? busyStatus(deps, takeUpgrade) : null;
     if (status !== null) {
@@ -61,19 +62,4 @@ export function createDoor(deps: DoorDeps): Door {
 function busyStatus(deps: DoorDeps, takeUpgrade: () => boolean): 429 | 503 | null {
   if (!deps.isReady() || deps.openConnections() >= deps.maxConnections) return 503;
   return takeUpgrade() ? null : 429;
-}
-
-/** A token bucket that holds two seconds' worth. */
-function createBucket(perSecond: number, nowMs: () => number): () => boolean {
-  const most = 2 * perSecond;
-  let left = most;
-  let atMs = nowMs();
-  return () => {
-    const now = nowMs();
-    left = Math.min(most, left + ((now - atMs) / 1_000) * perSecond);
-    atMs = now;
-    if (left < 1) return false;
-    left -= 1;
-    return true;
-  };
 }

@@ -15,7 +15,15 @@ import { type Counts, createCounts, observeGateway } from "./metrics.ts";
 import type { Outbox } from "./outbox.ts";
 import { createReplies } from "./replies.ts";
 import { type Connection, openSockets, type SocketHandlers } from "./socket.ts";
-import { openClaims, openConfiguredAuthority, openDoor, openHub, openOutbox, openPresence } from "./wiring.ts";
+import {
+  openClaims,
+  openConfiguredAuthority,
+  openDoor,
+  openHub,
+  openOutbox,
+  openPresence,
+  rememberInventories,
+} from "./wiring.ts";
 
 /** What a gateway needs of its process. */
 export interface GatewayDeps {
@@ -56,7 +64,8 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const outbox = openOutbox(deps, counts, () => hub);
   const share = { liveCount: 1 };
   const claims = openClaims(deps, self, counts);
-  const hub: Hub = openHub(deps, { self, counts, claims, outbox, replies, authority, share });
+  const inventories = rememberInventories(store);
+  const hub: Hub = openHub(deps, { self, counts, claims, outbox, replies, authority, inventories, share });
   const addresses = {
     ofContent: store.bodies.addressOf,
     ofInventory: store.inventories.addressOf,
@@ -67,7 +76,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const handlers = socketHandlers({ intake, hub, counts, connections, door, retryAfterMs });
   const sockets = await openSockets(config, handlers);
   const info = JSON.stringify({ name: config.name, port: sockets.port, startedAtMs: clock.nowMs() });
-  const presence = openPresence(deps, { self, hub, claims, outbox, info, share });
+  const presence = openPresence(deps, { self, hub, claims, outbox, info, share, inventories });
   const gauges = { sessions: () => hub.entries.size, sockets: () => connections.size, waiting: () => outbox.size };
   observeGateway(deps.metrics, counts, gauges);
   background("presence", presence.run(living.signal));

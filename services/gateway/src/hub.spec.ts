@@ -114,6 +114,7 @@ function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given =
       return "kind" in opening ? opening : { kind: "opened", opening };
     },
     handedOver: () => undefined,
+    pinging: () => undefined,
   };
   const background = (_: string, task: Promise<void>): number => tasks.push(task);
   const onError = (error: unknown): number => errors.push(error);
@@ -142,6 +143,8 @@ function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given =
     takeAction: async () => undefined,
     moveWanted: async () => undefined,
     inventories: { has: async () => true, put: async () => undefined },
+    mayKeep: () => true,
+    loadDesired: async () => [],
     mayAskFullState: () => true,
     background,
     delay: async () => undefined,
@@ -206,7 +209,6 @@ describe("hub", () => {
         minEpoch: 0,
         seq: 3n,
         isHeartbeat: false,
-        isFull: true,
       },
     ]);
   });
@@ -223,7 +225,6 @@ describe("hub", () => {
         minEpoch: 0,
         seq: 3n,
         isHeartbeat: true,
-        isFull: false,
       },
     ]);
   });
@@ -434,7 +435,6 @@ describe("hub", () => {
         minEpoch: 0,
         seq: 7n,
         isHeartbeat: true,
-        isFull: false,
       });
       assert.deepEqual(replies, ["7 full"], "here nobody knew");
       assert.equal(sources.find(({ epoch }) => epoch === 10)?.checkpoint().seq, 0n, "what the old session knew");
@@ -490,7 +490,6 @@ describe("hub", () => {
       minEpoch: 11,
       seq: null,
       isHeartbeat: false,
-      isFull: false,
     });
     assert.deepEqual([take(), sent], [["11 connected", "11 capabilities-changed"], ["full"]]);
   });
@@ -777,6 +776,18 @@ describe("hub", () => {
       assert.deepEqual(take(), ["20 end renamed", "21 connected", "21 renamed"]);
       assert.deepEqual(replies, ["7 plain"]);
     });
+  });
+
+  it("reads afresh what was hinted at while a session opened", async () => {
+    const { promise, resolve } = Promise.withResolvers<Opening>();
+    const { connection, sent } = aConnection();
+    const deps = { loadDesired: async () => [desired] };
+    const { hub, receive, idle } = aHub({ claim: () => promise, deps });
+    receive(0, { connection });
+    hub.desired(aUid(), null);
+    resolve({ epoch: 10, checkpoint: null, isMove: false, desired: null });
+    await idle();
+    assert.deepEqual(sent, ["offer"]);
   });
 
   describe("a uid that is another's", () => {

@@ -11,10 +11,9 @@
 //   H4. Messages of one agent on one connection are taken in in order, also when one must wait for a question.
 
 import type { DesiredRecord, DisconnectReason, GatewayId, InstanceUid } from "@muster/fleet";
-import type { Checkpoint } from "@muster/store";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Counts } from "./metrics.ts";
-import { endAbsent, type OpeningDeps, openEntry } from "./opening.ts";
+import { type EndedHere, endAbsent, type OpeningDeps, openEntry } from "./opening.ts";
 import type { Source } from "./outbox.ts";
 import { FOREIGN, type Found, needsPreparation, nextAction, type PrepareDeps, prepare } from "./prepare.ts";
 import type { Report } from "./report.ts";
@@ -80,6 +79,9 @@ export interface HubDeps extends Omit<PrepareDeps, "isShared">, Omit<OpeningDeps
   readonly isStrict: boolean;
   /** Another uid than any there is. */
   freshUid(): InstanceUid;
+  loadDesired(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
+  /** Whether so many bytes more may be kept of what agents may send without end. */
+  mayKeep(bytes: number): boolean;
   /** Takes one request for full state from the budget of this second, if there is one left. */
   mayAskFullState(): boolean;
   /** Runs what must not be awaited here. */
@@ -218,7 +220,8 @@ class LiveHub implements Hub {
   }
 
   #takeIn(incoming: Incoming, found: Found): void {
-    const { report, responder } = incoming;
+    const { responder } = incoming;
+    const report = withinBudget(incoming.report, this.#deps.mayKeep);
     const entry = this.#entryFor(incoming);
     const nowMs = this.#deps.nowMs();
     entry.lastSeenAtMs = nowMs;
@@ -286,6 +289,8 @@ class LiveHub implements Hub {
         return background("look up an inventory", this.#lookUp(entry, effect.address));
       case "take-actions":
         return background("take actions", this.#takeActions(entry));
+      case "look-again":
+        return background("look again", this.#lookAgain(entry));
       case "end":
         return outbox.end(source, effect.event);
       case "reply": {
@@ -367,6 +372,18 @@ class LiveHub implements Hub {
     }
   }
 
+  /** Hints came while the session opened: whatever they were about is read afresh. */
+  async #lookAgain({ uid }: Entry): Promise<void> {
+    try {
+      const [desired, wanted] = await Promise.all([this.#deps.loadDesired([uid]), this.#deps.loadWanted(uid)]);
+      this.desired(uid, desired[0] ?? null);
+      this.feed(uid, { kind: "wanted", wanted, nowMs: this.#deps.nowMs() });
+      this.feed(uid, { kind: "actions-wait" });
+    } catch (error) {
+      this.#deps.onError(error); // the next resync looks again
+    }
+  }
+
   /** Control state was away when the session opened. */
   async #readWanted(entry: Entry): Promise<void> {
     while (this.entries.get(entry.uid) === entry && entry.session.kind === "active") {
@@ -387,13 +404,23 @@ class LiveHub implements Hub {
   }
 
   /** Ends the session that an agent had under its former uid, and answers what it knew; null when it is not here. */
-  #endFormer(uid: InstanceUid): Checkpoint | null {
+  #endFormer(uid: InstanceUid): EndedHere | null {
     const entry = this.entries.get(uid);
     if (entry?.session.kind !== "active") return null;
-    const { seq, known } = entry.session;
+    const { epoch, seq, known } = entry.session;
     this.end(uid, "renamed");
-    return { seq: seq ?? 0n, state: encodeKnown(known) };
+    return { epoch, checkpoint: { seq: seq ?? 0n, state: encodeKnown(known) } };
   }
+}
+
+/** What is too much is told of, but its content is not kept. */
+function withinBudget(report: Report, mayKeep: (bytes: number) => boolean): Report {
+  const { message, facets } = report;
+  const isTooMuch = (kept: { readonly body: Uint8Array } | null): boolean =>
+    kept !== null && !mayKeep(kept.body.byteLength);
+  const lean = facets.filter((facet) => facet.kind !== "unrecognized" || !isTooMuch(facet.kept));
+  const told = message !== null && isTooMuch(message.kept) ? { ...message, kept: null } : message;
+  return lean.length === facets.length && told === message ? report : { ...report, facets: lean, message: told };
 }
 
 /** Whether a poll's sequence number says that the agent was elsewhere meanwhile. */

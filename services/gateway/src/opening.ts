@@ -28,8 +28,14 @@ export interface OpeningDeps extends Pick<PrepareDeps, "takeAction" | "rename"> 
   /** What an operator wants the agent to have beside its config. */
   loadWanted(uid: InstanceUid): Promise<Wanted>;
   /** Ends an agent's session at this gateway because it was renamed, and answers what it knew; null when it is not here. */
-  endHere(uid: InstanceUid): Checkpoint | null;
+  endHere(uid: InstanceUid): EndedHere | null;
   nowMs(): number;
+}
+
+/** A session that ended at this gateway, and what it knew. */
+export interface EndedHere {
+  readonly epoch: number;
+  readonly checkpoint: Checkpoint;
 }
 
 /** A claim that opened, and whether what an operator wants could not be read. */
@@ -62,7 +68,7 @@ async function findOut(
   deps: OpeningDeps,
 ): Promise<Pick<Opening, "action" | "lacksInventory">> {
   const report = entry.session.kind === "opening" ? entry.session.held[0]?.report : undefined;
-  const address = inventoryOf(report, opening);
+  const address = inventoryOf(report, entry, opening);
   // Also keeps the inventory from being forgotten while agents come with it.
   const lacksInventory = address !== null && !(await deps.inventories.has(address));
   const isPoll = entry.connection === null && report?.isGoodbye === false;
@@ -72,10 +78,12 @@ async function findOut(
 }
 
 /** Where the inventory is that the agent named and did not tell itself; null when there is none. */
-function inventoryOf(report: Report | undefined, { checkpoint }: Opening): string | null {
+function inventoryOf(report: Report | undefined, { session }: Entry, { checkpoint }: Opening): string | null {
   const facet = report?.facets.find((one) => one.kind === "components");
   if (facet !== undefined) return facet.body === null ? facet.address : null;
-  const digest = checkpoint === null ? undefined : decodeKnown(checkpoint.state).digests.components;
+  const known =
+    session.kind === "active" ? session.known : decodeKnown(checkpoint?.state ?? encodeKnown(NOTHING_KNOWN));
+  const digest = known.digests.components;
   return digest?.replace(/\+$/, "") ?? null;
 }
 
@@ -88,7 +96,6 @@ function claimOf({ uid, identity, connection, session }: Entry): Claim {
     minEpoch: session.kind === "active" ? session.epoch + 1 : 0,
     seq: report?.seq ?? null,
     isHeartbeat: report !== undefined && isBare(report),
-    isFull: report?.facets.some((facet) => facet.kind === "description") ?? false,
   };
 }
 
@@ -99,7 +106,7 @@ async function resumeFormer(from: InstanceUid, claim: Claim, opening: Opening, d
   const here = deps.endHere(from);
   if (here !== null) {
     if (!(await deps.outbox.flushAgent(from))) throw new FleetError("unavailable", "the store is away");
-    return { ...opening, checkpoint: here };
+    return await openAbove(here.epoch, here.checkpoint);
   }
   const claimed = await deps.claims.claim({ ...claim, uid: from, minEpoch: 0, isHeartbeat: false });
   // Somebody else still goes by the former uid: nothing of theirs is this agent's.
@@ -107,9 +114,15 @@ async function resumeFormer(from: InstanceUid, claim: Claim, opening: Opening, d
   const { epoch, checkpoint } = claimed.opening;
   endAbsent(from, "renamed", epoch, checkpoint, deps);
   if (!(await deps.outbox.flushAgent(from))) throw new FleetError("unavailable", "the store is away");
-  // Everything that is said from here on must count as newer than that.
-  const again = await deps.claims.claim({ ...claim, minEpoch: epoch + 1 });
-  return again.kind === "opened" ? { ...again.opening, checkpoint, isMove: false, renamedFrom: from } : opening;
+  return await openAbove(epoch, checkpoint);
+
+  /** Everything that is said from here on must count as newer than what was said under the former uid; it is told anew. */
+  async function openAbove(formerEpoch: number, checkpoint: Checkpoint | null): Promise<Opening> {
+    const told = { checkpoint, isMove: false, renamedFrom: from };
+    if (opening.epoch > formerEpoch) return { ...opening, ...told };
+    const again = await deps.claims.claim({ ...claim, minEpoch: formerEpoch + 1 });
+    return again.kind === "opened" ? { ...again.opening, ...told } : opening;
+  }
 }
 
 /** Writes the end of a session that this gateway was handed and does not have. */

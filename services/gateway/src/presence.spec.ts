@@ -76,6 +76,8 @@ describe("presence", () => {
         return true;
       },
       handedOver: (uid, isAlive) => calls.push(`handed over ${uids.indexOf(uid) + 1}${isAlive ? " not" : ""}`),
+      pinging: (uid) => calls.push(`pinging ${uids.indexOf(uid) + 1}`),
+      onLost: () => undefined,
       reclaim: async () => 9,
       loadWanted: async () => NOTHING_WANTED,
       nowMs: () => 0,

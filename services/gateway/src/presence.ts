@@ -15,10 +15,13 @@ export interface PresenceDeps {
   /** Flushes what waits for one agent. */
   flushAgent(uid: InstanceUid): Promise<boolean>;
   handedOver(uid: InstanceUid, isAlive: boolean): void;
+  pinging(uid: InstanceUid): void;
   /** Takes an agent back that another gateway claimed although it answers here; the new epoch. */
   reclaim(uid: InstanceUid): Promise<number>;
   loadWanted(uid: InstanceUid): Promise<Wanted>;
   nowMs(): number;
+  /** Told that the store may have lost everything that was known to be there. */
+  onLost(): void;
   /** Told how many gateways share the fleet. */
   onShared(liveCount: number): void;
   delay(ms: number, signal: AbortSignal): Promise<void>;
@@ -104,6 +107,8 @@ class GatewayPresence implements Presence {
         return this.#deps.background("hand over", this.#handOver(hint));
       case "handed-over":
         return this.#deps.handedOver(hint.uid, hint.isAlive ?? false);
+      case "pinging":
+        return this.#deps.pinging(hint.uid);
       case "actions":
         return this.#deps.hub.feed(hint.uid, { kind: "actions-wait" });
       case "settings":
@@ -116,7 +121,9 @@ class GatewayPresence implements Presence {
   async #handOver({ uid, epoch, to, transport }: Extract<Hint, { kind: "hand-over" }>): Promise<void> {
     const { hub, gateways, flushAgent } = this.#deps;
     // Two WebSockets with one uid: if the one here answers, the other is a twin and the agent stays (R145).
-    const isAlive = transport === "websocket" && (await hub.answers(uid)) && (await this.#reclaim(uid));
+    const mustPing = transport === "websocket" && hub.entries.get(uid)?.connection?.isClosed === false;
+    if (mustPing) await gateways.hint(to, { kind: "pinging", uid });
+    const isAlive = mustPing && (await hub.answers(uid)) && (await this.#reclaim(uid));
     if (!isAlive) hub.letGo(uid, epoch);
     // Says so even when there was nothing to write: the other one waits.
     await flushAgent(uid);
@@ -177,6 +184,7 @@ class GatewayPresence implements Presence {
   }
 
   async #reopenAll(signal: AbortSignal): Promise<void> {
+    this.#deps.onLost();
     let count = 0;
     for (const uid of [...this.#deps.hub.entries.keys()]) {
       this.#deps.hub.feed(uid, { kind: "lost" });

@@ -43,7 +43,7 @@ const MAX_CUSTOM_CAPABILITIES = 256;
 /** Hashes are opaque, but nobody's digest is longer than this. */
 const MAX_HASH_BYTES = 256;
 /** An inventory beyond this is not kept; those of the largest distributions are a tenth of it. */
-const MAX_INVENTORY_BYTES = 1024 * 1024;
+const MAX_INVENTORY_BYTES = 512 * 1024;
 /** A custom message's content beyond this is not kept; its size is. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 

@@ -2,7 +2,7 @@
 // by the only code that knows both the wire and the fleet. Each sub-message becomes one facet with a digest, by which a
 // session recognises what it has been told before without keeping it; the parts are translated in report-parts.ts.
 //
-// Limits (protocol.md, caps on hostile input): words, parts and names beyond them are left out, never refused: an agent
+// Limits: words, parts and names beyond them are left out, never refused: an agent
 // that says too much is still an agent.
 
 import { create, type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";

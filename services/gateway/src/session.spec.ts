@@ -122,6 +122,14 @@ describe("a session", () => {
     );
   });
 
+  it("looks again once it is open at what was hinted meanwhile: the store may have answered before", () => {
+    const hinted: Input = { kind: "desired", desired, nowMs: 0 };
+    const { effects } = run([reports(aReport(0, everything())), hinted, { kind: "actions-wait" }, opens()]);
+    assert.deepEqual(effects.at(-1), { kind: "look-again" });
+    const quiet = run([reports(aReport(0, everything())), opens()]);
+    assert.equal(quiet.effects.at(-1)?.kind, "reply");
+  });
+
   it("refuses what waits when the store is away", () => {
     const { session, effects } = run([reports(aReport(0)), { kind: "open-failed" }]);
     assert.equal(brief(effects), "refuse");

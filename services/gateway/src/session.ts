@@ -53,6 +53,8 @@ export interface OpeningSession {
   readonly kind: "opening";
   readonly peer: Peer;
   readonly held: readonly ReportInput[];
+  /** Something was hinted at meanwhile: what the store answers may be older than that. */
+  readonly isHinted: boolean;
 }
 
 /** A session that works. */
@@ -154,6 +156,8 @@ export type Effect =
   | { readonly kind: "deny"; readonly to: ExchangeId; readonly sentence: string | null }
   | { readonly kind: "push"; readonly say: Outgoing }
   | { readonly kind: "take-actions" }
+  /** What the agent should run, have and be asked is to be read again. */
+  | { readonly kind: "look-again" }
   | { readonly kind: "end"; readonly event: AgentEvent };
 
 type Step = readonly [Session, readonly Effect[]];
@@ -163,7 +167,7 @@ export const MAX_HELD = 16;
 
 /** A session at its first message. */
 export function openSession(peer: Peer): OpeningSession {
-  return { kind: "opening", peer, held: [] };
+  return { kind: "opening", peer, held: [], isHinted: false };
 }
 
 /** Advances a session. */
@@ -205,6 +209,10 @@ function stepOpening(session: OpeningSession, input: Input): Step {
     }
     case "ended":
       return [{ kind: "closed", peer: session.peer, reason: input.reason }, refuse(session.held)];
+    case "desired":
+    case "wanted":
+    case "actions-wait":
+      return [{ ...session, isHinted: true }, []];
     default:
       return [session, []]; // the store tells it all when it answers
   }
@@ -229,7 +237,9 @@ function startActive(
     active = next;
   }
   const canPush = session.peer.transport === "websocket";
-  return [active, opened.hasActions === true && canPush ? [...effects, { kind: "take-actions" }] : effects];
+  const takes = opened.hasActions === true && canPush ? [{ kind: "take-actions" } as const] : [];
+  const looks = session.isHinted ? [{ kind: "look-again" } as const] : [];
+  return [active, [...effects, ...takes, ...looks]];
 }
 
 function activeOf(peer: Peer, opened: Opening): ActiveSession {
@@ -313,12 +323,16 @@ function startOver(
 ): Step {
   const canPush = session.peer.transport === "websocket" && mayAskFullState;
   const lacking = canPush ? { askedAtMs: nowMs, asks: 1 } : { askedAtMs: 0, asks: 0 };
-  const known = { ...session.known, capabilities: 0n, digests: {}, lacking };
-  const anew: ActiveSession = { ...session, epoch: opened.epoch, n: 0, known, desired: opened.desired };
+  const known = { ...session.known, capabilities: 0n, digests: {}, lacking, inventoryAskedAtMs: null };
+  const owesInventory = opened.lacksInventory === true;
+  const { epoch, desired } = opened;
+  const anew: ActiveSession = { ...session, epoch, n: 0, known, desired, owesInventory };
   const [connected, effects] = tellOffer(tellConnected(anew, nowMs), session.known.offered);
   const again = settle(withCapabilities(connected, session.known.capabilities, nowMs), nowMs);
-  const push: readonly Effect[] = canPush ? [{ kind: "push", say: { ...NOTHING_TO_SAY, fullState: true } }] : [];
-  return [again[0], [...effects, ...again[1], ...push]];
+  const [told, more] = again;
+  if (told.kind !== "active" || !canPush) return [told, [...effects, ...more]];
+  const [asked, inventory] = takeInventoryQuestion(told, nowMs);
+  return [asked, [...effects, ...more, { kind: "push", say: { ...NOTHING_TO_SAY, fullState: true, inventory } }]];
 }
 
 /** The ledger of attempts was lost too: an offer that still stands is told again, as of when it was sent. */

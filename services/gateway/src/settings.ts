@@ -2,7 +2,7 @@
 // reason; outgoing.ts asks after everything that could change the answer. Configs are offer.ts's.
 //
 // What deployed agents taught: an offer of connection settings makes most of them connect anew, whatever its hash, and
-// few ever say that they have it, so it is made once per change and never on every connect (protocol.md 4.20, 14).
+// few ever say that they have it, so it is made once per change and never on every connect (R111).
 // Nothing of this is offered while a config is being applied: the supervisor restarts the Collector for both, and would
 // report the config's fate for the other's sake (5.4, 7b).
 
@@ -103,7 +103,7 @@ function splitConnection({ hash, body }: StoredSettings): WantedConnection {
   return { hash, parts, heartbeatMs: Number(all.opamp?.heartbeatIntervalSeconds ?? 0n) * 1_000 };
 }
 
-/** Whether an agent with these capabilities is offered this part (R55, and 4.20, 3 for the heartbeat interval). */
+/** Whether an agent with these capabilities is offered this part (R55, and R141 for the heartbeat interval). */
 function accepts(capabilities: bigint, part: ConnectionPart): boolean {
   switch (part) {
     case "opamp":

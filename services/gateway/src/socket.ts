@@ -17,7 +17,7 @@ import {
   us_socket_local_port,
   type WebSocket,
 } from "uWebSockets.js";
-import { type BodyBudget, BodyTooLarge, createBody, createBodyBudget, inflate } from "./body.ts";
+import { BodiesWaiting, type BodyBudget, BodyTooLarge, createBody, createBodyBudget, createInflate } from "./body.ts";
 import { compressFor } from "./compression.ts";
 import type { Admission, Caller } from "./door.ts";
 
@@ -98,6 +98,9 @@ const HARD_LIMIT_SLACK = 1024 * 1024;
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 /** What an agent may take to answer a ping: far longer than any network, far shorter than anybody waits for a reply. */
 const PONG_TIMEOUT_MS = 2_000;
+/** Bodies that are inflated at once, and those that may wait for it. */
+const INFLATIONS = 2;
+const MAX_WAITING_INFLATIONS = 1_000;
 /** Bodies that are being gathered, all connections together. */
 const MAX_GATHERED_BYTES = 256 * 1024 * 1024;
 const OPAMP_TYPE = "application/x-protobuf";
@@ -304,6 +307,8 @@ function receivePost(
   });
 }
 
+const inflate = createInflate(INFLATIONS, MAX_WAITING_INFLATIONS);
+
 /** Inflating stops at the limit, so a small bomb costs no more than a large honest body. Never rejects. */
 async function inflateInto(
   body: Uint8Array,
@@ -316,6 +321,7 @@ async function inflateInto(
     inflated = await inflate(body, maxBytes);
   } catch (error) {
     if (error instanceof BodyTooLarge) exchange.respond(413, new Uint8Array());
+    else if (error instanceof BodiesWaiting) exchange.respond(503, new Uint8Array(), handlers.overloadedS());
     else handlers.unreadable(exchange);
     return;
   }

@@ -45,7 +45,14 @@ export function createVoice(deps: VoiceDeps): Voice {
     counts.oversizedMessages += 1;
     const what = `a message of ${body.byteLength} bytes to agent ${entry.uid} was not sent`;
     deps.onError(new FleetError("exhausted", `${what}: MUSTER_GATEWAY_MAX_MESSAGE_BYTES is ${maxMessageBytes}`));
-    return replies.encode(entry.uidBytes, { ...say, config: null, connection: null, packages: null, message: null });
+    return replies.encode(entry.uidBytes, {
+      ...say,
+      config: null,
+      connection: null,
+      packages: null,
+      message: null,
+      certificate: null,
+    });
   }
 
   function speak(

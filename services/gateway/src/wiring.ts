@@ -6,6 +6,7 @@ import type { Store } from "@muster/store";
 import { LRUCache } from "lru-cache";
 import { v7 } from "uuid";
 import { type Authority, openAuthority } from "./authority.ts";
+import { createBucket } from "./bucket.ts";
 import { type Claims, createClaims } from "./claim.ts";
 import { createDoor, type Door } from "./door.ts";
 import type { GatewayDeps } from "./gateway.ts";
@@ -21,6 +22,9 @@ import { createVoice } from "./voice.ts";
 
 /** Files that a process needs beside its sockets. */
 const RESERVED_FILES = 256;
+/** Custom messages and parts that are not understood, which agents may send without end, are kept at this pace and no faster. */
+const LOOSE_BYTES_PER_SECOND = 512 * 1024;
+const LOOSE_BURST_SECONDS = 32;
 /** For how long a gateway trusts that an inventory is there which it saw. */
 const INVENTORY_MS = 10 * 60_000;
 
@@ -46,11 +50,13 @@ interface HubParts {
   readonly outbox: Outbox;
   readonly replies: Replies;
   readonly authority: Authority | null;
+  readonly inventories: Inventories;
   /** How many gateways there are to share what the fleet may be asked for. */
   readonly share: { liveCount: number };
 }
 
-export function openHub(deps: GatewayDeps, { self, counts, claims, outbox, replies, authority, share }: HubParts): Hub {
+export function openHub(deps: GatewayDeps, parts: HubParts): Hub {
+  const { self, counts, claims, outbox, replies, authority, inventories, share } = parts;
   const { config, store, clock, background, onError } = deps;
   const { nowMs } = clock;
   const freshUid = (): InstanceUid => parseInstanceUid(v7());
@@ -70,23 +76,29 @@ export function openHub(deps: GatewayDeps, { self, counts, claims, outbox, repli
     onError,
     delay: (ms) => clock.delay(ms, new AbortController().signal),
     loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
+    loadDesired: store.desired.load,
     takeAction: store.actions.take,
     moveWanted: store.settings.move,
-    inventories: rememberInventories(store),
+    inventories,
     rename: (from, identity) => store.sessions.rename(from, freshUid(), identity),
     async certify(uid, csr, authorization) {
       if (authority === null) return { kind: "refused", sentence: "This server signs no certificates." };
       const wanted = (await store.settings.load(uid)).connection;
       return await authority.certify({ uid, csr, connection: wanted?.body ?? null, authorization });
     },
+    mayKeep: createBucket(LOOSE_BYTES_PER_SECOND, LOOSE_BURST_SECONDS, nowMs),
     mayAskFullState: createBudget(config.fullStatePerSecond, share, nowMs, () => counts.fullStateRequests),
   });
 }
 
+/** Inventories that a gateway looks up, and knows for a while. */
+type Inventories = HubDeps["inventories"] & { forget(): void };
+
 /** What a gateway saw to be there it need not ask for a while, whoever connects with it. */
-function rememberInventories({ inventories }: Store): HubDeps["inventories"] {
+export function rememberInventories({ inventories }: Store): Inventories {
   const known = new LRUCache<string, true>({ max: 10_000, ttl: INVENTORY_MS });
   return {
+    forget: () => known.clear(),
     async has(address) {
       if (known.has(address)) return true;
       const isThere = await inventories.has(address);
@@ -147,12 +159,15 @@ function openFilesLimit(): number {
   }
 }
 
-interface PresenceParts extends Pick<HubParts, "self" | "claims" | "outbox" | "share"> {
+interface PresenceParts extends Pick<HubParts, "self" | "claims" | "outbox" | "share" | "inventories"> {
   readonly hub: Hub;
   readonly info: string;
 }
 
-export function openPresence(deps: GatewayDeps, { self, hub, outbox, claims, info, share }: PresenceParts): Presence {
+export function openPresence(
+  deps: GatewayDeps,
+  { self, hub, outbox, claims, info, share, inventories }: PresenceParts,
+): Presence {
   const { store, clock, background, onError, config } = deps;
   return createPresence({
     self,
@@ -165,7 +180,9 @@ export function openPresence(deps: GatewayDeps, { self, hub, outbox, claims, inf
     loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
     flushAgent: outbox.flushAgent,
     handedOver: claims.handedOver,
+    pinging: claims.pinging,
     reclaim: async (uid) => (await store.sessions.open(uid, self, 0, null, hub.entries.get(uid)?.identity)).epoch,
+    onLost: inventories.forget,
     onShared: (liveCount) => {
       share.liveCount = liveCount;
     },
