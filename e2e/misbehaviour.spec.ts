@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
-import { RolloutPhase } from "@muster/protocol/muster/rollouts";
+import { type Rollout, RolloutPhase } from "@muster/protocol/muster/rollouts";
 import { until } from "@muster/testkit";
 import { listAll, openWorld, publish, untilListed, untilRollout, type World } from "./world.ts";
 
@@ -38,12 +38,9 @@ it("fails a rollout by name for agents that are silent or dead after the offer",
   await publish(operator, "odd", "kind=odd");
   const { rollout } = await operator.rollouts.startRollout({ configId: "odd", applyTimeout: shortest });
   const rolloutId = rollout?.rolloutId ?? "";
-  const paused = await untilRollout(
-    operator,
-    rolloutId,
-    "four that timed out",
-    ({ counts }) => counts?.timedOut === 4n,
-  );
+  const isNamed = ({ failures }: Rollout): boolean =>
+    failures.filter(({ state }) => state === "timed_out").length === 4;
+  const paused = await untilRollout(operator, rolloutId, "four that timed out", isNamed);
   assert.deepEqual([paused.phase, paused.reason], [RolloutPhase.PAUSED, "agents_failed"]);
   const named = new Set(paused.failures.map(({ instanceUid }) => instanceUid));
   assert.deepEqual(named, new Set([...silent.agents, ...polling.agents, ...dying.agents].map(({ uid }) => uid)));

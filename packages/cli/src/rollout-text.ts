@@ -5,6 +5,7 @@ import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Rollout,
   type RolloutCounts,
+  type RolloutFailure,
   RolloutPhase,
   type RolloutStageStatus,
   StageState,
@@ -37,8 +38,13 @@ const COUNT_WORDS = {
   assigned: "assigned",
   queued: "queued",
   failed: "failed",
+  selfRolledBack: "failed, went back",
   timedOut: "timed out",
+  wentDark: "went dark",
   unhealthy: "unhealthy",
+  restoreOffered: "failed, given back",
+  restored: "failed, restored",
+  restoreFailed: "failed, not restored",
   offlineDeferred: "offline, later",
   incapable: "not capable",
 } as const satisfies Record<CountName, string>;
@@ -81,7 +87,8 @@ export function formatRollout(rollout: Rollout, nowMs: number): string {
     countsText(counts),
     `${phaseText(rollout)}${wishText(rollout)}: ${oneLine(rollout.message, 300)}`,
     ...failures.map(
-      (f) => `  ${f.instanceUid} ${f.state.replaceAll("_", " ")}: ${oneLine(f.errorMessage, 160) || "no word"}`,
+      (f) =>
+        `  ${f.instanceUid} ${f.state.replaceAll("_", " ")}${sinceText(f)}: ${oneLine(f.errorMessage, 160) || "no word"}`,
     ),
   ];
   return `${lines.join("\n")}\n`;
@@ -93,6 +100,10 @@ export function formatRolloutLine(rollout: Rollout): string {
   const state = stage === undefined ? "" : ` ${wordOf(STAGE_WORDS, stage.state)}`;
   const where = `stage ${stageNumber(rollout)}/${rollout.stages.length}${state}`;
   return `${phaseText(rollout)} · ${where} · ${countsText(rollout.counts)} · ${oneLine(rollout.message, 200)}\n`;
+}
+
+function sinceText({ state, since }: RolloutFailure): string {
+  return since === state || since === "" ? "" : `, ${since.replaceAll("_", " ")} since`;
 }
 
 function stageNumber({ stageIndex, stages }: Rollout): number {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aHash, aRollout, aUid, stages } from "./builders.ts";
-import { composeFiles, createWanted, EVERYONE, isSameDesired, type Layer, NOBODY, rankOf } from "./desired.ts";
+import { BLANK, composeFiles, createWanted, EVERYONE, isSameDesired, type Layer, NOBODY, rankOf } from "./desired.ts";
 import { parseConfigId, parseRolloutId } from "./ids.ts";
 import { layersAfter } from "./layers.ts";
 import { initialStatus } from "./rollout.ts";
@@ -35,6 +35,49 @@ describe("wanted", () => {
       assert.equal(wanted(aUid(n), prod)?.contributions[0]?.revision, isReached ? 2 : 1);
     }
     assert.equal(wanted(aUid(1), prod)?.contributions[0]?.revision, 2);
+  });
+
+  describe("where a rollout failed an agent", () => {
+    const newer = aLayer({ rolloutId: NEW, revision: 2, hash: aHash("2") });
+    const without = new Set([NEW]);
+
+    it("gives what it had before", () => {
+      const wanted = createWanted([{ configId: base, layers: [newer, aLayer({})] }]);
+      assert.equal(wanted(aUid(), prod, without)?.hash, aHash("1"));
+      assert.equal(wanted(aUid(), prod)?.hash, aHash("2"));
+    });
+
+    it("gives what it had before also when the rollout succeeded with all the others, and nobody else", () => {
+      const old = { configId: base, layers: [aLayer({ isStable: true, selector: "" })] };
+      const spec = aRollout(stages(100), { id: NEW, hash: aHash("2"), selector: "env=prod" });
+      const after = layersAfter(old, spec, { ...initialStatus(spec), phase: "succeeded", cutoff: EVERYONE });
+      const wanted = createWanted([after]);
+      assert.equal(wanted(aUid(), prod, without)?.hash, aHash("1"));
+      assert.equal(wanted(aUid(), prod)?.hash, aHash("2"));
+      assert.equal(wanted(aUid(), new Map([["env", "dev"]])), null, "the old selector counts no more");
+    });
+
+    it("gives a file without content when it had nothing before: it must not keep what failed it", () => {
+      const wanted = createWanted([{ configId: base, layers: [newer] }]);
+      const desired = wanted(aUid(), prod, without);
+      assert.deepEqual(desired, BLANK);
+      const [file, ...others] = composeFiles(BLANK, () => []);
+      assert.deepEqual([file?.body.byteLength, others], [0, []]);
+      assert.equal(
+        wanted(aUid(), prod, new Set([OLD]))?.hash,
+        aHash("2"),
+        "another rollout's failure is not this one's",
+      );
+    });
+
+    it("leaves the other configs of the agent as they are", () => {
+      const other = aLayer({ hash: aHash("3"), order: 200 });
+      const wanted = createWanted([
+        { configId: base, layers: [newer] },
+        { configId: edge, layers: [other] },
+      ]);
+      assert.equal(wanted(aUid(), prod, without)?.hash, aHash("3"));
+    });
   });
 
   it("reaches nobody before the first stage, not even the lowest rank", () => {

@@ -8,7 +8,6 @@ export {
   CLOCK_SKEW_MS,
   type CohortAgent,
   type DesiredRecord,
-  isFailure,
   isSettled,
 } from "./assess.ts";
 export { type Attempt, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
@@ -25,12 +24,15 @@ export {
 } from "./config.ts";
 export {
   type Assignment,
+  BLANK,
   type Contribution,
   composeFiles,
   createWanted,
   type Desired,
   desiredOf,
   EVERYONE,
+  type Exclusion,
+  type FailureState,
   isSameDesired,
   type Layer,
   NOBODY,
@@ -71,7 +73,7 @@ export {
   type RolloutId,
 } from "./ids.ts";
 export { layersAfter } from "./layers.ts";
-export { MIN_REACHED_PERCENT, type Plan, type PlanInput, plan, REBUILD_MS } from "./plan.ts";
+export { MIN_REACHED_PERCENT, type Plan, type PlanInput, plan, REBUILD_MS, type Restore } from "./plan.ts";
 export {
   AGENT_STATES,
   type AgentRolloutState,

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type CohortAgent, DARK_TIMEOUT_MS } from "./assess.ts";
 import { type AgentTraits, aCohortAgent, aHash, anAgent, aRollout, aUid, stages } from "./builders.ts";
-import { EVERYONE, rankOf } from "./desired.ts";
+import { type Contribution, EVERYONE, rankOf } from "./desired.ts";
+import { parseRolloutId } from "./ids.ts";
 import { type PlanInput, plan, REBUILD_MS } from "./plan.ts";
 import {
   type AgentRolloutState,
@@ -99,7 +100,7 @@ describe("plan", () => {
       plan({ spec, status, cohort: fleet(spec, status, 50), fleetLostAtMs: 0, nowMs: 20_000 }).wakeAtMs,
       50_000,
     );
-    status = pass(spec, status, 50, { ...applied, healthy: false }, { nowMs: 30_000 });
+    status = pass(spec, status, 50, { ...applied, healthy: false }, { nowMs: 29_000 });
     assert.deepEqual([status.stages[0]?.state, status.reason], ["converging", "stage_reopened"]);
     status = pass(spec, status, 50, applied, { nowMs: 50_000 });
     assert.equal(pass(spec, status, 50, applied, { nowMs: 109_000 }).stageIndex, 0);
@@ -193,6 +194,67 @@ describe("plan", () => {
   });
 });
 
+describe("an agent that the revision failed", () => {
+  const spec = aRollout(stages(100));
+  const old = aHash("0");
+  const failed = { hash: aHash(), state: "failed", error: "no such exporter" } as const;
+  const status = { ...initialStatus(spec), cutoff: EVERYONE, observedGeneration: 1 };
+  const exclusion = { rolloutId: spec.id, hash: aHash(), state: "failed", error: "no such exporter", atMs: 5 } as const;
+  const before: Contribution = {
+    configId: spec.configId,
+    revision: 1,
+    hash: old,
+    order: 100,
+    rolloutId: parseRolloutId("01890a5d-0000-7000-8000-000000000000"),
+  };
+  const given = (traits: AgentTraits, contribution = before): CohortAgent => ({
+    view: anAgent(traits),
+    desired: { hash: contribution.hash, contributions: [contribution], assignedAtMs: 10 },
+    exclusion,
+  });
+  const look = (agent: CohortAgent, nowMs = 20) => plan({ spec, status, cohort: [agent], fleetLostAtMs: 0, nowMs });
+
+  it("is given back what it had, at once, also while the rollout pauses", () => {
+    const { status: paused, restores } = look(aCohortAgent(spec, anAgent({ ack: failed })));
+    assert.equal(paused.phase, "paused");
+    assert.deepEqual(restores, [{ uid: aUid(), exclusion: { ...exclusion, atMs: 20 } }]);
+    assert.deepEqual(paused.failures, [{ uid: aUid(), state: "failed", error: "no such exporter", since: "failed" }]);
+  });
+
+  it("is asked for until it is assigned, under the words that were said first", () => {
+    const stale = given({ ack: failed }, { ...before, revision: 2, hash: aHash(), rolloutId: spec.id });
+    assert.deepEqual(look(stale).restores, [{ uid: aUid(), exclusion }]);
+    assert.equal(look(stale).status.counts.restore_offered, 1);
+    assert.deepEqual(look(given({ ack: failed })).restores, []);
+  });
+
+  it("went back by itself when it has what it had and nobody offered it", () => {
+    const { status: after } = look(given({ ack: { hash: old, state: "applied" } }));
+    assert.deepEqual([after.failures[0]?.state, after.failures[0]?.since], ["self_rolled_back", "restored"]);
+  });
+
+  const cases: readonly (readonly [name: string, traits: AgentTraits, nowMs: number, expected: AgentRolloutState])[] = [
+    ["is waited for", { ack: failed }, 20, "restore_offered"],
+    [
+      "has it and is healthy",
+      { ack: { hash: old, state: "applied" }, offered: { hash: old, atMs: 10 } },
+      20,
+      "restored",
+    ],
+    ["has it and is not healthy", { ack: { hash: old, state: "applied" }, healthy: false }, 400_000, "restore_failed"],
+    ["fails that, too", { ack: { hash: old, state: "failed" } }, 20, "restore_failed"],
+    ["never answers", { ack: failed, offered: { hash: old, atMs: 10 } }, 400_000, "restore_failed"],
+    ["is away", { ack: failed, connected: false }, 400_000, "restore_offered"],
+  ];
+  for (const [name, traits, nowMs, expected] of cases) {
+    it(`${name}: ${expected}, and counts as failed all the while`, () => {
+      const { status: after } = look(given(traits), nowMs);
+      assert.equal(after.counts[expected], 1, JSON.stringify(after.counts));
+      assert.deepEqual(after.failures[0], { uid: aUid(), state: "failed", error: "no such exporter", since: expected });
+    });
+  }
+});
+
 describe("assessment of an assigned agent", () => {
   const passive = ["ReportsStatus", "AcceptsRemoteConfig"];
   const late = 400_000;
@@ -202,21 +264,22 @@ describe("assessment of an assigned agent", () => {
     ["was offline before the offer", { connected: false }, late, "offline_deferred"],
     ["was offered", { offered: { hash: aHash(), atMs: 0 } }, 0, "offered"],
     ["is silent after the offer", { offered: { hash: aHash(), atMs: 0 } }, late, "timed_out"],
-    ["went dark after the offer", { connected: false, offered: { hash: aHash(), atMs: 0 } }, late, "timed_out"],
+    ["went dark after the offer", { connected: false, offered: { hash: aHash(), atMs: 0 } }, late, "went_dark"],
     ["is applying", { ack: { hash: aHash(), state: "applying" } }, 0, "applying"],
     ["says applying for ever", { ack: { hash: aHash(), state: "applying" } }, late, "timed_out"],
     ["applied and is healthy", applied, 0, "verified"],
     ["applied and crashes", { ...applied, healthy: false }, 0, "applied_unverified"],
     ["applied and keeps crashing", { ...applied, healthy: false }, late, "unhealthy"],
     ["applied and vanished", { ...applied, connected: false, disconnectedAtMs: 0 }, 1, "applied_unverified"],
-    ["applied and stays away", { ...applied, connected: false }, DARK_TIMEOUT_MS, "timed_out"],
+    ["applied and stays away", { ...applied, connected: false }, DARK_TIMEOUT_MS, "went_dark"],
     ["failed", { ack: { hash: aHash(), state: "failed" } }, 0, "failed"],
     [
       "went back by itself",
       { offered: { hash: aHash(), atMs: 0, answer: "failed" }, ack: { hash: aHash("0"), state: "applied" } },
       0,
-      "failed",
+      "self_rolled_back",
     ],
+    ["applied and crashes for long", { ...applied, healthy: false }, 30_000, "unhealthy"],
     ["had it already", { ack: { hash: aHash(), state: "applied" } }, 0, "verified"],
     ["accepts no configs", { capabilities: ["ReportsStatus"] }, 0, "incapable"],
     [

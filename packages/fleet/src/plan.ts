@@ -9,15 +9,17 @@
 //   P2. The cutoff only grows, and only while running.
 //   P3. A fleet that has just lost its state is never mistaken for an empty one: nothing moves until it is told again.
 
-import { type Assessment, assess, type CohortAgent, isFailure, isSettled } from "./assess.ts";
-import { EVERYONE, type Rank, rankOf } from "./desired.ts";
+import { type Assessment, assess, type CohortAgent, isSettled } from "./assess.ts";
+import { EVERYONE, type Exclusion, type Rank, rankOf } from "./desired.ts";
 import { FleetError } from "./error.ts";
 import { originOf } from "./facts.ts";
+import type { InstanceUid } from "./ids.ts";
 import {
   type AgentRolloutState,
   isEnded,
   NO_COUNTS,
   ROLLOUT_TRANSITIONS,
+  type RolloutFailure,
   type RolloutPhase,
   type RolloutReason,
   type RolloutSpec,
@@ -34,8 +36,16 @@ import {
 export interface Plan {
   /** The very status that went in when nothing changed. */
   readonly status: RolloutStatus;
+  /** Agents that the revision failed and that are to be given back what they had, at once and whatever else is decided. */
+  readonly restores: readonly Restore[];
   /** When to look again although nothing was reported; null once the rollout has ended. */
   readonly wakeAtMs: number | null;
+}
+
+/** One agent is to go on without the rollout. */
+export interface Restore {
+  readonly uid: InstanceUid;
+  readonly exclusion: Exclusion;
 }
 
 /** What a pass looks at. */
@@ -66,14 +76,15 @@ interface Judged extends Assessment {
 /** Decides the next step of a rollout. */
 export function plan(input: PlanInput): Plan {
   const { spec, nowMs } = input;
-  if (isEnded(input.status.phase)) return { status: input.status, wakeAtMs: null };
+  if (isEnded(input.status.phase)) return { status: input.status, restores: [], wakeAtMs: null };
   const wished = withWish(input.status, input);
   const judged = judge(input.cohort, spec, wished, nowMs);
   const counted = withCounts(wished, judged);
   const checked = withFailures(counted, judged, input);
   const moved = checked.phase === "running" ? withProgress(checked, judged, input) : checked;
   const status = isSameStatus(input.status, moved) ? input.status : { ...moved, updatedAtMs: nowMs };
-  return { status, wakeAtMs: isEnded(status.phase) ? null : wakeAt(status, judged, input) };
+  const restores = restoresOf(judged, input);
+  return { status, restores, wakeAtMs: isEnded(status.phase) ? null : wakeAt(status, judged, input) };
 }
 
 /** Changes phase as the table allows, with why. */
@@ -110,7 +121,7 @@ function withWish(status: RolloutStatus, { spec, cohort, nowMs }: PlanInput): Ro
       return enter(seen, "paused", "operator_paused", because("Paused by an operator", spec.wishReason));
     case "run": {
       if (status.phase !== "paused") return seen;
-      const failed = judge(cohort, spec, seen, nowMs).filter((one) => isFailure(one.state));
+      const failed = judge(cohort, spec, seen, nowMs).filter(({ failure }) => failure !== null);
       const accepted = failed.length === 0 ? "" : ` with ${failed.length} failed agents accepted`;
       const resumed = enter(
         seen,
@@ -161,16 +172,29 @@ function withCounts(status: RolloutStatus, judged: readonly Judged[]): RolloutSt
 
 function withFailures(status: RolloutStatus, judged: readonly Judged[], { spec, nowMs }: PlanInput): RolloutStatus {
   const accepted = new Set<string>(status.acceptedFailures);
-  const failed = judged.filter(({ state, agent }) => isFailure(state) && !accepted.has(agent.view.uid));
-  const failures = failed
-    .slice(0, MAX_FAILURES)
-    .map(({ agent, state, error }) => ({ uid: agent.view.uid, state, error }));
+  const failed = judged.filter(({ failure, agent }) => failure !== null && !accepted.has(agent.view.uid));
+  const failures = failed.flatMap(failureOf).slice(0, MAX_FAILURES);
   const listed = { ...status, failures };
   const [first] = failures;
   if (first === undefined || status.phase !== "running") return listed;
   const others = failed.length === 1 ? "" : ` and ${failed.length - 1} more`;
-  const message = `Agent ${first.uid}${others} ${first.state.replace("_", " ")}: ${first.error}${alongside(failed[0], spec)}`;
+  const message = `Agent ${first.uid}${others} ${first.state.replaceAll("_", " ")}: ${first.error}${alongside(failed[0], spec)}`;
   return { ...enter(listed, "paused", "agents_failed", message), updatedAtMs: nowMs };
+}
+
+function failureOf({ agent, state, failure }: Judged): readonly RolloutFailure[] {
+  return failure === null ? [] : [{ uid: agent.view.uid, ...failure, since: state }];
+}
+
+/** Those that failed and are still assigned the revision: a failed agent is made safe at once, alone. */
+function restoresOf(judged: readonly Judged[], { spec, nowMs }: PlanInput): readonly Restore[] {
+  return judged.flatMap(({ agent, failure }) => {
+    const { desired, view, exclusion } = agent;
+    const isAssigned = desired?.contributions.some(({ rolloutId }) => rolloutId === spec.id) ?? false;
+    if (failure === null || desired === null || !isAssigned) return [];
+    const fresh = { rolloutId: spec.id, hash: desired.hash, ...failure, atMs: nowMs };
+    return [{ uid: view.uid, exclusion: exclusion ?? fresh }];
+  });
 }
 
 /** Other configs that a failed agent runs beside this one: the fault may be theirs. */
@@ -285,7 +309,7 @@ function assessReach(status: RolloutStatus, at: StageStatus, judged: readonly Ju
   const reached = reachedAgents(status, judged);
   const incapableCount = reached.filter(({ state }) => state === "incapable").length;
   // Failures that hold nothing up any more are accepted ones.
-  const countedCount = reached.filter(({ state }) => state === "verified" || isFailure(state)).length;
+  const countedCount = reached.filter(({ state, failure }) => state === "verified" || failure !== null).length;
   const capableCount = Math.max(0, at.size - incapableCount);
   return { countedCount, neededCount: Math.ceil((capableCount * MIN_REACHED_PERCENT) / 100) };
 }

@@ -1,7 +1,7 @@
 // A rollout as data: what was asked (spec, written by management), how far it is (status, written by the rollout
 // worker), and the tables of its phases and reasons. How it moves is plan.ts; what one agent is doing is assess.ts.
 
-import type { Rank } from "./desired.ts";
+import type { FailureState, Rank } from "./desired.ts";
 import type { ConfigHash, ConfigId, InstanceUid, RolloutId } from "./ids.ts";
 
 /** How many agents have the revision when a stage is done: cumulative over the stages. */
@@ -96,8 +96,13 @@ export const AGENT_STATES = {
   applied_unverified: "It says applied, but its health does not confirm it yet.",
   verified: "It applied the config and is healthy.",
   failed: "It said that it failed.",
-  timed_out: "It gave no answer in time, or went dark after the offer.",
+  timed_out: "It gave no answer in time.",
   unhealthy: "It says applied, and is not healthy.",
+  self_rolled_back: "It failed and went back to the config before by itself.",
+  went_dark: "It went dark after the offer and did not come back.",
+  restore_offered: "The revision failed it; it is given back what it had before.",
+  restored: "The revision failed it; it has what it had before, and is healthy.",
+  restore_failed: "The revision failed it, and so did what it had before.",
   offline_deferred: "It was offline before the offer; it is caught up when it returns.",
   incapable: "It does not accept remote configs.",
 } as const;
@@ -111,8 +116,11 @@ export type RolloutCounts = Readonly<Record<AgentRolloutState, number>>;
 /** An agent that failed, with what it said. */
 export interface RolloutFailure {
   readonly uid: InstanceUid;
-  readonly state: AgentRolloutState;
+  /** How it failed. */
+  readonly state: FailureState;
   readonly error: string;
+  /** How it fares since: the same as `state` until it is given back what it had. */
+  readonly since: AgentRolloutState;
 }
 
 /** How far a rollout is. */
@@ -162,6 +170,11 @@ export const NO_COUNTS: RolloutCounts = {
   failed: 0,
   timed_out: 0,
   unhealthy: 0,
+  self_rolled_back: 0,
+  went_dark: 0,
+  restore_offered: 0,
+  restored: 0,
+  restore_failed: 0,
   offline_deferred: 0,
   incapable: 0,
 };

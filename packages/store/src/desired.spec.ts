@@ -85,4 +85,15 @@ describe("desired", () => {
     await desired().settle(aUid(), 2);
     assert.deepEqual(await desired().unassigned(p, 10), []);
   });
+
+  it("has one agent decided anew, under the version that it has", async () => {
+    const p = spec.store.sessions.partitionOf(aUid());
+    await desired().decideAgain(aUid());
+    assert.deepEqual(await desired().unassigned(p, 10), [], "nobody knows it");
+    await spec.redis.hset(`muster:{${p}}:agent:${aUid()}`, "v", "7");
+    await desired().decideAgain(aUid());
+    assert.deepEqual(await desired().unassigned(p, 10), [{ uid: aUid(), version: 7 }]);
+    await desired().settle(aUid(), 7);
+    assert.deepEqual(await desired().unassigned(p, 10), []);
+  });
 });

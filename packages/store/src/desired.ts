@@ -1,10 +1,10 @@
 // What each agent should run. Written by the rollout worker, read by gateways; deciding it is fleet's job
 // (createWanted), this is only where decisions are kept, fenced by the version of the assignments they rest on.
 
-import type { Assignment, ConfigId, Desired, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
+import type { Assignment, ConfigId, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { CHANGES_LENGTH } from "./agent-record.ts";
-import { assignDesired, settleUnassigned } from "./gen/scripts.ts";
+import { assignDesired, decideAgain, settleUnassigned } from "./gen/scripts.ts";
 import { controlKeys, fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";
 
@@ -14,14 +14,19 @@ export interface Assignments {
   readonly list: readonly Assignment[];
 }
 
+/** What an agent should run, with the rollouts that do not count for it any more. */
+export type WantedConfig = Omit<DesiredRecord, "assignedAtMs">;
+
 /** Desired configs. */
 export interface DesiredConfigs {
   /** In the order of the uids; null where there is no opinion. */
   load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
+  /** Has what one agent should run decided anew. */
+  decideAgain(uid: InstanceUid): Promise<void>;
   /** Writes one decision. Answers the gateway to hint, null when none holds the agent, "stale" when a newer decision stands. */
   assign(
     uid: InstanceUid,
-    desired: Desired | null,
+    desired: WantedConfig | null,
     version: number,
     nowMs: number,
   ): Promise<GatewayId | null | "stale">;
@@ -47,6 +52,10 @@ export function createDesired(fleet: Redis, control: Redis, partitions: number):
         uids.map((uid) => fleet.hget(fleetKeys.desired(partitionOf(uid, partitions), uid), "json")),
       );
       return texts.map((text) => (text === null || text === "" ? null : (JSON.parse(text) as DesiredRecord))); // written below
+    },
+    async decideAgain(uid) {
+      const p = partitionOf(uid, partitions);
+      await run(fleet, decideAgain, [fleetKeys.unassigned(p), fleetKeys.agent(p, uid)], [uid]);
     },
     async assign(uid, desired, version, nowMs) {
       const p = partitionOf(uid, partitions);

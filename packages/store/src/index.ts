@@ -6,7 +6,7 @@ export { type Agents, type Candidates, candidatesFor } from "./agents.ts";
 export type { Bodies } from "./bodies.ts";
 export type { Changes, Position } from "./changes.ts";
 export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
-export type { Assignments, DesiredConfigs } from "./desired.ts";
+export type { Assignments, DesiredConfigs, WantedConfig } from "./desired.ts";
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Partition } from "./keys.ts";

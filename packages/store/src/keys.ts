@@ -33,6 +33,7 @@
 // muster:{ctl}:rollouts-active         set     management adds, rollout removes  those that have not ended
 // muster:{ctl}:rollout:<id>:spec       hash    management       what was asked
 // muster:{ctl}:rollout:<id>:status     hash    rollout          how far it is
+// muster:{ctl}:rollout:<id>:excluded   hash    rollout          uid → how the rollout failed the agent, for which it counts no more
 // muster:{ctl}:assignments             hash    rollout          config id → layers
 // muster:{ctl}:assignments-version     string  rollout          counts their changes
 // muster:{ctl}:settings:<uid>          hash    management, gateways move  sealed connection settings and packages that are offered
@@ -86,6 +87,7 @@ export const controlKeys = {
   activeRollouts: "muster:{ctl}:rollouts-active",
   spec: (id: string) => `muster:{ctl}:rollout:${id}:spec`,
   status: (id: string) => `muster:{ctl}:rollout:${id}:status`,
+  excluded: (id: string) => `muster:{ctl}:rollout:${id}:excluded`,
   assignments: "muster:{ctl}:assignments",
   assignmentsVersion: "muster:{ctl}:assignments-version",
   settings: (uid: string) => `muster:{ctl}:settings:${uid}`,

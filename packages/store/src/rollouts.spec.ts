@@ -8,7 +8,7 @@ import {
   type RolloutSpec,
   type RolloutStatus,
 } from "@muster/fleet";
-import { aHash, aRollout, stages } from "@muster/fleet/builders";
+import { aHash, aRollout, aUid, stages } from "@muster/fleet/builders";
 import { until } from "@muster/testkit";
 import type { StoredRollout } from "./rollouts.ts";
 import { useStore } from "./spec-store.ts";
@@ -85,17 +85,33 @@ describe("rollouts", () => {
     assert.deepEqual(list, [{ configId: "base", layers: [layer] }]);
   });
 
-  it("puts a newer rollout on top of what an ended one left, and only it once it succeeded", async () => {
+  it("puts a newer rollout on top of what an ended one left, and once it succeeded only it counts, but for what agents go back to", async () => {
     await commit(await rollouts().start(aSpec(1), ""), succeeded);
     const second = await commit(await rollouts().start(aSpec(2, { revision: 3 }), ""), { cutoff: "4" });
     const layers = async () =>
-      (await spec.store.desired.assignments()).list[0]?.layers.map(({ revision, cutoff }) => [revision, cutoff]);
+      (await spec.store.desired.assignments()).list[0]?.layers.map(({ revision, cutoff, isFallback }) => [
+        revision,
+        cutoff,
+        ...(isFallback ? ["fallback"] : []),
+      ]);
     assert.deepEqual(await layers(), [
       [3, "4"],
       [2, EVERYONE],
     ]);
     await commit(second, succeeded);
-    assert.deepEqual(await layers(), [[3, EVERYONE]]);
+    assert.deepEqual(await layers(), [
+      [3, EVERYONE],
+      [2, EVERYONE, "fallback"],
+    ]);
+  });
+
+  it("remembers whom a rollout failed, by the first word, also when the fleet state is lost", async () => {
+    const { spec: started } = await rollouts().start(aSpec(1), "");
+    const exclusion = { rolloutId: started.id, hash: aHash(), state: "failed", error: "first", atMs: 1 } as const;
+    await rollouts().exclude(aUid(), exclusion);
+    await rollouts().exclude(aUid(), { ...exclusion, error: "second" });
+    assert.deepEqual([...(await rollouts().exclusions(started.id))], [[aUid(), exclusion]]);
+    assert.equal((await rollouts().exclusions(aSpec(2).id)).size, 0);
   });
 
   const ends: readonly (readonly [phase: "succeeded" | "halted", stable: string | null])[] = [

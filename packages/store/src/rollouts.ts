@@ -4,7 +4,9 @@
 import {
   type Assignment,
   type ConfigId,
+  type Exclusion,
   FleetError,
+  type InstanceUid,
   initialStatus,
   isEnded,
   type Layer,
@@ -39,6 +41,10 @@ export interface Rollouts {
   wish(spec: RolloutSpec): Promise<boolean>;
   /** Replaces a status and the layers that follow from it. Answers false when the version moved: somebody else was faster. */
   commit(rollout: StoredRollout, next: RolloutStatus): Promise<boolean>;
+  /** Lets a rollout no longer count for an agent that it failed; the first word counts. */
+  exclude(uid: InstanceUid, exclusion: Exclusion): Promise<void>;
+  /** Agents that a rollout failed and does not count for any more. */
+  exclusions(id: RolloutId): Promise<ReadonlyMap<InstanceUid, Exclusion>>;
   /** When the fleet state was last lost, milliseconds since 1970; 0: never. Control state remembers which one it knew. */
   fleetLostAtMs(): Promise<number>;
   /** Calls back with the id of each rollout that changed, until the signal aborts. A hint: callers also look by themselves. */
@@ -71,6 +77,15 @@ export function createRollouts(
     // Only start adds members.
     active: async () => (await control.smembers(controlKeys.activeRollouts)) as RolloutId[],
     wish: (spec) => wish(context, spec),
+    async exclude(uid, exclusion) {
+      await control.hsetnx(controlKeys.excluded(exclusion.rolloutId), uid, JSON.stringify(exclusion));
+      await settle();
+    },
+    async exclusions(id) {
+      const found = Object.entries(await control.hgetall(controlKeys.excluded(id)));
+      // Both written above.
+      return new Map(found.map(([uid, text]) => [uid as InstanceUid, JSON.parse(text) as Exclusion]));
+    },
     fleetLostAtMs: () => fleetLostAtMs(control, incarnation),
     commit: (rollout, next) => commit(context, rollout, next),
     watch(onChange, signal) {

@@ -159,8 +159,12 @@ function toTimestamp(unixNano: string): Timestamp | null {
   return create(TimestampSchema, { seconds: nanos / 1_000_000_000n, nanos: Number(nanos % 1_000_000_000n) });
 }
 
-function toDesiredConfig({ hash, contributions, assignedAtMs }: DesiredRecord) {
-  return { hash, contributions: contributions.map(toContribution), assignTime: timestampFromMs(assignedAtMs) };
+function toDesiredConfig({ hash, contributions, assignedAtMs, exclusions = [] }: DesiredRecord) {
+  const assignTime = timestampFromMs(assignedAtMs);
+  const excluded = exclusions.map(({ rolloutId, hash: failed, state, error, atMs }) => {
+    return { rolloutId, hash: failed, state, errorMessage: error, time: timestampFromMs(atMs) };
+  });
+  return { hash, contributions: contributions.map(toContribution), assignTime, excluded };
 }
 
 function toContribution(

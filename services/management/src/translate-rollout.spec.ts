@@ -95,7 +95,7 @@ describe("a rollout", () => {
       reason: "agents_failed",
       counts,
       stages: [{ ...first, state: "baking", size: 5, startedAtMs: 1_000, convergedAtMs: 2_000 }, second],
-      failures: [{ uid: aUid(), state: "failed", error: "said no" }],
+      failures: [{ uid: aUid(), state: "failed", error: "said no", since: "restored" }],
       endedAtMs: 3_000,
     } as Parameters<typeof toRollout>[0]["status"]; // literal strings stay wide in a spread
     const rollout = create(RolloutSchema, toRollout({ spec, status }));

@@ -56,7 +56,9 @@ export function toRollout({ spec, status }: Rollout): MessageInitShape<typeof Ro
     message: status.message,
     stageIndex: status.stageIndex,
     counts: toCounts(status.counts),
-    failures: status.failures.map(({ uid, state, error }) => ({ instanceUid: uid, state, errorMessage: error })),
+    failures: status.failures.map(({ uid, state, error, since }) => {
+      return { instanceUid: uid, state, errorMessage: error, since };
+    }),
     generation: BigInt(spec.generation),
     observedGeneration: BigInt(status.observedGeneration),
     createTime: timestampFromMs(spec.createdAtMs),
@@ -102,6 +104,11 @@ function toCounts(counts: RolloutCounts): MessageInitShape<typeof RolloutCountsS
     offlineDeferred: BigInt(counts.offline_deferred),
     incapable: BigInt(counts.incapable),
     unhealthy: BigInt(counts.unhealthy),
+    selfRolledBack: BigInt(counts.self_rolled_back),
+    wentDark: BigInt(counts.went_dark),
+    restoreOffered: BigInt(counts.restore_offered),
+    restored: BigInt(counts.restored),
+    restoreFailed: BigInt(counts.restore_failed),
   };
 }
 

@@ -69,6 +69,12 @@ async function requestWork(
   const active = await deps.activeRollouts();
   if (active.size === 0 || changed.length === 0) return;
   const desired = await deps.loadDesired(changed);
-  const concerned = new Set(desired.flatMap((record) => record?.contributions.map((part) => part.rolloutId) ?? []));
+  const concerned = new Set(desired.flatMap(rolloutsOf));
   await Promise.all([...concerned].filter((id) => active.has(id)).map((id) => deps.requestReconcile(id)));
+}
+
+/** Those that brought an agent what it should run, and those that failed it and wait for it to be well again. */
+function rolloutsOf(record: DesiredRecord | null): readonly RolloutId[] {
+  if (record === null) return [];
+  return [...record.contributions, ...(record.exclusions ?? [])].map(({ rolloutId }) => rolloutId);
 }

@@ -3,8 +3,10 @@ import { describe, it } from "node:test";
 import {
   type AgentView,
   type Assignment,
+  BLANK,
   type DesiredRecord,
   EVERYONE,
+  type Exclusion,
   type GatewayId,
   type InstanceUid,
   parseConfigId,
@@ -27,6 +29,7 @@ interface Given {
   readonly assignedVersion?: number;
   readonly gateway?: GatewayId;
   readonly stale?: readonly InstanceUid[];
+  readonly excluded?: ReadonlyMap<InstanceUid, Exclusion>;
 }
 
 /** One partition in memory. */
@@ -60,6 +63,7 @@ function aPartition(given: Given = {}) {
       desired.set(uid, next === null ? null : { ...next, assignedAtMs: nowMs });
       return gateway;
     },
+    exclusions: async () => given.excluded ?? new Map(),
     hint: async (to, hint) => {
       hints.push([to, hint]);
     },
@@ -70,6 +74,15 @@ function aPartition(given: Given = {}) {
 }
 
 describe("assign", () => {
+  it("takes a rollout's config from an agent that it failed, remembers why, and leaves the others", async () => {
+    const { rolloutId = ROLLOUT_ID } = toProd.layers[0] ?? {};
+    const exclusion = { rolloutId, hash: aHash(), state: "failed", error: "no", atMs: 1 } as const;
+    const { deps, desired } = aPartition({ excluded: new Map([[aUid(1), exclusion]]) });
+    await assign(0, deps);
+    assert.deepEqual(desired.get(aUid(1)), { ...BLANK, exclusions: [exclusion], assignedAtMs: 7 });
+    assert.equal(desired.get(aUid(2))?.contributions.length, 1);
+  });
+
   it("decides for everybody when the assignments changed, and then for nobody", async () => {
     const { deps, desired, writes, assignedVersion } = aPartition();
     await assign(0, deps);

@@ -5,13 +5,15 @@
 import {
   createWanted,
   type DesiredRecord,
+  type Exclusion,
   type GatewayId,
   type InstanceUid,
   isSameDesired,
   labelsOf,
   originOf,
+  type RolloutId,
 } from "@muster/fleet";
-import type { Assignments, Hint, Partition, VersionedView } from "@muster/store";
+import type { Assignments, Hint, Partition, VersionedView, WantedConfig } from "@muster/store";
 
 /** What it needs. */
 export interface AssignDeps {
@@ -25,6 +27,8 @@ export interface AssignDeps {
     limit: number,
   ): Promise<readonly { readonly uid: InstanceUid; readonly version: number }[]>;
   settle(uid: InstanceUid, version: number): Promise<void>;
+  /** Agents that a rollout failed and does not count for any more. */
+  exclusions(id: RolloutId): Promise<ReadonlyMap<InstanceUid, Exclusion>>;
   loadViews(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
   loadDesired(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
   write: WriteDesired;
@@ -36,7 +40,7 @@ export interface AssignDeps {
 /** As store's DesiredConfigs.assign. */
 type WriteDesired = (
   uid: InstanceUid,
-  desired: ReturnType<ReturnType<typeof createWanted>>,
+  desired: WantedConfig | null,
   version: number,
   nowMs: number,
 ) => Promise<GatewayId | null | "stale">;
@@ -47,16 +51,19 @@ const CHUNK = 500;
 /** One pass over a partition: everybody when the assignments changed, else those that are new or changed. */
 export async function assign(partition: Partition, deps: AssignDeps): Promise<void> {
   const assignments = await deps.assignments();
-  const wanted = createWanted(assignments.list);
+  const of = createWanted(assignments.list);
   if ((await deps.assignedVersion(partition)) < assignments.version) {
-    await assignAll(partition, assignments.version, wanted, deps);
+    const without = await loadExclusions(assignments, deps);
+    await assignAll(partition, assignments.version, { of, without }, deps);
     await deps.setAssignedVersion(partition, assignments.version);
   }
   for (;;) {
     const waiting = await deps.unassigned(partition, CHUNK);
     if (waiting.length === 0) return;
     const uids = waiting.map(({ uid }) => uid);
-    const stale = await assignSome(uids, assignments.version, wanted, deps);
+    // Read after the list: an agent that is on it because of an exclusion must be decided on with it.
+    const without = await loadExclusions(assignments, deps);
+    const stale = await assignSome(uids, assignments.version, { of, without }, deps);
     const decided = waiting.filter(({ uid }) => !stale.has(uid));
     await Promise.all(decided.map(({ uid, version }) => deps.settle(uid, version)));
     // What stands rests on newer assignments, but maybe on an older view; whoever reads those assignments decides.
@@ -64,7 +71,22 @@ export async function assign(partition: Partition, deps: AssignDeps): Promise<vo
   }
 }
 
-type Wanted = ReturnType<typeof createWanted>;
+interface Wanted {
+  readonly of: ReturnType<typeof createWanted>;
+  /** Rollouts that do not count for an agent any more. */
+  readonly without: ReadonlyMap<InstanceUid, readonly Exclusion[]>;
+}
+
+/** Agents that a rollout failed are few; where there are none, this costs a read per layer. */
+async function loadExclusions({ list }: Assignments, { exclusions }: AssignDeps): Promise<Wanted["without"]> {
+  const ids = new Set(list.flatMap(({ layers }) => layers.map(({ rolloutId }) => rolloutId)));
+  const found = await Promise.all([...ids].map(exclusions));
+  const without = new Map<InstanceUid, readonly Exclusion[]>();
+  for (const [uid, exclusion] of found.flatMap((each) => [...each])) {
+    without.set(uid, [...(without.get(uid) ?? []), exclusion]);
+  }
+  return without;
+}
 
 async function assignAll(partition: Partition, version: number, wanted: Wanted, deps: AssignDeps): Promise<void> {
   let after = "";
@@ -89,8 +111,12 @@ async function assignSome(
   const writes = views.flatMap(({ view }) => {
     // Who has not said what it is cannot be told what to run: "everyone but canaries" would match it.
     if (view.description === null) return [];
-    const desired = wanted(originOf(view), labelsOf(view));
-    return isSameDesired(desired, presentOf.get(view.uid) ?? null) ? [] : [{ uid: view.uid, desired }];
+    const before = presentOf.get(view.uid) ?? null;
+    const exclusions = [view.uid, ...view.previousUids].flatMap((uid) => wanted.without.get(uid) ?? []);
+    const without = new Set(exclusions.map(({ rolloutId }) => rolloutId));
+    const decided = wanted.of(originOf(view), labelsOf(view), without);
+    const desired = decided === null || exclusions.length === 0 ? decided : { ...decided, exclusions };
+    return isSameDesired(desired, before) ? [] : [{ uid: view.uid, desired }];
   });
   const gateways = await Promise.all(
     writes.map(async ({ uid, desired }) => ({ uid, gateway: await deps.write(uid, desired, version, deps.nowMs()) })),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { initialStatus, type RolloutStatus } from "@muster/fleet";
+import { EVERYONE, initialStatus, type RolloutStatus } from "@muster/fleet";
 import { aCohortAgent, anAgent, aRollout, aUid, ROLLOUT_ID, stages } from "@muster/fleet/builders";
 import type { StoredRollout } from "@muster/store";
 import { type ReconcileDeps, reconcile } from "./reconcile.ts";
@@ -26,6 +26,14 @@ function aWorld(status: Partial<RolloutStatus> = {}, overrides: Partial<Reconcil
     requestAssign: async (p) => {
       done.push(`assign ${p}`);
     },
+    async exclude(uid, { state }) {
+      done.push(`exclude ${uid.slice(-2)} ${state}`);
+    },
+    exclusions: async () => new Map(),
+    decideAgain: async (uid) => {
+      done.push(`decide ${uid.slice(-2)}`);
+    },
+    partitionOf: () => 1,
     requestReconcileAt: async (_, atMs) => {
       done.push(`wake ${atMs}`);
     },
@@ -52,6 +60,15 @@ describe("reconcile", () => {
       assert.deepEqual(done, []);
     });
   }
+
+  it("takes what failed an agent from it at once, also while the rollout pauses for it", async () => {
+    const ack = { hash: spec.hash, state: "failed", error: "no" } as const;
+    const failing = aCohortAgent(spec, anAgent({ uid: aUid(1), ack }));
+    const running = { cutoff: EVERYONE, stageIndex: 1 };
+    const { deps, done } = aWorld(running, { loadCohort: async () => [failing] });
+    await reconcile(ROLLOUT_ID, deps);
+    assert.deepEqual(done.slice(0, 5), ["commit", "agents_failed", "exclude 01 failed", "decide 01", "assign 1"]);
+  });
 
   it("commits a stage before it has it assigned everywhere, and says when to look again", async () => {
     const { deps, done } = aWorld();

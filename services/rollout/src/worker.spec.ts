@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import {
   type AgentEvent,
+  BLANK,
   type DesiredRecord,
   type InstanceUid,
   isEnded,
@@ -157,7 +158,7 @@ describe("rollout workers", () => {
     assert.ok((await reached()).every((uid) => FLEET.includes(uid)));
   });
 
-  it("pause when an agent fails, and reach nobody else", async () => {
+  it("pause when an agent fails, take what failed it from it, and reach nobody else", async () => {
     const queue = await openWorkers();
     await start();
     await queue.requestReconcile(ROLLOUT_ID);
@@ -169,7 +170,12 @@ describe("rollout workers", () => {
     await until(async () => (await status()).phase === "paused");
     const { reason, failures } = await status();
     assert.deepEqual([reason, failures[0]?.error], ["agents_failed", "it does not parse"]);
-    assert.equal((await reached()).length, 20);
+    const [failed] = stage;
+    assert.ok(failed !== undefined);
+    await until(async () => !(await reached()).includes(failed));
+    assert.deepEqual(await reached(), stage.slice(1));
+    const [desired] = await stores[0].desired.load([failed]);
+    assert.deepEqual([desired?.hash, desired?.exclusions?.[0]?.state], [BLANK.hash, "failed"], "it had nothing before");
   });
 
   it("finish what a worker that died between commit and assignment began, after a sweep", async () => {

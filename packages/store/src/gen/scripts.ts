@@ -52,6 +52,16 @@ export const commitStatus = { name: "muster-commit-status", lua: "if redis.call(
 export const createConfig = { name: "muster-create-config", lua: "if ARGV[3] ~= '0' and redis.call('GET', KEYS[3]) == ARGV[1] then return 2 end\nif redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\nredis.call('HSET', KEYS[1], 'json', ARGV[2], 'generation', 1, 'latest', 0)\nredis.call('ZADD', KEYS[2], 0, ARGV[1])\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], ARGV[1], 'EX', ARGV[3]) end\nreturn 1" } as const;
 
 /**
+ * decide-again.lua — have the desired config of one agent decided anew.
+ * KEYS[1]  zset  muster:{p}:unassigned
+ * KEYS[2]  hash  muster:{p}:agent:<uid>
+ * ARGV[1]  uid
+ * Returns  1 noted · 0 the agent is not known
+ * Why atomic: noted under another version than the agent has, it would be struck off before it is decided.
+ */
+export const decideAgain = { name: "muster-decide-again", lua: "local version = redis.call('HGET', KEYS[2], 'v')\nif not version then return 0 end\nredis.call('ZADD', KEYS[1], version, ARGV[1])\nreturn 1" } as const;
+
+/**
  * enqueue-action.lua — leave something that a connected agent is to be asked once.
  * KEYS[1]  hash  muster:{p}:session:<uid>
  * KEYS[2]  list  muster:{p}:actions:<uid>

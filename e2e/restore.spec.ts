@@ -1,0 +1,188 @@
+// What real supervisors do with a config that fails them, row by row: whatever they do, each ends on the config that it
+// ran before, healthy, with the failed hash never offered again and the reason shown.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Agent } from "@muster/protocol/muster/agents";
+import { type Rollout, RolloutPhase } from "@muster/protocol/muster/rollouts";
+import type { FleetOptions, Misbehaviour } from "@muster/simulator";
+import {
+  GOOD_CONFIG,
+  offersTo,
+  openWorld,
+  publish,
+  publishAgain,
+  untilListed,
+  untilRollout,
+  untilSucceeded,
+  type World,
+} from "./world.ts";
+
+let world: World;
+before(async () => {
+  world = await openWorld({ gateway: 2 });
+});
+after(() => world.close());
+
+/** As fast as agents may be and still do everything in the order of real ones. */
+const QUICK = { applyTimeoutMs: 300, startMs: 20, crashMs: 10, crashRestartMs: 200, heartbeatMs: 500 } as const;
+const UNKNOWN = GOOD_CONFIG.replaceAll("nop", "nonsense");
+const withResource = (line: string): string =>
+  GOOD_CONFIG.replace("service: {", `service: {telemetry: {resource: {${line}}}, `);
+const PORT_TWICE = [
+  "receivers: {otlp: {protocols: {http: {endpoint: 127.0.0.1:9}}}, otlp/2: {protocols: {http: {endpoint: 127.0.0.1:9}}}}",
+  "exporters: {nop: {}}",
+  "service: {pipelines: {traces: {receivers: [otlp, otlp/2], exporters: [nop]}}}",
+  "",
+].join("\n");
+
+interface Row {
+  readonly name: string;
+  readonly config: string;
+  /** How Muster says that it failed. */
+  readonly state: RegExp;
+  readonly error: RegExp;
+  readonly fleet?: Partial<FleetOptions>;
+  readonly misbehaviour?: Misbehaviour;
+}
+
+const rows: readonly Row[] = [
+  {
+    name: "an unknown component: FAILED, and the Collector crashes for ever",
+    config: UNKNOWN,
+    state: /^failed$/,
+    error: /exited unexpectedly/,
+  },
+  {
+    name: "a port in use: FAILED, and the Collector crashes for ever",
+    config: PORT_TWICE,
+    state: /^failed$/,
+    error: /exited unexpectedly/,
+  },
+  {
+    name: "a validator that says no: FAILED, the old Collector runs on, the bad config is stored",
+    config: UNKNOWN,
+    state: /^failed$/,
+    error: /nonsense/,
+    fleet: { validates: true },
+  },
+  {
+    name: "a config too slow to start: FAILED after the apply timeout",
+    config: withResource("simulator.start_ms: 2000"),
+    state: /^failed$/,
+    error: /timeout exceeded/,
+  },
+  {
+    name: "APPLIED, and then it crashes again and again",
+    config: withResource("simulator.crash_after_ms: 600"),
+    state: /^unhealthy$/,
+    error: /./,
+  },
+  {
+    name: "a supervisor that goes back by itself",
+    config: UNKNOWN,
+    // It may be offered what it had before it went back to that.
+    state: /^(self_rolled_back|failed)$/,
+    error: /exited unexpectedly/,
+    fleet: { profile: "supervisor-rollback" },
+  },
+  {
+    name: "no status at all, only health and effective config",
+    config: UNKNOWN,
+    state: /^timed_out$/,
+    error: /neither its effective config nor its health/,
+    fleet: { reportsRemoteConfig: false },
+  },
+  {
+    name: "a silent agent",
+    config: withResource("quiet: true"),
+    state: /^timed_out$/,
+    error: /no answer/,
+    misbehaviour: { kind: "stall" },
+  },
+];
+
+describe("a config that fails an agent that", () => {
+  for (const [i, row] of rows.entries()) {
+    it(row.name, async () => {
+      const kind = `row${i}`;
+      const fleet = await world.fleet({
+        count: 1,
+        firstIndex: 100 + i,
+        ...QUICK,
+        ...row.fleet,
+        attributes: () => [
+          ["service.name", "collector"],
+          ["kind", kind],
+        ],
+      });
+      const [agent] = fleet.agents;
+      assert.ok(agent !== undefined);
+      await untilListed(world.operator, 1, `kind=${kind},connected=true`);
+      const good = await publish(world.operator, kind, `kind=${kind}`);
+      await roll(kind, 1n, true);
+      const running = await view(agent.uid);
+      assert.equal(running.desiredConfig?.hash, good);
+      const bad = await publishAgain(world.operator, kind, row.config);
+      if (row.misbehaviour !== undefined) agent.misbehave(row.misbehaviour);
+      const rolloutId = await roll(kind, 2n, false);
+      const failed = (rollout: Rollout): boolean => rollout.failures.length > 0;
+      const paused = await untilRollout(world.operator, rolloutId, "the failure", failed);
+      assert.equal(paused.phase, RolloutPhase.PAUSED);
+      if (row.misbehaviour?.kind === "stall") agent.misbehave(undefined);
+      const restored = await untilRestored(agent.uid, good, rolloutId);
+      const { rollout } = await world.operator.rollouts.getRollout({ rolloutId });
+      const [failure] = rollout?.failures ?? [];
+      assert.ok(failure !== undefined);
+      assert.match(failure.state, row.state, failure.errorMessage);
+      assert.match(failure.errorMessage, row.error);
+      assert.equal(restored.desiredConfig?.excluded[0]?.hash, bad);
+      assert.ok(offersTo(agent).filter((hash) => hash === bad).length <= 1, "offered once");
+    });
+  }
+});
+
+it("gives an agent that its first config fails a file without content, on which it runs what it came with", async () => {
+  const attributes = () => [["kind", "first"]] as const;
+  const fleet = await world.fleet({ count: 1, firstIndex: 200, ...QUICK, attributes });
+  const [agent] = fleet.agents;
+  assert.ok(agent !== undefined);
+  await untilListed(world.operator, 1, "kind=first,connected=true");
+  const bad = await publish(world.operator, "first", "kind=first", UNKNOWN);
+  const rolloutId = await roll("first", 1n, false);
+  await untilRollout(world.operator, rolloutId, "the agent on a blank config", ({ counts }) => counts?.restored === 1n);
+  const { desiredConfig, health } = await view(agent.uid);
+  assert.deepEqual([desiredConfig?.contributions.length, health?.healthy], [0, true]);
+  assert.notEqual(desiredConfig?.hash, bad);
+  assert.deepEqual(offersTo(agent), [bad, desiredConfig?.hash]);
+});
+
+async function roll(configId: string, revision: bigint, succeeds: boolean): Promise<string> {
+  const { rollout } = await world.operator.rollouts.startRollout({
+    configId,
+    revision,
+    applyTimeout: { seconds: 10n, nanos: 0 },
+    // Long enough for what is applied and breaks after that.
+    stages: [{ size: { case: "percent", value: 100 }, bake: { seconds: succeeds ? 0n : 5n, nanos: 0 } }],
+  });
+  assert.ok(rollout !== undefined);
+  if (succeeds) await untilSucceeded(world.operator, rollout.rolloutId);
+  return rollout.rolloutId;
+}
+
+async function view(instanceUid: string): Promise<Agent> {
+  const { agent } = await world.operator.agents.getAgent({ instanceUid });
+  assert.ok(agent !== undefined);
+  return agent;
+}
+
+/** Waits until the agent runs the good config again: desired, healthy, shown, and the rollout says so. */
+async function untilRestored(uid: string, good: string, rolloutId: string): Promise<Agent> {
+  const isRestored = ({ counts }: Rollout): boolean => counts?.restored === 1n;
+  await untilRollout(world.operator, rolloutId, "the agent that has what it had before", isRestored);
+  const agent = await view(uid);
+  assert.equal(agent.desiredConfig?.hash, good);
+  assert.equal(agent.health?.healthy, true);
+  assert.equal(agent.desiredConfig?.excluded[0]?.rolloutId, rolloutId);
+  return agent;
+}
