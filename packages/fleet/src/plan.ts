@@ -136,7 +136,8 @@ function withWish(status: RolloutStatus, { spec, cohort, nowMs }: PlanInput): Ro
 
 /** Says of an ended rollout who keeps what it brought. */
 function keptBy({ counts }: RolloutStatus, { revision }: RolloutSpec): string {
-  const keptCount = targetedCount(counts) - counts.queued - counts.incapable;
+  const goneBack = counts.restore_offered + counts.restored + counts.restore_failed;
+  const keptCount = targetedCount(counts) - counts.queued - counts.incapable - goneBack;
   if (keptCount === 0) return "";
   return ` (${keptCount === 1 ? "1 agent keeps" : `${keptCount} agents keep`} revision ${revision}; roll out another to bring them back)`;
 }
