@@ -153,7 +153,11 @@ describe("agent over WebSocket", () => {
     const said = recorder.messages.length;
     agent.start();
     // On a busy machine the Collector may run before the first message is out, which then says so itself.
-    await until(() => lines().slice(said).some((line) => line.includes("health true StatusOK")));
+    await until(() =>
+      lines()
+        .slice(said)
+        .some((line) => line.includes("health true StatusOK")),
+    );
     const restarted = recorder.messages.findLastIndex((message) => message.sequenceNum === 0n);
     assert.equal(restarted, said);
     assert.match(lines()[restarted] ?? "", /^description; /);
