@@ -6,14 +6,25 @@ import { listAll, openWorld } from "../world.ts";
 import { growthOf, runCampaign } from "./campaign.ts";
 import { FUZZED_ENV, MAX_GROWTH } from "./world.ts";
 
-const { values } = parseArgs({
-  options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
-});
-const [inputs, seed] = [Number(values.inputs), Number(values.seed)];
-if (!Number.isSafeInteger(inputs) || inputs < 1_000 || !Number.isSafeInteger(seed)) {
+/** Reads the command line; null when something in it is not understood. */
+function parseOptions(): { inputs: number; seed: number } | null {
+  try {
+    const { values } = parseArgs({
+      options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
+    });
+    const [inputs, seed] = [Number(values.inputs), Number(values.seed)];
+    return Number.isSafeInteger(inputs) && inputs >= 1_000 && Number.isSafeInteger(seed) ? { inputs, seed } : null;
+  } catch {
+    return null;
+  }
+}
+
+const options = parseOptions();
+if (options === null) {
   process.stderr.write("Usage: npm run fuzz -- [--inputs N] [--seed N], whole numbers, at least 1000 inputs\n");
   process.exit(2);
 }
+const { inputs, seed } = options;
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 const world = await openWorld({}, FUZZED_ENV);
 try {
