@@ -62,10 +62,18 @@ function hasFailed({ failed }: OfferInput, { hash, assignedAtMs }: DesiredRecord
 function mayRepeat(input: OfferInput, offered: Offered): boolean {
   if (!hasCapability(input.capabilities, "ReportsRemoteConfig"))
     return input.hasRestarted && offered.epoch !== input.epoch;
-  switch (input.transport) {
+  return mayBeLost(offered, input);
+}
+
+/** Whether what was sent may not have arrived: it went out on another connection, or long ago with a poll's answer. */
+export function mayBeLost(
+  sent: Pick<Offered, "epoch" | "atMs">,
+  now: Pick<OfferInput, "transport" | "epoch" | "nowMs">,
+): boolean {
+  switch (now.transport) {
     case "websocket":
-      return offered.epoch !== input.epoch;
+      return sent.epoch !== now.epoch;
     case "http":
-      return input.nowMs >= offered.atMs + HTTP_REPEAT_MS;
+      return now.nowMs >= sent.atMs + HTTP_REPEAT_MS;
   }
 }

@@ -11,6 +11,7 @@ import { decodeKnown, encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Outbox } from "./outbox.ts";
 import { nextAction, type PrepareDeps } from "./prepare.ts";
 import { isBare, type Report } from "./report.ts";
+import { inventoryAddress } from "./report-parts.ts";
 import type { Opening } from "./session.ts";
 import { NOTHING_WANTED, type Wanted } from "./settings.ts";
 
@@ -84,7 +85,7 @@ function inventoryOf(report: Report | undefined, { session }: Entry, { checkpoin
   const known =
     session.kind === "active" ? session.known : decodeKnown(checkpoint?.state ?? encodeKnown(NOTHING_KNOWN));
   const digest = known.digests.components;
-  return digest?.replace(/\+$/, "") ?? null;
+  return digest === undefined ? null : inventoryAddress(digest);
 }
 
 function claimOf({ uid, identity, connection, session }: Entry): Claim {

@@ -41,8 +41,7 @@ export type Found = Pick<ReportInput, "newUid" | "certificate" | "action" | "has
 export function needsPreparation(incoming: Incoming, entry: Entry | undefined, deps: PrepareDeps): boolean {
   const { connection, report } = incoming;
   if (isContested(connection, entry, deps) || report.csr !== null) return true;
-  if (report.wantsUid && renamedTo(entry) === null) return true;
-  return connection === null && entry?.session.kind === "active" && entry.session.hasActions;
+  return needsUid(report, entry) || takesAction(connection, entry);
 }
 
 /** Finds it out. Rejects when the store is away; the message is then refused. */
@@ -59,13 +58,12 @@ export async function prepare(incoming: Incoming, entry: Entry | undefined, deps
     if (certified.kind === "refused") return { kind: "reject", sentence: certified.sentence };
     found = { ...found, certificate: certified.settings };
   }
-  if (report.wantsUid && renamedTo(entry) === null) {
+  if (needsUid(report, entry)) {
     const newUid = await deps.rename(uid, incoming.identity);
     if (newUid === null) return { kind: "reject", sentence: FOREIGN };
     found = { ...found, newUid };
   }
-  if (connection === null && entry?.session.kind === "active" && entry.session.hasActions)
-    found = { ...found, ...(await nextAction(uid, deps)) };
+  if (takesAction(connection, entry)) found = { ...found, ...(await nextAction(uid, deps)) };
   return { kind: "take", found };
 }
 
@@ -89,8 +87,14 @@ function isContested(
   return isOther && !deps.isShared(entry.connection);
 }
 
-function renamedTo(entry: Entry | undefined): InstanceUid | null {
-  return entry?.session.kind === "active" ? entry.session.renamedTo : null;
+/** It asks for a uid and was not given one yet. */
+function needsUid(report: Incoming["report"], entry: Entry | undefined): boolean {
+  return report.wantsUid && (entry?.session.kind !== "active" || entry.session.renamedTo === null);
+}
+
+/** A poll takes one action with its answer; others are sent theirs. */
+function takesAction(connection: Incoming["connection"], entry: Entry | undefined): boolean {
+  return connection === null && entry?.session.kind === "active" && entry.session.hasActions;
 }
 
 /** One action with each answer; those that waited too long are not sent any more. */

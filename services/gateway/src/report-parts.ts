@@ -116,7 +116,15 @@ export function translateComponents(
   const body = serialized !== null && serialized.byteLength <= MAX_INVENTORY_BYTES ? serialized : null;
   // Without a hash there is nothing to recognise the inventory by but its content.
   const address = inventory === "" && body !== null ? addresses.ofContent(body) : addresses.ofInventory(inventory);
-  return { kind: "components", digest: `${address}${isWhole ? "+" : ""}`, inventory, address, body };
+  return { kind: "components", digest: `${address}${isWhole ? WHOLE : ""}`, inventory, address, body };
+}
+
+/** Marks the digest of an inventory that was told and not only named: telling it is news. */
+const WHOLE = "+";
+
+/** The address in the digest of a components facet. */
+export function inventoryAddress(digest: string): string {
+  return digest.endsWith(WHOLE) ? digest.slice(0, -WHOLE.length) : digest;
 }
 
 export function translateMessage(message: CustomMessage, addresses: Addresses): ReportedMessage {

@@ -8,10 +8,11 @@
 
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Transport } from "@muster/fleet";
+import type { SettingsKind, Transport } from "@muster/fleet";
 import { hasCapability, mayOffer } from "@muster/protocol";
 import { type ConnectionSettingsOffers, ConnectionSettingsOffersSchema } from "@muster/protocol/opamp";
 import type { Known, SentSettings } from "./known.ts";
+import { mayBeLost } from "./offer.ts";
 
 /** A kind of connection within an offer, by its field. */
 type ConnectionPart = "opamp" | "ownMetrics" | "ownTraces" | "ownLogs" | "otherConnections";
@@ -25,16 +26,10 @@ export interface WantedConnection {
   readonly parts: ReadonlyMap<ConnectionPart, Uint8Array>;
 }
 
-/** A package set that an operator wants an agent to have; `body` is a whole PackagesAvailable. */
-export interface WantedPackages {
-  readonly hash: string;
-  readonly body: Uint8Array;
-}
-
 /** What an operator wants an agent to have beside its config. */
 export interface Wanted {
   readonly connection: WantedConnection | null;
-  readonly packages: WantedPackages | null;
+  readonly packages: SettingsOffer | null;
 }
 
 /** Nobody wants anything. */
@@ -64,32 +59,20 @@ export type SettingsDecision =
       readonly why: "no_opinion" | "incapable" | "current" | "failed" | "already_offered" | "busy";
     };
 
-/** Settings as the store keeps them. */
-interface StoredSettings {
-  readonly hash: string;
-  readonly body: Uint8Array;
-}
-
 /** An agent that says what it received and has not said it of this offer is offered it again after so long. */
 const REPEAT_CONNECTION_MS = 10 * 60_000;
 /** How long an offered config is waited for, and how long one that is being applied. */
 const CONFIG_ANSWER_MS = 60_000;
 const CONFIG_APPLY_MS = 10 * 60_000;
-/** A poll's answer can be lost on the way. */
-const HTTP_REPEAT_MS = 30_000;
 
 const PARTS: readonly ConnectionPart[] = ["opamp", "ownMetrics", "ownTraces", "ownLogs", "otherConnections"];
 
 /** Reads what the store keeps. */
-export function parseWanted(stored: {
-  readonly connection: StoredSettings | null;
-  readonly packages: StoredSettings | null;
-}): Wanted {
-  const { connection, packages } = stored;
+export function parseWanted({ connection, packages }: Readonly<Record<SettingsKind, SettingsOffer | null>>): Wanted {
   return { connection: connection === null ? null : splitConnection(connection), packages };
 }
 
-function splitConnection({ hash, body }: StoredSettings): WantedConnection {
+function splitConnection({ hash, body }: SettingsOffer): WantedConnection {
   const all: ConnectionSettingsOffers = fromBinary(ConnectionSettingsOffersSchema, body);
   const parts = new Map<ConnectionPart, Uint8Array>();
   for (const name of PARTS) {
@@ -136,9 +119,7 @@ export function decideConnection(input: SettingsInput): SettingsDecision {
   if (received.connection?.hash === hash)
     return { kind: "none", why: received.connection.hasFailed ? "failed" : "current" };
   const last = sent.connection;
-  if (last?.hash === hash) {
-    if (!mayRepeatConnection(input, last)) return { kind: "none", why: "already_offered" };
-  }
+  if (last?.hash === hash && !mayRepeatConnection(input, last)) return { kind: "none", why: "already_offered" };
   if (isBusy(input)) return { kind: "none", why: "busy" };
   const hashBytes = Buffer.from(hash, "hex");
   const head = toBinary(ConnectionSettingsOffersSchema, create(ConnectionSettingsOffersSchema, { hash: hashBytes }));
@@ -159,19 +140,9 @@ export function decidePackages(input: SettingsInput): SettingsDecision {
   const { hash } = wanted.packages;
   if (known.received.packages?.hash === hash) return { kind: "none", why: "current" };
   const last = known.sent.packages;
-  if (last?.hash === hash && !mayRepeatPackages(input, last.epoch, last.atMs))
-    return { kind: "none", why: "already_offered" };
+  if (last?.hash === hash && !mayBeLost(last, input)) return { kind: "none", why: "already_offered" };
   if (isBusy(input)) return { kind: "none", why: "busy" };
   return { kind: "offer", offer: wanted.packages };
-}
-
-function mayRepeatPackages({ transport, epoch, nowMs }: SettingsInput, sentEpoch: number, sentAtMs: number): boolean {
-  switch (transport) {
-    case "websocket":
-      return sentEpoch !== epoch;
-    case "http":
-      return nowMs >= sentAtMs + HTTP_REPEAT_MS;
-  }
 }
 
 /** A config is on its way or being applied; neither is waited for without end. */

@@ -75,7 +75,7 @@ export function openHub(deps: GatewayDeps, parts: HubParts): Hub {
     background,
     onError,
     delay: (ms) => clock.delay(ms, new AbortController().signal),
-    loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
+    loadWanted: wantedLoader(store),
     loadDesired: store.desired.load,
     takeAction: store.actions.take,
     moveWanted: store.settings.move,
@@ -89,6 +89,10 @@ export function openHub(deps: GatewayDeps, parts: HubParts): Hub {
     mayKeep: createBucket(LOOSE_BYTES_PER_SECOND, LOOSE_BURST_SECONDS, nowMs),
     mayAskFullState: createBudget(config.fullStatePerSecond, share, nowMs, () => counts.fullStateRequests),
   });
+}
+
+function wantedLoader({ settings }: Store): HubDeps["loadWanted"] {
+  return async (uid) => parseWanted(await settings.load(uid));
 }
 
 /** Inventories that a gateway looks up, and knows for a while. */
@@ -177,7 +181,7 @@ export function openPresence(
     onError,
     gateways: store.gateways,
     loadDesired: store.desired.load,
-    loadWanted: async (uid) => parseWanted(await store.settings.load(uid)),
+    loadWanted: wantedLoader(store),
     flushAgent: outbox.flushAgent,
     handedOver: claims.handedOver,
     pinging: claims.pinging,
