@@ -89,7 +89,7 @@ describe("agent view", () => {
       acked(2, 4, "applied", aHash("b")),
     ];
     const facets = ({ health, connection, acknowledgement, attempts }: AgentView) => ({
-      health,
+      health: [health?.epoch, health?.n, health?.value],
       connection,
       acknowledgement,
       hashes: attempts.map((a) => a.hash),

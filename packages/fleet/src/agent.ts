@@ -3,13 +3,16 @@
 // Invariants
 //   A1. Each facet carries the fence of the event it came from and takes only newer ones, so old and repeated
 //       events change nothing and events of two sessions may arrive in any order.
+//       Only since when an agent is well, and how often it was not, is read off what arrives: of what comes late, nothing.
 //   A2. apply answers the very same object when nothing changed; callers compare by identity.
 
-import { type Attempt, applyAcknowledgement, applyOffer, joinAttempts } from "./attempt.ts";
+import { type Attempt, applyAcknowledgement, applyOffer, baselineOf, joinAttempts } from "./attempt.ts";
 import { assertNever } from "./error.ts";
 import {
+  type AgentConfigOffered,
   type AgentConnected,
   type AgentEvent,
+  type AgentHealthChanged,
   type AgentUnrecognizedReported,
   type DisconnectReason,
   type Fence,
@@ -44,7 +47,7 @@ export function apply(agent: AgentView, event: AgentEvent): AgentView {
     case "agent.capabilities-changed":
       return withFacet(agent, "capabilities", event, event.capabilities);
     case "agent.health-changed":
-      return withFacet(agent, "health", event, event.health);
+      return withHealth(agent, event);
     case "agent.effective-config-reported":
       return withFacet(agent, "effectiveConfig", event, { body: event.body, sizeBytes: event.sizeBytes });
     case "agent.config-acknowledged": {
@@ -53,7 +56,7 @@ export function apply(agent: AgentView, event: AgentEvent): AgentView {
       return withAttempts(acknowledged, applyAcknowledgement(agent.attempts, event));
     }
     case "agent.config-offered":
-      return withAttempts(agent, applyOffer(agent.attempts, event));
+      return withOffer(agent, event);
     default:
       return applyMore(agent, event);
   }
@@ -148,6 +151,26 @@ function withFacet<Name extends FacetName>(
 ): AgentView {
   if (!isNewer(event, agent[name])) return agent;
   return { ...agent, [name]: { epoch: event.epoch, n: event.n, atMs: event.atMs, value } };
+}
+
+/** What an agent does from the offer on is told apart from what it did before. */
+function withOffer(agent: AgentView, event: AgentConfigOffered): AgentView {
+  const { health } = agent;
+  const attempts = applyOffer(agent.attempts, event, baselineOf(health?.value ?? null));
+  if (attempts === agent.attempts) return agent;
+  return { ...agent, attempts, health: health === null || health.drops === 0 ? health : { ...health, drops: 0 } };
+}
+
+/** Times of reports that say nothing new of its being well do not move the time since when it is. */
+function withHealth(agent: AgentView, event: AgentHealthChanged): AgentView {
+  const { epoch, n, atMs, health } = event;
+  const { health: before } = agent;
+  if (!isNewer(event, before)) return agent;
+  const isAsBefore = before !== null && before.value.healthy === health.healthy;
+  // What it did before its last offer, though it is heard of later, does not count.
+  const hasDropped = before?.value.healthy === true && !health.healthy && isNewer(event, agent.attempts.at(-1) ?? null);
+  const drops = (before?.drops ?? 0) + (hasDropped ? 1 : 0);
+  return { ...agent, health: { epoch, n, atMs, value: health, sinceMs: isAsBefore ? before.sinceMs : atMs, drops } };
 }
 
 function withAttempts(agent: AgentView, attempts: readonly Attempt[]): AgentView {

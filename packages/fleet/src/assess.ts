@@ -1,21 +1,17 @@
 // What one agent is doing in one rollout, judged from what it reported and what it was assigned. Pure; called by
-// plan.ts for every targeted agent on every pass, so it derives everything and remembers nothing.
+// judge.ts for every targeted agent on every pass, so it derives everything and remembers nothing.
 //
-// The rules in short: APPLIED is a claim that health must confirm; silence after an offer is a failure, silence
-// before it is not; an agent that cannot report a status is judged by its effective config and health.
+// The rules in short: APPLIED is a claim that health must confirm for the soak time; silence after an offer is a failure,
+// silence before it is not; an agent that cannot report a status is judged by its effective config and health.
 
-import { type Attempt, latestAttempt } from "./attempt.ts";
-import type { Desired, Exclusion, FailureState, Rank } from "./desired.ts";
+import { assessAssigned, SETTLE_MS, still } from "./assess-assigned.ts";
+import { latestAttempt } from "./attempt.ts";
+import { CLOCK_SKEW_MS, type DesiredRecord, failedAtMs, isIncapable } from "./candidate.ts";
+import type { Exclusion } from "./desired.ts";
 import { hasCapability, isConnected } from "./facts.ts";
-import type { AgentRolloutState, RolloutSpec, RolloutStatus } from "./rollout.ts";
+import type { RolloutSpec } from "./rollout.ts";
+import type { AgentRolloutState } from "./rollout-states.ts";
 import type { AgentView } from "./view.ts";
-
-/** A desired config as it is stored. */
-export interface DesiredRecord extends Desired {
-  readonly assignedAtMs: number;
-  /** Rollouts that would have brought it something else, and do not count for it any more. */
-  readonly exclusions?: readonly Exclusion[];
-}
 
 /** One targeted agent: what it reported, and what it was assigned. */
 export interface CohortAgent {
@@ -23,6 +19,20 @@ export interface CohortAgent {
   readonly desired: DesiredRecord | null;
   /** How the rollout failed it, if it did: then it counts for it no more. */
   readonly exclusion?: Exclusion | undefined;
+  /** Components that the revision uses and the agent is known to lack. */
+  readonly lacking?: readonly string[];
+}
+
+/** What the rollout means with an agent. */
+export interface Intent {
+  /** Whether a stage that started reaches it. */
+  readonly isReached: boolean;
+  /** Whether it is in a stage that passed: then it may come and go. */
+  readonly hasPassed: boolean;
+  /** Whether it is to be assigned the revision as soon as a worker gets to it. */
+  readonly isAdmitted: boolean;
+  /** Whether the rollout has ended: only then another one may have begun to work on the config. */
+  readonly isOver?: boolean;
 }
 
 /** The judgement of one agent. */
@@ -32,56 +42,61 @@ export interface Assessment {
   readonly failure: Pick<Exclusion, "state" | "error"> | null;
   /** When the judgement changes by time alone; null when only a report can change it. */
   readonly changesAtMs: number | null;
+  /** It failed, but is to be tried again from then on. */
+  readonly retry?: { readonly tries: number; readonly dueAtMs: number };
 }
 
-/** How long an agent that went dark after an offer may stay away: three heartbeats of 30 s and a minute. */
-export const DARK_TIMEOUT_MS = 150_000;
-/** How long an agent may be unhealthy after it said applied: Collectors take some seconds to start all of their parts. */
-export const UNHEALTHY_GRACE_MS = 30_000;
-/** How long an agent that reports neither status nor effective config must stay healthy to count. */
-export const SETTLE_MS = 15_000;
-/** Clocks of gateways and workers may differ by this much. */
-export const CLOCK_SKEW_MS = 5_000;
-
-/** Judges one agent; `rank` is its place in this rollout. */
-export function assess(
-  agent: CohortAgent,
-  rank: Rank,
-  spec: RolloutSpec,
-  status: RolloutStatus,
-  nowMs: number,
-): Assessment {
-  const { view } = agent;
+/** Judges one agent. */
+export function assess(agent: CohortAgent, intent: Intent, spec: RolloutSpec, nowMs: number): Assessment {
+  const { view, desired } = agent;
+  if (isIncapable(view)) return { ...still("incapable"), failure: agent.exclusion ?? null };
   if (agent.exclusion !== undefined) return assessExcluded(agent, agent.exclusion, spec, nowMs);
-  if (view.capabilities !== null && !hasCapability(view, "AcceptsRemoteConfig")) return still("incapable");
-  if (rank > status.cutoff) return still("queued");
-  const desired = assignedDesired(agent, spec);
-  if (desired === null) return still("assigned");
-  return assessAssigned(view, desired, spec, rank <= status.passedCutoff, nowMs);
+  const part = desired?.contributions.find(({ configId }) => configId === spec.configId);
+  if (desired !== null && part?.rolloutId === spec.id)
+    return assessAssigned(view, desired, spec, intent.hasPassed, nowMs);
+  if (desired?.returned?.includes(spec.id) === true) return assessReturned(view, desired, spec, nowMs);
+  if (intent.isOver === true && part !== undefined && part.rolloutId > spec.id) return still("superseded");
+  if ((agent.lacking?.length ?? 0) > 0) return still("incapable");
+  if (!intent.isReached) return still("queued");
+  if (isSpared(agent, spec)) {
+    const error = "it failed this very content before, and is not offered it again";
+    return { state: "failed", failure: { state: "failed", error }, changesAtMs: null };
+  }
+  if (!isConnected(view)) return still("offline_deferred");
+  return still(intent.isAdmitted ? "assigned" : "queued");
+}
+
+/** Whether it failed the content under an earlier rollout, and this one leaves it alone for that. */
+function isSpared({ view }: CohortAgent, { hash, retry, createdAtMs }: RolloutSpec): boolean {
+  return !retry.requeueFailedHash && (failedAtMs(view).get(hash) ?? Number.POSITIVE_INFINITY) < createdAtMs;
 }
 
 /** Whether the agent is through, well or badly: nothing more is expected of it in its stage. */
-export function isSettled(state: AgentRolloutState): boolean {
+export function isSettled({ state, retry }: Assessment): boolean {
   switch (state) {
-    case "verified":
-    case "failed":
-    case "self_rolled_back":
-    case "timed_out":
-    case "went_dark":
-    case "unhealthy":
-    case "restored":
-    case "restore_failed":
-    case "offline_deferred":
-    case "incapable":
-      return true;
     case "queued":
+    case "held":
     case "assigned":
     case "offered":
     case "applying":
     case "applied_unverified":
     case "restore_offered":
+    case "rollback_offered":
       return false;
+    default:
+      return retry === undefined;
   }
+}
+
+/** Whether the agent is on its way: what limits of agents in flight count. */
+export function isInFlight({ state, retry }: Assessment): boolean {
+  return (
+    state === "assigned" ||
+    state === "offered" ||
+    state === "applying" ||
+    state === "applied_unverified" ||
+    retry !== undefined
+  );
 }
 
 /** An agent that the revision failed: whether it has what it had before. */
@@ -90,7 +105,9 @@ function assessExcluded(agent: CohortAgent, exclusion: Exclusion, spec: RolloutS
   const { view, desired } = agent;
   const isWithout = desired?.contributions.every(({ rolloutId }) => rolloutId !== spec.id) ?? false;
   if (desired === null || !isWithout) return { state: "restore_offered", failure, changesAtMs: null };
-  const back = assessRestored(view, desired, spec, nowMs);
+  // What it says that it has may be from before it was offered what failed it.
+  if (!isConnected(view)) return { state: "restore_offered", failure, changesAtMs: null };
+  const back = assessGivenBack(view, desired, spec, nowMs);
   switch (back.state) {
     case "verified": {
       // Nobody had to give it back what it has.
@@ -110,134 +127,55 @@ function assessExcluded(agent: CohortAgent, exclusion: Exclusion, spec: RolloutS
   }
 }
 
-/** An agent that tells no status may show what it shows already; being well for a while must do. */
-function assessRestored(view: AgentView, desired: DesiredRecord, spec: RolloutSpec, nowMs: number): Assessment {
-  const judged = assessAssigned(view, desired, spec, false, nowMs);
+/** An agent from which the rollout was taken back. */
+function assessReturned(view: AgentView, desired: DesiredRecord, spec: RolloutSpec, nowMs: number): Assessment {
+  const back = assessGivenBack(view, desired, spec, nowMs);
+  switch (back.state) {
+    case "verified":
+      return still("rolled_back");
+    case "offline_deferred":
+      return still("offline_deferred");
+    default:
+      return {
+        state: back.failure === null ? "rollback_offered" : "rollback_failed",
+        failure: null,
+        changesAtMs: back.changesAtMs,
+      };
+  }
+}
+
+/**
+ * Whether an agent has what it was given back. It need only be as well as it was with that, so no soak; an agent that
+ * tells no status may show what it shows already, and being well for a while must do.
+ */
+function assessGivenBack(view: AgentView, desired: DesiredRecord, spec: RolloutSpec, nowMs: number): Assessment {
+  const patient = { ...spec, timing: { ...spec.timing, soakMs: 0 }, retry: { ...spec.retry, maxAttempts: 1 } };
+  const judged = assessAssigned(view, desired, patient, false, nowMs);
+  if (judged.state === "already_current") return { ...judged, state: "verified" };
+  if (wasUnwellBefore(view) && judged.failure?.state === "unhealthy") return still("verified");
   const offeredAtMs = latestAttempt(view.attempts, desired.hash)?.offeredAtMs ?? null;
   if (hasCapability(view, "ReportsRemoteConfig") || offeredAtMs === null || judged.state === "verified") return judged;
   const isWell = isConnected(view) && view.health?.value.healthy !== false;
-  const settledAtMs = Math.max(offeredAtMs, view.health?.atMs ?? 0) + SETTLE_MS;
+  const settledAtMs = Math.max(offeredAtMs, view.health?.sinceMs ?? 0) + SETTLE_MS;
   if (!isWell || offeredAtMs < desired.assignedAtMs - CLOCK_SKEW_MS) return judged;
   return nowMs >= settledAtMs ? still("verified") : { state: "offered", failure: null, changesAtMs: settledAtMs };
 }
 
-function assignedDesired(agent: CohortAgent, spec: RolloutSpec): DesiredRecord | null {
-  const part = agent.desired?.contributions.find((contribution) => contribution.configId === spec.configId);
-  return part?.rolloutId === spec.id && part.revision === spec.revision ? agent.desired : null;
+/** Whether an agent was unhealthy before what is taken from it was offered: then it cannot be better than that. */
+function wasUnwellBefore(view: AgentView): boolean {
+  return view.attempts.at(-2)?.baseline?.healthy === false || view.attempts.at(-1)?.baseline?.healthy === false;
 }
 
-function assessAssigned(
-  view: AgentView,
-  desired: DesiredRecord,
-  spec: RolloutSpec,
-  hasPassed: boolean,
-  nowMs: number,
-): Assessment {
-  const ack = view.acknowledgement;
-  const attempt = latestAttempt(view.attempts, desired.hash);
-  const sinceMs = attempt?.offeredAtMs ?? ack?.atMs ?? desired.assignedAtMs;
-  if (ack !== null && ack.value.hash === desired.hash) {
-    switch (ack.value.state) {
-      case "failed":
-        return failed("failed", ack.value.error);
-      case "applied":
-        return assessApplied(view, sinceMs, spec, hasPassed, nowMs);
-      case "applying":
-        return withinOrBack(view, "applying", sinceMs + spec.applyTimeoutMs, nowMs, "it said applying and no more");
-      case "unset":
-        break;
-    }
-  }
-  // A failure of long ago, under another assignment, does not count against this one: it is offered anew.
-  const answer = attempt?.answer ?? null;
-  const isOfThisTime = answer !== null && answer.atMs >= desired.assignedAtMs - CLOCK_SKEW_MS;
-  if (answer?.state === "failed" && isOfThisTime) {
-    const wentBack = ack !== null && ack.value.state === "applied" && ack.value.hash !== "";
-    return failed(wentBack ? "self_rolled_back" : "failed", answer.error);
-  }
-  return assessOffered(view, desired, attempt, spec, nowMs);
-}
+/** For so long after an offer what befalls an agent may be its fault. */
+const TROUBLE_MS = 900_000;
 
-function assessApplied(
-  view: AgentView,
-  sinceMs: number,
-  spec: RolloutSpec,
-  hasPassed: boolean,
-  nowMs: number,
-): Assessment {
-  const ended = view.connection?.value.ended ?? null;
-  if (!isConnected(view)) {
-    if (hasPassed) return still("verified");
-    const darkUntilMs = (ended?.atMs ?? sinceMs) + DARK_TIMEOUT_MS;
-    return within("applied_unverified", darkUntilMs, nowMs, "it went dark after it said applied", "went_dark");
-  }
-  if (view.health === null || view.health.value.healthy) return still("verified");
-  const error = view.health.value.lastError || view.health.value.status || "it reports that it is not healthy";
-  const appliedAtMs = view.acknowledgement?.atMs ?? sinceMs;
-  const limitMs = Math.min(sinceMs + spec.applyTimeoutMs, appliedAtMs + UNHEALTHY_GRACE_MS);
-  return within("applied_unverified", limitMs, nowMs, error, "unhealthy");
-}
-
-function assessOffered(
-  view: AgentView,
-  desired: DesiredRecord,
-  attempt: Attempt | null,
-  spec: RolloutSpec,
-  nowMs: number,
-): Assessment {
-  // An agent that never tells a status is offered a config once per process (gateway/offer.ts): its last offer stands.
-  const isStanding = !hasCapability(view, "ReportsRemoteConfig") && attempt === view.attempts.at(-1);
-  const isOld = attempt !== null && attempt.offeredAtMs < desired.assignedAtMs - CLOCK_SKEW_MS && !isStanding;
-  if (attempt === null || isOld) {
-    if (!isConnected(view)) return still("offline_deferred");
-    const sinceMs = Math.max(desired.assignedAtMs, view.connection?.value.connectedAtMs ?? 0);
-    return within("assigned", sinceMs + spec.applyTimeoutMs, nowMs, "no gateway sent it the offer");
-  }
-  if (!hasCapability(view, "ReportsRemoteConfig")) return assessUnspoken(view, attempt, spec, nowMs);
-  const limitMs = attempt.offeredAtMs + spec.applyTimeoutMs;
-  return withinOrBack(view, "offered", limitMs, nowMs, "it gave no answer to the offer");
-}
-
-/** An agent that never tells a config status: its effective config after the offer and its health must do. */
-function assessUnspoken(view: AgentView, attempt: Attempt, spec: RolloutSpec, nowMs: number): Assessment {
-  const limitMs = attempt.offeredAtMs + spec.applyTimeoutMs;
-  const isHealthy = isConnected(view) && view.health?.value.healthy !== false;
-  const showsConfig = hasCapability(view, "ReportsEffectiveConfig");
-  const settledAtMs = attempt.offeredAtMs + SETTLE_MS;
-  const hasTaken = showsConfig ? (view.effectiveConfig?.atMs ?? 0) >= attempt.offeredAtMs : nowMs >= settledAtMs;
-  if (isHealthy && hasTaken) return still("verified");
-  const error = "neither its effective config nor its health shows the config";
-  const pending = withinOrBack(view, "offered", limitMs, nowMs, error);
-  return isHealthy && !showsConfig && nowMs < settledAtMs ? { ...pending, changesAtMs: settledAtMs } : pending;
-}
-
-function still(state: AgentRolloutState): Assessment {
-  return { state, failure: null, changesAtMs: null };
-}
-
-function failed(state: FailureState, error: string): Assessment {
-  return { state, failure: { state, error }, changesAtMs: null };
-}
-
-function within(
-  state: AgentRolloutState,
-  limitMs: number,
-  nowMs: number,
-  error: string,
-  failure: FailureState = "timed_out",
-): Assessment {
-  return nowMs < limitMs ? { state, failure: null, changesAtMs: limitMs } : failed(failure, error);
-}
-
-/** As `within`, but an agent that went dark is waited for no longer than those may be. */
-function withinOrBack(
-  view: AgentView,
-  state: AgentRolloutState,
-  limitMs: number,
-  nowMs: number,
-  error: string,
-): Assessment {
-  const darkUntilMs = (view.connection?.value.ended?.atMs ?? Number.POSITIVE_INFINITY) + DARK_TIMEOUT_MS;
-  if (darkUntilMs >= limitMs) return within(state, limitMs, nowMs, error);
-  return within(state, darkUntilMs, nowMs, "it went dark after the offer", "went_dark");
+/**
+ * Whether an agent shows that what it was offered last fails it: somebody must look, also where the rollout that brought
+ * it ended long ago and is looked after no more. A hint, judged in full by whoever looks.
+ */
+export function isInTrouble({ attempts, health }: AgentView, nowMs: number): boolean {
+  const last = attempts.at(-1);
+  if (last === undefined || last.answer === null) return false;
+  if (last.answer.state === "failed") return true;
+  return health?.value.healthy === false && nowMs < last.offeredAtMs + TROUBLE_MS;
 }

@@ -1,143 +1,312 @@
+// What one agent should run.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aHash, aRollout, aUid, stages } from "./builders.ts";
-import { BLANK, composeFiles, createWanted, EVERYONE, isSameDesired, type Layer, NOBODY, rankOf } from "./desired.ts";
-import { parseConfigId, parseRolloutId } from "./ids.ts";
-import { layersAfter } from "./layers.ts";
-import { initialStatus } from "./rollout.ts";
+import { aHash, aUid } from "./builders.ts";
+import { BLANK, desiredOf } from "./compose.ts";
+import { type Candidate, createWanted, type Layer, type LayerMode } from "./desired.ts";
+import { parseConfigId, parseRolloutId, type RolloutId } from "./ids.ts";
+import { EVERYONE, NOBODY, placeIn, type Rank, rankOf } from "./rank.ts";
 
+const OLDEST = parseRolloutId("01890a5d-0000-7000-8000-000000000009");
 const OLD = parseRolloutId("01890a5d-0000-7000-8000-00000000000a");
 const NEW = parseRolloutId("01890a5d-0000-7000-8000-00000000000b");
 const base = parseConfigId("base");
 const edge = parseConfigId("edge");
+const H1 = aHash("1");
+const H2 = aHash("2");
 
-function aLayer(overrides: Partial<Layer>): Layer {
-  return { rolloutId: OLD, revision: 1, hash: aHash("1"), selector: "", order: 100, cutoff: EVERYONE, ...overrides };
+function reach(cutoff: Rank = EVERYONE, selector = ""): Layer["reach"] {
+  return [{ selector, order: "sticky_hash", cutoff }];
 }
 
-describe("wanted", () => {
-  const prod = new Map([["env", "prod"]]);
+function aLayer(overrides: Partial<Layer> = {}): Layer {
+  const stable = {
+    rolloutId: OLD,
+    revision: 1,
+    hash: H1,
+    selector: "",
+    order: 100,
+    mode: "stable",
+    seed: "s",
+  } as const;
+  return { ...stable, reach: [], components: [], ...overrides };
+}
 
-  it("has no opinion on an agent that no config reaches", () => {
-    const wanted = createWanted([{ configId: base, layers: [aLayer({ selector: "env=dev" })] }]);
-    assert.equal(wanted(aUid(), prod), null);
-  });
+/** The layer of the rollout that is under way, over the stable one. */
+function aNewLayer(mode: LayerMode, overrides: Partial<Layer> = {}): Layer {
+  return aLayer({ rolloutId: NEW, revision: 2, hash: H2, mode, reach: reach(), ...overrides });
+}
 
-  it("keeps the revision's own hash where one config reaches the agent", () => {
-    assert.equal(createWanted([{ configId: base, layers: [aLayer({})] }])(aUid(), prod)?.hash, aHash("1"));
-  });
+function aCandidate(overrides: Partial<Candidate> & { readonly lacking?: boolean } = {}): Candidate {
+  const { lacking = false, ...rest } = overrides;
+  return {
+    uid: aUid(),
+    labels: new Map([["env", "prod"]]),
+    excluded: new Set(),
+    holds: new Set(),
+    returned: new Set(),
+    waved: new Set(),
+    reported: "",
+    applied: new Set(),
+    forgottenAtMs: null,
+    isIncapable: false,
+    failedAtMs: new Map(),
+    lacks: (components) => lacking && components.length > 0,
+    ...rest,
+  };
+}
 
-  it("gives the newest layer that reaches the agent, else an older one", () => {
-    const newer = aLayer({ rolloutId: NEW, revision: 2, cutoff: rankOf(NEW, aUid(1)) });
-    const wanted = createWanted([{ configId: base, layers: [newer, aLayer({})] }]);
+const set = <T>(...items: readonly T[]): ReadonlySet<T> => new Set(items);
+
+/** What a candidate gets of these layers: the revisions, `blank`, or `nothing`. */
+function given(layers: readonly Layer[], candidate: Candidate): string {
+  const { desired } = createWanted([{ configId: base, layers }])(candidate);
+  if (desired === null) return "nothing";
+  return desired === BLANK ? "blank" : desired.contributions.map(({ revision }) => revision).join();
+}
+
+describe("what an agent should run", () => {
+  const holding: Partial<Candidate> = { holds: set<RolloutId>(NEW) };
+  const named: Partial<Candidate> = { waved: set<RolloutId>(NEW) };
+  const failed: Partial<Candidate> = { excluded: set<RolloutId>(NEW) };
+  const stable = aLayer();
+  const fallback = aLayer({ rolloutId: OLDEST, revision: 0, mode: "fallback" });
+  const cases: readonly {
+    name: string;
+    layers: readonly Layer[];
+    who?: Parameters<typeof aCandidate>[0];
+    is: string;
+  }[] = [
+    { name: "is nothing where no config is for it", layers: [aLayer({ selector: "env=dev" })], is: "nothing" },
+    { name: "is what is stable", layers: [stable], is: "1" },
+    { name: "is nothing where it takes no configs", layers: [stable], who: { isIncapable: true }, is: "nothing" },
+    { name: "is the new revision where an open layer reaches it", layers: [aNewLayer("open"), stable], is: "2" },
+    {
+      name: "is what is stable where a layer reaches nobody",
+      layers: [aNewLayer("open", { reach: reach(NOBODY) }), stable],
+      is: "1",
+    },
+    {
+      name: "is what is stable where a stage is for others",
+      layers: [aNewLayer("open", { reach: reach(EVERYONE, "env=dev") }), stable],
+      is: "1",
+    },
+    {
+      name: "is not offered again what failed it under an earlier rollout",
+      layers: [aNewLayer("open", { sparesFailedBeforeMs: 10 }), stable],
+      who: { failedAtMs: new Map([[H2, 9]]) },
+      is: "1",
+    },
+    {
+      name: "is offered again what failed it under this rollout, when somebody says so",
+      layers: [aNewLayer("open", { sparesFailedBeforeMs: 10 }), stable],
+      who: { failedAtMs: new Map([[H2, 11]]) },
+      is: "2",
+    },
+    { name: "is what is stable until a paced layer names it", layers: [aNewLayer("paced"), stable], is: "1" },
+    {
+      name: "is the new revision once a paced layer names it",
+      layers: [aNewLayer("paced"), stable],
+      who: named,
+      is: "2",
+    },
+    {
+      name: "stays the new revision while the layer is paced",
+      layers: [aNewLayer("paced"), stable],
+      who: holding,
+      is: "2",
+    },
+    { name: "stays what a frozen layer brought", layers: [aNewLayer("frozen"), stable], who: holding, is: "2" },
+    { name: "is not brought by a frozen layer any more", layers: [aNewLayer("frozen"), stable], is: "1" },
+    {
+      name: "stays the new revision while that is taken back from others",
+      layers: [aNewLayer("withdrawing"), stable],
+      who: holding,
+      is: "2",
+    },
+    {
+      name: "is what is stable once a way back names it",
+      layers: [aNewLayer("withdrawing"), stable],
+      who: { ...holding, ...named },
+      is: "1",
+    },
+    { name: "is what is stable after a way back", layers: [aNewLayer("withdrawn"), stable], who: holding, is: "1" },
+    {
+      name: "is blank after a way back to nothing",
+      layers: [aNewLayer("withdrawn")],
+      who: holding,
+      is: "blank",
+    },
+    { name: "is nothing after a way back of what it never had", layers: [aNewLayer("withdrawn")], is: "nothing" },
+    {
+      name: "stays blank after a way back to nothing",
+      layers: [aNewLayer("withdrawn")],
+      who: { returned: set<RolloutId>(NEW) },
+      is: "blank",
+    },
+    {
+      name: "never goes back to a rollout that ended half-way",
+      layers: [
+        aNewLayer("withdrawn"),
+        aLayer({ rolloutId: OLD, mode: "frozen", reach: reach() }),
+        { ...fallback, mode: "stable" },
+      ],
+      who: { holds: set<RolloutId>(NEW, OLD) },
+      is: "0",
+    },
+    { name: "is what it had where a rollout failed it", layers: [aNewLayer("open"), stable], who: failed, is: "1" },
+    {
+      name: "is blank where it had nothing before a rollout failed it",
+      layers: [aNewLayer("open")],
+      who: failed,
+      is: "blank",
+    },
+    {
+      name: "is what was stable before where the stable one failed it",
+      layers: [aNewLayer("stable"), fallback],
+      who: failed,
+      is: "0",
+    },
+    { name: "is what is stable, and not what was before", layers: [stable, fallback], is: "1" },
+    {
+      name: "is what it was for one that lacks a component of it",
+      layers: [aNewLayer("stable", { components: ["receiver/otlp"] }), fallback],
+      who: { lacking: true },
+      is: "0",
+    },
+    {
+      name: "is the stable one for newcomers where the policy says so",
+      layers: [aNewLayer("open", { newAgents: { policy: "stable", sinceMs: 0 } }), stable],
+      is: "1",
+    },
+    {
+      name: "is nothing yet for newcomers that are to be held",
+      layers: [aNewLayer("open", { newAgents: { policy: "hold", sinceMs: 0 } }), stable],
+      is: "nothing",
+    },
+    {
+      name: "is what it was where the stable one catches nobody up",
+      layers: [aNewLayer("stable", { catchesUp: false, sinceMs: 2 ** 48 }), fallback],
+      is: "0",
+    },
+    {
+      name: "is the stable one where that catches nobody up and it has it",
+      layers: [aNewLayer("stable", { catchesUp: false, sinceMs: 2 ** 48 }), fallback],
+      who: { applied: set(H2) },
+      is: "2",
+    },
+    {
+      name: "is the stable one where that catches nobody up and it is newer",
+      layers: [aNewLayer("stable", { catchesUp: false, sinceMs: 0 }), fallback],
+      is: "2",
+    },
+  ];
+  for (const { name, layers, who, is } of cases) it(name, () => assert.equal(given(layers, aCandidate(who)), is));
+
+  it("is decided by rank, agent by agent", () => {
+    const cutoff = rankOf("s", aUid(1));
+    const layers = [aNewLayer("open", { reach: reach(cutoff) }), aLayer()];
     for (let n = 1; n <= 50; n++) {
-      const isReached = rankOf(NEW, aUid(n)) <= newer.cutoff;
-      assert.equal(wanted(aUid(n), prod)?.contributions[0]?.revision, isReached ? 2 : 1);
+      const candidate = aCandidate({ uid: aUid(n) });
+      const isReached = placeIn("sticky_hash", "s", candidate) <= cutoff;
+      assert.equal(given(layers, candidate), isReached ? "2" : "1");
     }
-    assert.equal(wanted(aUid(1), prod)?.contributions[0]?.revision, 2);
   });
 
-  describe("where a rollout failed an agent", () => {
-    const newer = aLayer({ rolloutId: NEW, revision: 2, hash: aHash("2") });
-    const without = new Set([NEW]);
-
-    it("gives what it had before", () => {
-      const wanted = createWanted([{ configId: base, layers: [newer, aLayer({})] }]);
-      assert.equal(wanted(aUid(), prod, without)?.hash, aHash("1"));
-      assert.equal(wanted(aUid(), prod)?.hash, aHash("2"));
-    });
-
-    it("gives what it had before also when the rollout succeeded with all the others, and nobody else", () => {
-      const old = { configId: base, layers: [aLayer({ isStable: true, selector: "" })] };
-      const spec = aRollout(stages(100), { id: NEW, hash: aHash("2"), selector: "env=prod" });
-      const after = layersAfter(old, spec, { ...initialStatus(spec), phase: "succeeded", cutoff: EVERYONE });
-      const wanted = createWanted([after]);
-      assert.equal(wanted(aUid(), prod, without)?.hash, aHash("1"));
-      assert.equal(wanted(aUid(), prod)?.hash, aHash("2"));
-      assert.equal(wanted(aUid(), new Map([["env", "dev"]])), null, "the old selector counts no more");
-    });
-
-    it("gives a file without content when it had nothing before: it must not keep what failed it", () => {
-      const wanted = createWanted([{ configId: base, layers: [newer] }]);
-      const desired = wanted(aUid(), prod, without);
-      assert.deepEqual(desired, BLANK);
-      const [file, ...others] = composeFiles(BLANK, () => []);
-      assert.deepEqual([file?.body.byteLength, others], [0, []]);
-      assert.equal(
-        wanted(aUid(), prod, new Set([OLD]))?.hash,
-        aHash("2"),
-        "another rollout's failure is not this one's",
-      );
-    });
-
-    it("leaves the other configs of the agent as they are", () => {
-      const other = aLayer({ hash: aHash("3"), order: 200 });
-      const wanted = createWanted([
-        { configId: base, layers: [newer] },
-        { configId: edge, layers: [other] },
-      ]);
-      assert.equal(wanted(aUid(), prod, without)?.hash, aHash("3"));
-    });
-  });
-
-  it("reaches nobody before the first stage, not even the lowest rank", () => {
-    assert.equal(createWanted([{ configId: base, layers: [aLayer({ cutoff: NOBODY })] }])(aUid(), prod), null);
-  });
-
-  it("merges configs by order and then id, whatever order they come in", () => {
-    const one = { configId: base, layers: [aLayer({ order: 200 })] };
-    const two = { configId: edge, layers: [aLayer({ hash: aHash("2") })] };
-    const a = createWanted([one, two])(aUid(), prod);
-    const b = createWanted([two, one])(aUid(), prod);
-    assert.ok(isSameDesired(a, b));
-    assert.deepEqual(
-      a?.contributions.map((c) => c.configId),
-      [edge, base],
-    );
-    assert.notEqual(a?.hash, aHash("1"));
-  });
-
-  it("names files so that byte order is merge order", () => {
-    const wanted = createWanted([
-      { configId: base, layers: [aLayer({ order: 20 })] },
-      { configId: edge, layers: [aLayer({ order: 100 })] },
-    ])(aUid(), prod);
-    assert.ok(wanted !== null);
-    const files = composeFiles(wanted, () => [{ name: "c.yaml", contentType: "", body: new Uint8Array() }]);
-    assert.deepEqual(
-      files.map((f) => f.name),
-      ["020-base-c.yaml", "100-edge-c.yaml"],
-    );
+  it("says what was taken back", () => {
+    const wanted = createWanted([{ configId: base, layers: [aNewLayer("withdrawn"), aLayer()] }]);
+    assert.deepEqual(wanted(aCandidate({ holds: set<RolloutId>(NEW) })).returned, [NEW]);
+    assert.deepEqual(wanted(aCandidate()).returned, []);
   });
 });
 
-describe("layers", () => {
-  const spec = aRollout(stages(100), { id: NEW });
-  const before = { configId: base, layers: [aLayer({})] };
+describe("after a loss of the fleet state", () => {
+  const LOST_MS = 1_000;
+  const forgotten: Partial<Candidate> = { forgottenAtMs: LOST_MS };
+  const stable = aLayer();
+  const cases: readonly { name: string; layers: readonly Layer[]; who: Partial<Candidate>; is: string }[] = [
+    {
+      name: "an agent that says that it has it keeps it",
+      layers: [aNewLayer("paced"), stable],
+      who: { reported: H2 },
+      is: "2",
+    },
+    {
+      name: "an agent that says that it has another gets what is stable",
+      layers: [aNewLayer("paced"), stable],
+      who: { reported: H1 },
+      is: "1",
+    },
+    {
+      name: "an agent that has what is taken back is still to be relieved",
+      layers: [aNewLayer("withdrawing"), stable],
+      who: { reported: H2 },
+      is: "2",
+    },
+    {
+      name: "an agent that had what was taken back is relieved",
+      layers: [aNewLayer("withdrawn")],
+      who: { reported: H2 },
+      is: "blank",
+    },
+    {
+      name: "one that never says what it has is left alone",
+      layers: [aNewLayer("paced", { sinceMs: 1 }), stable],
+      who: forgotten,
+      is: "nothing",
+    },
+    {
+      name: "one that never says what it has is assigned when it is named",
+      layers: [aNewLayer("paced", { sinceMs: 1 }), stable],
+      who: { ...forgotten, waved: set<RolloutId>(NEW) },
+      is: "2",
+    },
+    {
+      name: "one that never says what it has is no riddle to a rollout that began later",
+      layers: [aNewLayer("paced", { sinceMs: LOST_MS + 1 }), stable],
+      who: forgotten,
+      is: "1",
+    },
+    {
+      name: "one that never says what it has is freed of what was taken back",
+      layers: [aNewLayer("withdrawn", { sinceMs: 1 })],
+      who: forgotten,
+      is: "blank",
+    },
+  ];
+  for (const { name, layers, who, is } of cases) it(name, () => assert.equal(given(layers, aCandidate(who)), is));
+});
 
-  it("puts a running rollout on top, once", () => {
-    const once = layersAfter(before, spec, initialStatus(spec));
-    const twice = layersAfter(once, spec, { ...initialStatus(spec), cutoff: "5" });
+describe("several configs", () => {
+  it("are merged by order and then id, whatever order they come in", () => {
+    const one = { configId: base, layers: [aLayer({ order: 200 })] };
+    const two = { configId: edge, layers: [aLayer({ hash: H2 })] };
+    const a = createWanted([one, two])(aCandidate()).desired;
+    const b = createWanted([two, one])(aCandidate()).desired;
+    assert.deepEqual(a, b);
     assert.deepEqual(
-      twice.layers.map((l) => [l.rolloutId, l.cutoff]),
-      [
-        [NEW, "5"],
-        [OLD, EVERYONE],
-      ],
+      a?.contributions.map(({ configId }) => configId),
+      [edge, base],
     );
+    assert.notEqual(a?.hash, H1);
   });
 
-  it("forgets everything older once a rollout succeeded", () => {
-    const status = { ...initialStatus(spec), phase: "succeeded", cutoff: EVERYONE } as const;
-    assert.deepEqual(
-      layersAfter(before, spec, status).layers.map((l) => l.rolloutId),
-      [NEW],
-    );
+  it("leave the others as they are where one fails an agent", () => {
+    const wanted = createWanted([
+      { configId: base, layers: [aNewLayer("open")] },
+      { configId: edge, layers: [aLayer({ hash: aHash("3"), order: 200 })] },
+    ]);
+    assert.equal(wanted(aCandidate({ excluded: set<RolloutId>(NEW) })).desired?.hash, aHash("3"));
   });
 
-  it("keeps a halted rollout's agents on its revision under the next one", () => {
-    const halted = layersAfter(before, spec, { ...initialStatus(spec), phase: "halted", cutoff: rankOf(NEW, aUid(7)) });
-    const wanted = createWanted([halted]);
-    assert.equal(wanted(aUid(7), new Map())?.contributions[0]?.rolloutId, NEW);
+  it("are told apart by what an agent says: it may have some of what is under way and not all", () => {
+    const lines = [
+      { configId: base, layers: [aNewLayer("paced"), aLayer()] },
+      { configId: edge, layers: [aNewLayer("paced", { rolloutId: OLDEST, hash: aHash("4"), order: 200 })] },
+    ];
+    const part = { configId: base, revision: 2, hash: H2, order: 100, rolloutId: NEW };
+    const { desired } = createWanted(lines)(aCandidate({ reported: desiredOf([part]).hash }));
+    assert.deepEqual(desired?.contributions, [part]);
   });
 });

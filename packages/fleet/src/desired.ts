@@ -1,22 +1,42 @@
 // What one agent should run, and how it is decided: one pure function for newcomers, rollouts, rollbacks and
 // rebuilds alike, so that any worker gives the same answer at any time.
 //
-// Each config line has *layers*, newest first: the rollouts that still count. A layer reaches an agent when its
-// selector matches and the agent's rank is within the layer's cutoff; the first layer that reaches it decides the
-// revision. A succeeded rollout reaches everyone it is for, so it is always the last layer that counts.
+// Each config line has *layers*, newest first: the rollouts that still count. A layer says whom it reaches, by selectors
+// and ranks, and on what terms (its mode); the first layer that takes an agent decides the revision. Nothing here is a
+// list of members: who was assigned what is read off the agent's present desired config, and where that was lost, off what
+// the agent says that it runs.
 
-import { createHash } from "node:crypto";
-import { type ConfigFile, canonicalFiles, DEFAULT_CONTENT_TYPE, hashFiles } from "./config.ts";
-import { type ConfigHash, type ConfigId, parseConfigHash, type RolloutId } from "./ids.ts";
+import { BLANK, type Contribution, type Desired, desiredOf } from "./compose.ts";
+import type { ConfigHash, ConfigId, RolloutId } from "./ids.ts";
+import { isNewcomer, type Place, placeIn, type Rank } from "./rank.ts";
+import type { StageOrder } from "./rollout.ts";
 import { matches, parseSelector, type Selector } from "./selector.ts";
 
-/** An agent's place in a rollout: 16 hexadecimal digits, uniform over (seed, instance uid). Compared as text. */
-export type Rank = string;
+/** On what terms a layer takes the agents that it reaches. */
+export type LayerMode =
+  /** All of them. */
+  | "open"
+  /** Those that were admitted, one by one. */
+  | "paced"
+  /** Those that have it, and have had it: its rollout ended half-way. Never what agents are taken back to. */
+  | "frozen"
+  /** Those that have it and were not taken back yet. */
+  | "withdrawing"
+  /** Nobody any more. */
+  | "withdrawn"
+  /** Everybody that its selector matches: its rollout succeeded. */
+  | "stable"
+  /** As stable, for those that the stable layer above it does not take. */
+  | "fallback";
 
-/** The cutoff that reaches every agent. */
-export const EVERYONE: Rank = "ffffffffffffffff";
-/** The cutoff that reaches none. */
-export const NOBODY: Rank = "";
+/** Whom a stage of a rollout reaches. */
+export interface Reach {
+  /** Of those that the rollout is for; "": all of them. */
+  readonly selector: string;
+  readonly order: StageOrder;
+  /** Agents with a rank up to this one. */
+  readonly cutoff: Rank;
+}
 
 /** What one rollout contributes to one config line. */
 export interface Layer {
@@ -27,12 +47,19 @@ export interface Layer {
   readonly selector: string;
   /** Merge position, as it was when the rollout started. */
   readonly order: number;
-  /** Agents with a rank up to this one have the revision. */
-  readonly cutoff: Rank;
-  /** The rollout succeeded: its revision is what agents go back to when a later one fails them. */
-  readonly isStable?: true;
-  /** Counts only for agents that are excluded from the layers above it. */
-  readonly isFallback?: true;
+  readonly mode: LayerMode;
+  readonly seed: string;
+  /** When its rollout started; absent: long ago. */
+  readonly sinceMs?: number;
+  readonly reach: readonly Reach[];
+  /** Components that an agent needs for it. */
+  readonly components: readonly string[];
+  /** What becomes of agents that are newer than the rollout; absent: as their ranks say. */
+  readonly newAgents?: { readonly policy: "stable" | "hold"; readonly sinceMs: number };
+  /** It leaves agents alone that said before this time, milliseconds since 1970, that they failed its content. */
+  readonly sparesFailedBeforeMs?: number;
+  /** A stable layer that leaves agents alone which were there when its rollout started, and away when it succeeded. */
+  readonly catchesUp?: false;
 }
 
 /**
@@ -59,124 +86,199 @@ export interface Assignment {
   readonly layers: readonly Layer[];
 }
 
-/** One config's part in what an agent should run. */
-export interface Contribution {
+/** One agent, as the decision sees it. */
+export interface Candidate extends Place {
+  /** Rollouts that failed it, and count for it no more. */
+  readonly excluded: ReadonlySet<RolloutId>;
+  /** Rollouts that its present desired config comes from, but for those that it could not be told of. */
+  readonly holds: ReadonlySet<RolloutId>;
+  /** Rollouts that were taken back from it. */
+  readonly returned: ReadonlySet<RolloutId>;
+  /** Rollouts whose present wave names it: to be assigned, or while they are taken back, to be relieved. */
+  readonly waved: ReadonlySet<RolloutId>;
+  /** What it says that it has or works at, or never says and was offered last; "" where nobody knows. */
+  readonly reported: ConfigHash | "";
+  /** When it was offered what it said that it failed, by the hash of that; as far as that is remembered. */
+  readonly failedAtMs: ReadonlyMap<ConfigHash, number>;
+  /** What it ever said that it applied, as far as that is remembered. */
+  readonly applied: ReadonlySet<ConfigHash>;
+  /**
+   * When a loss of the fleet state took what it was assigned, and it never says what it has: nobody can know what rollouts
+   * from before brought it. Null: there was none, or it has been assigned something since.
+   */
+  readonly forgottenAtMs: number | null;
+  /** Whether it takes no configs at all. */
+  readonly isIncapable: boolean;
+  /** Components of these that it is known to lack. */
+  lacks(components: readonly string[]): boolean;
+}
+
+/** A decision. */
+export interface Wanted {
+  /** Null: no opinion, and such an agent is offered nothing at all. */
+  readonly desired: Desired | null;
+  /** Rollouts that the agent had and is without now because they are taken back. */
+  readonly returned: readonly RolloutId[];
+}
+
+interface Line {
   readonly configId: ConfigId;
-  readonly revision: number;
-  readonly hash: ConfigHash;
-  readonly order: number;
-  /** The rollout that brought it. */
-  readonly rolloutId: RolloutId;
+  readonly layers: readonly ParsedLayer[];
 }
 
-/** What an agent should run; what it is offered under. */
-export interface Desired {
-  readonly hash: ConfigHash;
-  /** In merge order: by order, then by config id. None: the blank config. */
-  readonly contributions: readonly Contribution[];
+interface ParsedLayer extends Layer {
+  readonly target: Selector;
+  readonly stages: readonly { readonly reach: Reach; readonly selector: Selector }[];
 }
 
-/**
- * What an agent is given that failed the first config it ever had: a file without content, on which a supervisor runs its
- * Collector's base config alone. An empty set of files would stop the Collector.
- */
-const BLANK_FILES: readonly ConfigFile[] = [
-  { name: "blank.yaml", contentType: DEFAULT_CONTENT_TYPE, body: new Uint8Array() },
-];
-/** The desired config with nothing in it. */
-export const BLANK: Desired = { hash: hashFiles(BLANK_FILES), contributions: [] };
-
-/** An agent's rank in the order that `seed` makes. Sticky: the same agent has the same rank at any time, on any worker. */
-export function rankOf(seed: string, uid: string): Rank {
-  return createHash("sha256").update(seed).update("\0").update(uid).digest("hex").slice(0, 16);
+/** What became of one line. */
+interface LineDecision {
+  readonly contribution: Contribution | null;
+  /** Something that the agent had was taken from it. */
+  readonly isRelieved: boolean;
+  /** Nobody knows what it has, and it is left alone until its turn comes. */
+  readonly isHeld: boolean;
+  readonly returned: readonly RolloutId[];
 }
 
 /**
  * Prepares the decision for many agents: parses every selector once.
- * @returns a function (uid, labels, excluded rollouts) → what this agent should run, or null when no config reaches it:
- *   absence means no opinion, and such an agent is offered nothing at all. Where a rollout is excluded, the next older
- *   layer counts, and where there is none, the blank config.
+ * @returns a function candidate → what it should run, or no opinion when no config reaches it: absence means no opinion.
+ *   Where a rollout failed the agent or was taken back, the next older layer counts, and where there is none, the blank config.
  */
-export function createWanted(
-  assignments: readonly Assignment[],
-): (uid: string, labels: ReadonlyMap<string, string>, without?: ReadonlySet<RolloutId>) => Desired | null {
-  const lines = assignments.map(({ configId, layers }) => ({
-    configId,
-    layers: layers.map((layer) => ({ layer, selector: parseSelector(layer.selector) })),
-  }));
-  return (uid, labels, without = NONE) => {
-    const contributions: Contribution[] = [];
-    let wasExcluded = false;
-    for (const { configId, layers } of lines) {
-      let isExcluded = false;
-      const reached = layers.find(({ layer, selector }) => {
-        if (layer.isFallback === true && !isExcluded) return false;
-        if (!reaches(layer, selector, uid, labels)) return false;
-        if (!without.has(layer.rolloutId)) return true;
-        isExcluded = true;
-        return false;
-      });
-      wasExcluded ||= isExcluded;
-      if (reached === undefined) continue;
-      const { revision, hash, order, rolloutId } = reached.layer;
-      contributions.push({ configId, revision, hash, order, rolloutId });
-    }
-    if (contributions.length > 0) return desiredOf(contributions);
-    // It may still run what failed it; no opinion would leave it there.
-    return wasExcluded ? BLANK : null;
+export function createWanted(assignments: readonly Assignment[]): (candidate: Candidate) => Wanted {
+  const lines = assignments.map(({ configId, layers }): Line => ({ configId, layers: layers.map(parseLayer) }));
+  return (candidate) => {
+    if (candidate.isIncapable) return { desired: null, returned: [] };
+    const relevant = lines.filter(({ layers }) => layers.some(({ target }) => matches(target, candidate.labels)));
+    return knownAlready(relevant, candidate) ?? decide(relevant, candidate, new Set());
   };
 }
 
-const NONE: ReadonlySet<RolloutId> = new Set();
-
-function reaches(layer: Layer, selector: Selector, uid: string, labels: ReadonlyMap<string, string>): boolean {
-  // Stable layers reach everyone: most agents' ranks need never be worked out.
-  return matches(selector, labels) && (layer.cutoff === EVERYONE || rankOf(layer.rolloutId, uid) <= layer.cutoff);
+function parseLayer(layer: Layer): ParsedLayer {
+  const stages = layer.reach.map((reach) => ({ reach, selector: parseSelector(reach.selector) }));
+  return { ...layer, target: parseSelector(layer.selector), stages };
 }
 
 /**
- * The union of contributions. A single one keeps the hash of its revision, so that operators see on the agent the
- * very hash that they published; several are hashed over (order, config, revision hash).
+ * After a loss of the fleet state nobody knows who was admitted, but an agent that says that it runs what it would run with
+ * a rollout was. Tried with all rollouts that admit one by one, then with each of them alone.
  */
-export function desiredOf(contributions: readonly Contribution[]): Desired {
-  const sorted = [...contributions].sort((a, b) => a.order - b.order || (a.configId < b.configId ? -1 : 1));
-  const [first] = sorted;
-  if (first !== undefined && sorted.length === 1) return { hash: first.hash, contributions: sorted };
-  const hash = createHash("sha256");
-  for (const part of sorted) hash.update(`${part.order}\0${part.configId}\0${part.hash}\0`);
-  return { hash: parseConfigHash(hash.digest("hex")), contributions: sorted };
+function knownAlready(lines: readonly Line[], candidate: Candidate): Wanted | null {
+  if (candidate.reported === "") return null;
+  const open = lines.flatMap(({ layers }) =>
+    layers
+      .filter((layer) => isSticky(layer) && !candidate.holds.has(layer.rolloutId))
+      .map(({ rolloutId }) => rolloutId),
+  );
+  if (open.length === 0) return null;
+  for (const granted of [new Set(open), ...(open.length > 1 ? open.map((id) => new Set([id])) : [])]) {
+    const wanted = decide(lines, candidate, granted);
+    if (wanted.desired?.hash === candidate.reported) return wanted;
+  }
+  return null;
 }
 
-/**
- * The files an agent is offered, named `<order>-<config>-<file>` so that a supervisor, which merges files in the byte
- * order of their names, merges them as we mean it. `filesOf` answers the files of a revision.
- */
-export function composeFiles(
-  desired: Desired,
-  filesOf: (contribution: Contribution) => readonly ConfigFile[],
-): readonly ConfigFile[] {
-  if (desired.contributions.length === 0) return BLANK_FILES;
-  const named = desired.contributions.flatMap((contribution) => {
-    const order = String(contribution.order).padStart(3, "0");
-    return filesOf(contribution).map((file) => ({ ...file, name: `${order}-${contribution.configId}-${file.name}` }));
-  });
-  return canonicalFiles(named);
+function isSticky({ mode }: Layer): boolean {
+  return mode === "paced" || mode === "frozen" || mode === "withdrawing";
 }
 
-type DesiredAndExclusions = Desired & { readonly exclusions?: readonly Exclusion[] };
+function decide(lines: readonly Line[], candidate: Candidate, granted: ReadonlySet<RolloutId>): Wanted {
+  const decisions = lines.map((line) => decideLine(line, candidate, granted));
+  const contributions = decisions.flatMap(({ contribution }) => (contribution === null ? [] : [contribution]));
+  const returned = decisions.flatMap((each) => each.returned);
+  if (decisions.some(({ isHeld }) => isHeld)) return { desired: null, returned };
+  if (contributions.length > 0) return { desired: desiredOf(contributions), returned };
+  // It may still run what was taken from it; no opinion would leave it there.
+  return { desired: decisions.some(({ isRelieved }) => isRelieved) ? BLANK : null, returned };
+}
 
-/** Whether both say the same, down to the rollouts that brought it and those that do not count any more. */
-export function isSameDesired(a: DesiredAndExclusions | null, b: DesiredAndExclusions | null): boolean {
-  if (a === null || b === null) return a === b;
-  if ((a.exclusions?.length ?? 0) !== (b.exclusions?.length ?? 0)) return false;
-  if (a.hash !== b.hash || a.contributions.length !== b.contributions.length) return false;
-  return a.contributions.every((part, i) => {
-    const other = b.contributions[i];
-    return (
-      other !== undefined &&
-      part.configId === other.configId &&
-      part.revision === other.revision &&
-      part.rolloutId === other.rolloutId
-    );
-  });
+function decideLine(line: Line, candidate: Candidate, granted: ReadonlySet<RolloutId>): LineDecision {
+  const returned: RolloutId[] = [];
+  const none: LineDecision = { contribution: null, isRelieved: false, isHeld: false, returned };
+  let isPassedOver = false;
+  for (const layer of line.layers) {
+    const { rolloutId, revision, hash, order, mode } = layer;
+    if (!matches(layer.target, candidate.labels)) continue;
+    if (mode === "fallback" && !isPassedOver) continue;
+    // Taken back: only what is stable counts below.
+    if (returned.length > 0 && mode !== "stable" && mode !== "fallback") continue;
+    const isNew = layer.newAgents !== undefined && isNewcomer(candidate.uid, layer.newAgents.sinceMs);
+    if (isNew && layer.newAgents?.policy === "hold") return none;
+    if (isNew) continue;
+    if (!candidate.excluded.has(rolloutId)) {
+      if (isHeldBack(layer, candidate)) return { ...none, isHeld: true };
+      if (wasReturned(layer, candidate)) returned.push(rolloutId);
+      else if (!isSpared(layer, candidate) && !candidate.lacks(layer.components) && takes(layer, candidate, granted)) {
+        return { ...none, contribution: { configId: line.configId, revision, hash, order, rolloutId } };
+      }
+    }
+    isPassedOver ||= mode === "stable";
+  }
+  return { ...none, isRelieved: isRelieved(line, candidate) || returned.length > 0 };
+}
+
+/** Whether it failed this very content under an earlier rollout. */
+function isSpared({ hash, sparesFailedBeforeMs = 0 }: Layer, { failedAtMs }: Candidate): boolean {
+  return (failedAtMs.get(hash) ?? Number.POSITIVE_INFINITY) < sparesFailedBeforeMs;
+}
+
+function isRelieved({ layers }: Line, { excluded }: Candidate): boolean {
+  return layers.some(({ rolloutId }) => excluded.has(rolloutId));
+}
+
+/** Whether a rollout from before a loss of the fleet state may have brought it what it brings. */
+function mayHaveIt(layer: ParsedLayer, candidate: Candidate): boolean {
+  const { forgottenAtMs } = candidate;
+  return forgottenAtMs !== null && (layer.sinceMs ?? 0) < forgottenAtMs && reaches(layer, candidate);
+}
+
+/** Whether it is left alone, with what it may have, until the rollout names it. */
+function isHeldBack(layer: ParsedLayer, candidate: Candidate): boolean {
+  const isUnderWay = layer.mode === "paced" || layer.mode === "withdrawing";
+  return isUnderWay && !candidate.waved.has(layer.rolloutId) && mayHaveIt(layer, candidate);
+}
+
+function takes(layer: ParsedLayer, candidate: Candidate, granted: ReadonlySet<RolloutId>): boolean {
+  const { rolloutId, mode, sinceMs } = layer;
+  switch (mode) {
+    case "stable":
+      if (layer.catchesUp !== false || hasIt(layer, candidate, granted)) return true;
+      return sinceMs !== undefined && isNewcomer(candidate.uid, sinceMs);
+    case "fallback":
+      return true;
+    case "open":
+      return reaches(layer, candidate);
+    case "paced":
+      if (!reaches(layer, candidate)) return false;
+      return hasIt(layer, candidate, granted) || candidate.waved.has(rolloutId);
+    case "frozen":
+      return reaches(layer, candidate) && hasIt(layer, candidate, granted);
+    case "withdrawing":
+      return hasIt(layer, candidate, granted);
+    case "withdrawn":
+      return false;
+  }
+}
+
+function hasIt({ rolloutId, mode, hash }: Layer, candidate: Candidate, granted: ReadonlySet<RolloutId>): boolean {
+  if (candidate.holds.has(rolloutId) || granted.has(rolloutId)) return true;
+  const isOver = mode === "frozen" || mode === "stable";
+  return isOver && candidate.applied.has(hash);
+}
+
+/** Whether a rollout that is taken back was taken from this agent, or is to be now. */
+function wasReturned(layer: ParsedLayer, candidate: Candidate): boolean {
+  const { rolloutId, mode, hash } = layer;
+  if (candidate.returned.has(rolloutId)) return mode === "withdrawing" || mode === "withdrawn";
+  const had = candidate.holds.has(rolloutId) || candidate.reported === hash || mayHaveIt(layer, candidate);
+  if (mode === "withdrawing") return had && candidate.waved.has(rolloutId);
+  return mode === "withdrawn" && had;
+}
+
+function reaches(layer: ParsedLayer, candidate: Candidate): boolean {
+  return layer.stages.some(
+    ({ reach, selector }) =>
+      matches(selector, candidate.labels) && placeIn(reach.order, layer.seed, candidate) <= reach.cutoff,
+  );
 }

@@ -137,6 +137,8 @@ export interface AgentEffectiveConfigReported extends Fact {
 export interface AgentConfigOffered extends Fact {
   readonly kind: "agent.config-offered";
   readonly hash: ConfigHash;
+  /** Which try of this hash it is, where a rollout tries again; absent: the first. */
+  readonly tries?: number;
 }
 
 /** The agent says this of its packages. */

@@ -5,12 +5,37 @@ export { adopt, apply, MAX_ACTIONS, MAX_CUSTOM_MESSAGES } from "./agent.ts";
 export {
   type Assessment,
   assess,
-  CLOCK_SKEW_MS,
   type CohortAgent,
-  type DesiredRecord,
+  type Intent,
+  isInFlight,
+  isInTrouble,
   isSettled,
 } from "./assess.ts";
-export { type Attempt, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
+export { type Attempt, type Baseline, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
+export { assessBudget, type Criterion, DEFAULT_BUDGET, type FailureBudget } from "./budget.ts";
+export {
+  type ActiveFreeze,
+  activeFreeze,
+  assessWindow,
+  type Calendar,
+  closesAt,
+  type Freeze,
+  isOpen,
+  MAX_WINDOW_MS,
+  nextOpening,
+  type Window,
+} from "./calendar.ts";
+export {
+  type CandidateContext,
+  CLOCK_SKEW_MS,
+  candidateOf,
+  type DesiredRecord,
+  isSameDesired,
+  lacking,
+  offerOf,
+} from "./candidate.ts";
+export { componentsUsed } from "./components.ts";
+export { BLANK, type Contribution, composeFiles, type Desired, desiredOf } from "./compose.ts";
 export {
   assessFiles,
   type Config,
@@ -24,20 +49,14 @@ export {
 } from "./config.ts";
 export {
   type Assignment,
-  BLANK,
-  type Contribution,
-  composeFiles,
+  type Candidate,
   createWanted,
-  type Desired,
-  desiredOf,
-  EVERYONE,
   type Exclusion,
   type FailureState,
-  isSameDesired,
   type Layer,
-  NOBODY,
-  type Rank,
-  rankOf,
+  type LayerMode,
+  type Reach,
+  type Wanted,
 } from "./desired.ts";
 export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
 export {
@@ -60,6 +79,25 @@ export {
   type Transport,
 } from "./event.ts";
 export { bodiesOf, factsOf, hasCapability, isConnected, labelsOf, originOf, updatedAtMs } from "./facts.ts";
+export type {
+  Condition,
+  DependencyGate,
+  Gate,
+  GateVerdict,
+  HealthGate,
+  MetricGate,
+  Reading,
+  WebhookGate,
+} from "./gate.ts";
+export { AGENTS_PLACEHOLDER, MAX_QUERY_AGENTS, renderQuery } from "./gate-query.ts";
+export {
+  assessGates,
+  MAX_GATE_COUNT,
+  MAX_WEBHOOK_TIMEOUT_MS,
+  METRIC_PROVIDERS,
+  MIN_GATE_INTERVAL_MS,
+} from "./gate-rules.ts";
+export { assessGate, judgeValue } from "./gate-verdict.ts";
 export {
   type ConfigHash,
   type ConfigId,
@@ -72,34 +110,67 @@ export {
   parseRolloutId,
   type RolloutId,
 } from "./ids.ts";
+export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
-export { MIN_REACHED_PERCENT, type Plan, type PlanInput, plan, REBUILD_MS, type Restore } from "./plan.ts";
+export { MAX_WAVE, ROLLBACK_SPEEDUP, ratePerMinute } from "./pace.ts";
+export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
+export { isOver, type Plan, plan } from "./plan.ts";
+export type { Measurement } from "./plan-gate.ts";
+export type { Restore } from "./plan-restore.ts";
+export { approvers, hasDrifted, PLAN_DRIFT_PERCENT, REBUILD_MS } from "./plan-start.ts";
+export { quarantineAfter } from "./quarantine.ts";
+export { bornAtMs, EVERYONE, NOBODY, type Place, placeIn, type Rank, RISK_KEY, rankOf } from "./rank.ts";
+export { isCapable, type Placed, previewStages, stageSize, type Target } from "./reach.ts";
 export {
-  AGENT_STATES,
-  type AgentRolloutState,
-  DEFAULT_APPLY_TIMEOUT_MS,
+  type Approval,
+  type ApprovalPolicy,
   initialStatus,
-  isEnded,
-  MAX_STAGES,
-  MIN_APPLY_TIMEOUT_MS,
-  ROLLOUT_REASONS,
-  ROLLOUT_TRANSITIONS,
+  type Pace,
+  type Policies,
+  type RetryPolicy,
   type Rollout,
   type RolloutCounts,
   type RolloutFailure,
-  type RolloutPhase,
-  type RolloutReason,
   type RolloutSpec,
   type RolloutStatus,
   type RolloutWish,
-  STAGE_TRANSITIONS,
   type Stage,
+  type StageOrder,
   type StageSize,
-  type StageState,
   type StageStatus,
-  stageSize,
+  type Timing,
   targetedCount,
 } from "./rollout.ts";
+export {
+  DEFAULT_APPROVAL,
+  DEFAULT_PACE,
+  DEFAULT_POLICIES,
+  DEFAULT_RETRY,
+  DEFAULT_STAGE,
+  DEFAULT_TIMING,
+  growthStages,
+  MAX_STAGES,
+  MIN_APPLY_TIMEOUT_MS,
+} from "./rollout-defaults.ts";
+export {
+  AGENT_STATES,
+  AGENT_TRANSITIONS,
+  type AgentRolloutState,
+  FAILURE_KINDS,
+  type FailureKind,
+  isBeforeStart,
+  isEnded,
+  isPassing,
+  isTakingBack,
+  ROLLOUT_PHASES,
+  ROLLOUT_REASONS,
+  ROLLOUT_TRANSITIONS,
+  type RolloutPhase,
+  type RolloutReason,
+  STAGE_STATES,
+  STAGE_TRANSITIONS,
+  type StageState,
+} from "./rollout-states.ts";
 export { FACT_KEYS, matches, parseSelector, parseTargetSelector, type Requirement, type Selector } from "./selector.ts";
 export {
   type Acknowledgement,

@@ -1,23 +1,133 @@
-// A rollout as data: what was asked (spec, written by management), how far it is (status, written by the rollout
-// worker), and the tables of its phases and reasons. How it moves is plan.ts; what one agent is doing is assess.ts.
+// A rollout as data: what was asked (spec, written by management) and how far it is (status, written by the rollout
+// worker). Its states are rollout-states.ts, how it moves is plan.ts, what one agent is doing is assess.ts.
 
-import type { FailureState, Rank } from "./desired.ts";
+import type { FailureBudget } from "./budget.ts";
+import type { Window } from "./calendar.ts";
+import type { FailureState } from "./desired.ts";
+import type { Gate } from "./gate.ts";
 import type { ConfigHash, ConfigId, InstanceUid, RolloutId } from "./ids.ts";
+import type { Rank } from "./rank.ts";
+import {
+  AGENT_STATES,
+  type AgentRolloutState,
+  type RolloutPhase,
+  type RolloutReason,
+  type StageState,
+} from "./rollout-states.ts";
 
-/** How many agents have the revision when a stage is done: cumulative over the stages. */
+/** Which agents have the revision when a stage is done; percent and count are cumulative over the stages. */
 export type StageSize =
   | { readonly kind: "percent" /** Above 0, to 100; rounded up to whole agents. */; readonly percent: number }
-  | { readonly kind: "count" /** From 1. */; readonly count: number };
+  | { readonly kind: "count" /** From 1. */; readonly count: number }
+  /** Everybody that this matches, beside those that stages before it reached. */
+  | { readonly kind: "selector"; readonly selector: string };
+
+/** Who comes first within a stage. */
+export type StageOrder =
+  /** By a hash over the seed and the agent: as good as random, and always the same. */
+  | "sticky_hash"
+  /** Agents that exist for longest first, by the time in their UUIDv7; those without one come last. */
+  | "oldest_first"
+  /** By the attribute `muster.risk`: low, medium (also when there is none), high. */
+  | "risk_low_first";
 
 /** One step of a rollout. */
 export interface Stage {
+  readonly name: string;
   readonly size: StageSize;
-  /** How long the stage must stay good once its last agent is. */
+  readonly order: StageOrder;
+  /** Agents of this stage that may be on their way at once; null: as many as the rollout allows. */
+  readonly maxInFlight: number | null;
+  /** Of the agents that the stage reached and that are through, how many must be good. */
+  readonly successMinPercent: number;
+  /** How long the stage must stay good before its gates are asked. */
   readonly bakeMs: number;
+  /** Asked in turn once it baked; all must pass. */
+  readonly gates: readonly Gate[];
+  /** People who must promote the stage before the next begins; 0: nobody. */
+  readonly promotions: number;
+}
+
+/** How fast agents are assigned. Null: no limit. */
+export interface Pace {
+  readonly maxPerMinute: number | null;
+  readonly maxInFlight: number | null;
+  /** Multiplies `maxPerMinute` by `factor` each time `afterVerified` more agents are verified, up to `maxPerMinute` of its own. */
+  readonly ramp: { readonly factor: number; readonly afterVerified: number; readonly maxPerMinute: number } | null;
+  /** Attribute that tells which failure domain an agent is in; "": none. */
+  readonly domainKey: string;
+  /** Agents of one failure domain that may be on their way or unwell at once. */
+  readonly maxUnavailablePerDomain: number | null;
+}
+
+/** When things are due. All spans in milliseconds, all times in milliseconds since 1970. */
+export interface Timing {
+  /** How long an agent may take from the offer until it says applied. */
+  readonly applyTimeoutMs: number;
+  /** How long it must then be well and connected. */
+  readonly soakMs: number;
+  /** How long an agent that went dark after its offer may stay away. */
+  readonly darkTimeoutMs: number;
+  /** How long an agent may be unhealthy after it said applied: Collectors take some seconds to start all of their parts. */
+  readonly unhealthyGraceMs: number;
+  /** How long a stage may take; null: as long as it takes. */
+  readonly stageDeadlineMs: number | null;
+  readonly finalBakeMs: number;
+  /** How long after its success a rollout may be reverted. */
+  readonly revertWindowMs: number;
+  readonly startAtMs: number | null;
+  readonly endAtMs: number | null;
+  /** What becomes of it when it is not through by its end time. */
+  readonly endBehavior: "halt" | "pause" | "rollback";
+  /** Agents are assigned only within one of these; none: at any time. */
+  readonly windows: readonly Window[];
+  /** Calendars that say when nothing may change. */
+  readonly calendarIds: readonly string[];
+}
+
+/** What is tried again. */
+export interface RetryPolicy {
+  /** Offers of one revision to one agent at most. */
+  readonly maxAttempts: number;
+  readonly retryOn: readonly FailureState[];
+  /** The wait before try n is `baseMs * factor^(n-2)`, at most `capMs`. */
+  readonly backoff: { readonly baseMs: number; readonly factor: number; readonly capMs: number };
+  /** Whether an agent that failed this very hash under an earlier rollout is offered it again. */
+  readonly requeueFailedHash: boolean;
+}
+
+/** Who has to approve a rollout before it starts. */
+export interface ApprovalPolicy {
+  readonly required: number;
+  /** Role that approvers need; "": any. Recorded, and enforced once users have roles. */
+  readonly approverRole: string;
+  /** Whether the author's own approval does not count. */
+  readonly notAuthor: boolean;
+}
+
+/** How a rollout treats agents that are not simply there. */
+export interface Policies {
+  /** What agents get that come to exist while it runs: as their rank says, the stable revision, or nothing until it ended. */
+  readonly newAgents: "by_rank" | "stable" | "hold";
+  /** What agents count as that are offline when their turn comes: caught up later, failed, or not there. */
+  readonly offline: "defer" | "fail" | "exclude";
+  /** Whether agents that cannot take the revision count as failures. */
+  readonly incapable: "ignore" | "fail";
+  /** Share of a stage's agents that must be through before the stage may pass; the others may be offline. */
+  readonly minReachedPercent: number;
+  /** Whether agents that were offline get the revision when they return after the success. */
+  readonly catchUpAfterSuccess: boolean;
+}
+
+/** A person's word on a rollout or one of its stages. */
+export interface Approval {
+  readonly by: string;
+  readonly atMs: number;
+  readonly remark: string;
 }
 
 /** What operators may wish of a rollout that was started. */
-export type RolloutWish = "run" | "pause" | "abort";
+export type RolloutWish = "run" | "pause" | "abort" | "rollback" | "revert" | "cancel" | "deny";
 
 /** What was asked. `generation` counts the wishes, from 1. */
 export interface RolloutSpec {
@@ -29,86 +139,58 @@ export interface RolloutSpec {
   /** Who it is for and where it merges, as the config said when the rollout started. */
   readonly selector: string;
   readonly order: number;
+  /** Makes the ranks; the rollout's id unless somebody wants the same agents to be first again. */
+  readonly seed: string;
   readonly stages: readonly Stage[];
-  readonly applyTimeoutMs: number;
+  readonly pace: Pace;
+  readonly budget: FailureBudget;
+  readonly timing: Timing;
+  readonly retry: RetryPolicy;
+  readonly approval: ApprovalPolicy;
+  readonly policies: Policies;
+  /** What to do when another rollout is at work on the config. */
+  readonly onConflict: "reject" | "queue" | "supersede";
+  /** Of those that wait for a config, the heaviest goes first. */
+  readonly weight: number;
+  /** Types of components that the revision uses (`receiver/otlp`); an agent that is known to lack one is incapable. */
+  readonly components: readonly string[];
+  /** Why the quarantine of the content does not count; "": it does. */
+  readonly quarantineOverride: string;
+  /** Agents per stage as the plan said that it was started with; null: it was started without one. */
+  readonly planned: { readonly targeted: number; readonly stages: readonly number[] } | null;
   readonly reason: string;
+  readonly author: string;
+  readonly source: string;
+  readonly commit: string;
   readonly createdAtMs: number;
   readonly generation: number;
   readonly wish: RolloutWish;
+  /** The generation that brought the wish; later ones brought approvals, promotions or retries. */
+  readonly wishGeneration: number;
   readonly wishReason: string;
+  readonly wishedBy: string;
+  /** Whether the last "run" accepted the failures until then. */
+  readonly acceptsFailures: boolean;
+  readonly approvals: readonly Approval[];
+  /** Promotions per stage, by its index. */
+  readonly promotions: readonly (Approval & { readonly stage: number })[];
+  /** Agents that an operator wants tried again, with when that was said. */
+  readonly retries: readonly { readonly uid: InstanceUid; readonly atMs: number }[];
 }
-
-/** Where a rollout is in its life. */
-export type RolloutPhase = "running" | "paused" | "succeeded" | "halted";
-
-/** Which phase may follow which; a phase without followers is an end. */
-export const ROLLOUT_TRANSITIONS = {
-  running: ["paused", "succeeded", "halted"],
-  paused: ["running", "halted"],
-  succeeded: [],
-  halted: [],
-} as const satisfies Record<RolloutPhase, readonly RolloutPhase[]>;
-
-/** Why a rollout is where it is, with what it means. */
-export const ROLLOUT_REASONS = {
-  started: "The rollout began.",
-  stage_started: "The agents of a stage are assigned the revision.",
-  stage_baking: "All reachable agents of the stage are good; the bake time runs.",
-  stage_reopened: "An agent of a baking stage is no longer good; the bake time starts over once it is.",
-  waiting_for_agents: "Too many agents of the stage are offline; the stage waits for them.",
-  rebuilding: "The fleet state was lost and is being told again by the agents; nothing moves until it is.",
-  operator_paused: "An operator paused the rollout.",
-  operator_resumed: "An operator resumed the rollout.",
-  operator_aborted: "An operator ended the rollout; agents that were assigned the revision keep it.",
-  agents_failed: "An agent failed, gave no answer in time or became unhealthy.",
-  completed: "Every stage passed.",
-} as const;
-
-/** A key of ROLLOUT_REASONS. */
-export type RolloutReason = keyof typeof ROLLOUT_REASONS;
-
-/** Where a stage is in its life. */
-export type StageState = "pending" | "converging" | "baking" | "passed";
-
-/** Which stage state may follow which. */
-export const STAGE_TRANSITIONS = {
-  pending: ["converging"],
-  converging: ["baking"],
-  baking: ["passed", "converging"],
-  passed: [],
-} as const satisfies Record<StageState, readonly StageState[]>;
 
 /** How far a stage is. */
 export interface StageStatus {
   readonly state: StageState;
-  /** How many agents it reaches, counted when it started; 0 before. */
+  /** How many agents it reaches with those before it, counted when it started; 0 before. */
   readonly size: number;
+  /** Agents with a rank up to this one, of those that the stage is for, may have the revision; "" reaches none. */
+  readonly cutoff: Rank;
   readonly startedAtMs: number | null;
   readonly convergedAtMs: number | null;
+  readonly gatingAtMs: number | null;
+  /** Names of its gates that passed so far. */
+  readonly gatesPassed: readonly string[];
 }
-
-/** What one targeted agent is doing, with what it means. */
-export const AGENT_STATES = {
-  queued: "Its stage has not come.",
-  assigned: "The revision is assigned to it; no gateway has sent the offer yet.",
-  offered: "The offer was sent; no answer yet.",
-  applying: "It says that it is at work.",
-  applied_unverified: "It says applied, but its health does not confirm it yet.",
-  verified: "It applied the config and is healthy.",
-  failed: "It said that it failed.",
-  timed_out: "It gave no answer in time.",
-  unhealthy: "It says applied, and is not healthy.",
-  self_rolled_back: "It failed and went back to the config before by itself.",
-  went_dark: "It went dark after the offer and did not come back.",
-  restore_offered: "The revision failed it; it is given back what it had before.",
-  restored: "The revision failed it; it has what it had before, and is healthy.",
-  restore_failed: "The revision failed it, and so did what it had before.",
-  offline_deferred: "It was offline before the offer; it is caught up when it returns.",
-  incapable: "It does not accept remote configs.",
-} as const;
-
-/** A key of AGENT_STATES. */
-export type AgentRolloutState = keyof typeof AGENT_STATES;
 
 /** How many targeted agents are in each state. */
 export type RolloutCounts = Readonly<Record<AgentRolloutState, number>>;
@@ -133,17 +215,32 @@ export interface RolloutStatus {
   /** The stage at work, from 0. */
   readonly stageIndex: number;
   readonly stages: readonly StageStatus[];
-  /** Agents with a rank up to this one have the revision. */
-  readonly cutoff: Rank;
-  /** Agents with a rank up to this one are in a stage that passed. */
-  readonly passedCutoff: Rank;
   readonly counts: RolloutCounts;
   /** A few of the failures that count. */
   readonly failures: readonly RolloutFailure[];
   /** Failures an operator accepted by resuming; they no longer hold the rollout. */
   readonly acceptedFailures: readonly InstanceUid[];
+  /** Stages whose gates an operator overrode by resuming. */
+  readonly acceptedGates: readonly number[];
+  /** Storms (domain or gateway) that an operator resumed in spite of. */
+  readonly acceptedStorms: readonly string[];
+  /** Whether agents are assigned one by one as the plan admits them, and not as soon as a stage reaches them. */
+  readonly isPaced: boolean;
+  /** Agents assigned within the last minute: when, and how many. */
+  readonly dispatches: readonly (readonly [atMs: number, count: number])[];
+  /** Counts the waves that assigned or took back agents. */
+  readonly wave: number;
+  readonly startedAtMs: number | null;
+  /** When an operator last let it go on. */
+  readonly resumedAtMs: number | null;
+  /** When the stages were all through. */
+  readonly passedAtMs: number | null;
   readonly updatedAtMs: number;
   readonly endedAtMs: number | null;
+  /** Ended, and no agent is on its way any more: nobody needs to look again. */
+  readonly isSettled: boolean;
+  /** It was settled once: who is looked at since then came or came back after the end. */
+  readonly hasSettled: boolean;
 }
 
 /** A rollout with its spec and its status. */
@@ -152,69 +249,45 @@ export interface Rollout {
   readonly status: RolloutStatus;
 }
 
-/** How long an offered agent may take when nobody says otherwise. */
-export const DEFAULT_APPLY_TIMEOUT_MS = 5 * 60_000;
-/** A supervisor needs five seconds before it says APPLIED; a shorter patience would fail every agent. */
-export const MIN_APPLY_TIMEOUT_MS = 10_000;
-/** Stages a rollout may have. */
-export const MAX_STAGES = 50;
-
 /** No agent in any state. */
-export const NO_COUNTS: RolloutCounts = {
-  queued: 0,
-  assigned: 0,
-  offered: 0,
-  applying: 0,
-  applied_unverified: 0,
-  verified: 0,
-  failed: 0,
-  timed_out: 0,
-  unhealthy: 0,
-  self_rolled_back: 0,
-  went_dark: 0,
-  restore_offered: 0,
-  restored: 0,
-  restore_failed: 0,
-  offline_deferred: 0,
-  incapable: 0,
-};
+export const NO_COUNTS = Object.fromEntries(Object.keys(AGENT_STATES).map((state) => [state, 0])) as RolloutCounts; // all of its keys
 
 /** The status of a rollout that was just asked for. */
 export function initialStatus(spec: RolloutSpec): RolloutStatus {
   return {
     observedGeneration: 0,
-    phase: "running",
+    phase: "draft",
     reason: "started",
     message: `Rollout of ${spec.configId} revision ${spec.revision} begins.`,
     stageIndex: 0,
-    stages: spec.stages.map(() => ({ state: "pending", size: 0, startedAtMs: null, convergedAtMs: null })),
-    cutoff: "",
-    passedCutoff: "",
+    stages: spec.stages.map(() => ({
+      state: "pending",
+      size: 0,
+      cutoff: "",
+      startedAtMs: null,
+      convergedAtMs: null,
+      gatingAtMs: null,
+      gatesPassed: [],
+    })),
     counts: NO_COUNTS,
     failures: [],
     acceptedFailures: [],
+    acceptedGates: [],
+    acceptedStorms: [],
+    isPaced: false,
+    dispatches: [],
+    wave: 0,
+    startedAtMs: null,
+    resumedAtMs: null,
+    passedAtMs: null,
     updatedAtMs: spec.createdAtMs,
     endedAtMs: null,
+    isSettled: false,
+    hasSettled: false,
   };
-}
-
-/** Whether nothing more will happen to a rollout in this phase. */
-export function isEnded(phase: RolloutPhase): boolean {
-  return ROLLOUT_TRANSITIONS[phase].length === 0;
 }
 
 /** All targeted agents. */
 export function targetedCount(counts: RolloutCounts): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
-}
-
-/** How many agents have the revision at the end of a stage: a share is rounded up, neither exceeds the fleet. */
-export function stageSize(size: StageSize, fleetSize: number): number {
-  switch (size.kind) {
-    case "percent":
-      // The tiny term keeps 7 % of 100 at 7, though 0.07 * 100 is a hair more than 7 in binary.
-      return Math.min(fleetSize, Math.ceil((fleetSize * size.percent) / 100 - 1e-9));
-    case "count":
-      return Math.min(fleetSize, size.count);
-  }
 }

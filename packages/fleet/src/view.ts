@@ -19,6 +19,13 @@ export interface Facet<Value> extends Fence {
   readonly value: Value;
 }
 
+/** Health, and since when an agent is as well or unwell as it says. */
+export interface HealthFacet extends Facet<Health> {
+  readonly sinceMs: number;
+  /** How often it became unhealthy since it was last offered a config. */
+  readonly drops: number;
+}
+
 /** A session with a gateway, live or ended. */
 export interface Connection {
   readonly gateway: GatewayId | null;
@@ -108,7 +115,7 @@ export interface AgentView {
   readonly connection: Facet<Connection> | null;
   readonly description: Facet<Description> | null;
   readonly capabilities: Facet<readonly string[]> | null;
-  readonly health: Facet<Health> | null;
+  readonly health: HealthFacet | null;
   readonly acknowledgement: Facet<Acknowledgement> | null;
   readonly effectiveConfig: Facet<EffectiveConfigRef> | null;
   /** Newest last, bounded (attempt.ts). */

@@ -1,0 +1,175 @@
+// Who is assigned next: the agents that the stages reached and that were not admitted yet, in their order, within every
+// limit. Pure. The same limits slow down the way back, which goes in reverse and faster.
+
+import { isConnected } from "./facts.ts";
+import type { InstanceUid } from "./ids.ts";
+import { isBusyElsewhere, isOnItsWay, isOpen, isUnavailable, type Judged, type WaveEntry } from "./judge.ts";
+import type { Peers } from "./pass.ts";
+import type { Pace, RolloutSpec, RolloutStatus } from "./rollout.ts";
+
+/** A wave is written in one piece with the status. */
+export const MAX_WAVE = 2_000;
+/** The way back may have this many times more agents on their way. */
+export const ROLLBACK_SPEEDUP = 4;
+const MINUTE_MS = 60_000;
+
+/** Agents to admit, and those whose turn it is and that something holds back. */
+export interface Admission {
+  readonly admitted: readonly InstanceUid[];
+  readonly held: ReadonlySet<InstanceUid>;
+  /** When a limit by time lets more through; null when none holds. */
+  readonly moreAtMs: number | null;
+}
+
+/** Whether a rollout admits agents one by one: it has limits, holds still, or must look out for others. */
+export function mustPace({ pace, stages, timing }: RolloutSpec, { phase }: RolloutStatus, { others }: Peers): boolean {
+  const hasLimits = pace.maxPerMinute !== null || pace.maxInFlight !== null || pace.maxUnavailablePerDomain !== null;
+  const hasTimes = timing.windows.length > 0 || timing.calendarIds.length > 0;
+  return (
+    hasLimits ||
+    hasTimes ||
+    others.size > 0 ||
+    phase === "paused" ||
+    stages.some(({ maxInFlight }) => maxInFlight !== null)
+  );
+}
+
+/** Agents per minute after so many verified; null: no limit. Factor 2 after each 100, from 10: 10, then 20 at 100, 40 at 200. */
+export function ratePerMinute({ maxPerMinute, ramp }: Pace, verifiedCount: number): number | null {
+  if (maxPerMinute === null || ramp === null) return maxPerMinute;
+  const steps = Math.floor(verifiedCount / ramp.afterVerified);
+  return Math.min(Math.max(ramp.maxPerMinute, maxPerMinute), Math.floor(maxPerMinute * ramp.factor ** steps));
+}
+
+/** Chooses the agents to admit now. `judged` has those that were admitted before as on their way. */
+export function admit(
+  judged: readonly Judged[],
+  spec: RolloutSpec,
+  status: RolloutStatus,
+  peers: Peers,
+  nowMs: number,
+): Admission {
+  const open = judged.filter((one) => isOpen(one) && isConnected(one.agent.view)).sort(byTurn);
+  const held = new Set<InstanceUid>();
+  const admitted: InstanceUid[] = [];
+  const room = createRoom(judged, spec);
+  const limit = rateLimit(spec.pace, status, nowMs);
+  for (const one of open) {
+    const { uid } = one.agent.view;
+    if (isBusyElsewhere(one, peers.others, spec.timing.soakMs, nowMs) || !room.hasDomain(one)) held.add(uid);
+    else if (admitted.length < Math.min(limit.left, MAX_WAVE) && room.has(one)) {
+      admitted.push(uid);
+      room.take(one);
+    }
+  }
+  return { admitted, held, moreAtMs: admitted.length === limit.left ? limit.moreAtMs : null };
+}
+
+/**
+ * Chooses the agents that are relieved next, beside those of the wave: reverse order, faster, and no more at once than the
+ * domains bear. Who is not well with what it had before holds nobody up: waiting would not make it better.
+ */
+export function relieve(
+  judged: readonly Judged[],
+  spec: RolloutSpec,
+  wave: readonly WaveEntry[],
+): readonly InstanceUid[] {
+  const waved = new Set(wave.map(({ uid }) => uid));
+  const isMoving = ({ agent, state }: Judged): boolean =>
+    waved.has(agent.view.uid) ||
+    (isConnected(agent.view) && (state === "rollback_offered" || state === "restore_offered"));
+  const { maxInFlight, maxUnavailablePerDomain } = spec.pace;
+  const moving = judged.filter(isMoving);
+  let left = (maxInFlight === null ? MAX_WAVE : maxInFlight * ROLLBACK_SPEEDUP) - moving.length;
+  const perDomain = countBy(moving, ({ domain }) => domain);
+  const chosen: InstanceUid[] = [];
+  const waiting = judged.filter((one) => one.isDispatched && one.failure === null && !isMoving(one));
+  for (const one of waiting.sort((a, b) => byTurn(b, a))) {
+    if (left <= 0) break;
+    const isMissing = isUnavailable(one) || !isConnected(one.agent.view);
+    const inDomain = perDomain.get(one.domain) ?? 0;
+    // Who is missing already, because of what is taken from it, is not missing more for it.
+    if (!isMissing && maxUnavailablePerDomain !== null && inDomain >= maxUnavailablePerDomain) continue;
+    chosen.push(one.agent.view.uid);
+    left -= 1;
+    perDomain.set(one.domain, inDomain + 1);
+  }
+  return chosen;
+}
+
+/** The wave as it stands: those of before that wait for a worker still, and those that are admitted now. */
+export function nextWave(
+  before: readonly WaveEntry[],
+  judged: readonly Judged[],
+  admitted: readonly InstanceUid[],
+  nowMs: number,
+): readonly WaveEntry[] {
+  const judgedOf = new Map(judged.map((one) => [one.agent.view.uid, one]));
+  const waiting = before.filter(({ uid, tries }) => {
+    const one = judgedOf.get(uid);
+    return one !== undefined && isWaiting(one, tries);
+  });
+  const retries = judged.flatMap(({ agent, retry }) =>
+    retry !== undefined && nowMs >= retry.dueAtMs ? [{ uid: agent.view.uid, tries: retry.tries }] : [],
+  );
+  const known = new Set(waiting.map(({ uid, tries }) => `${uid} ${tries}`));
+  const news = [...retries, ...admitted.map((uid) => ({ uid, tries: 1 }))];
+  return [...waiting, ...news.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`))];
+}
+
+function isWaiting({ agent, isDispatched, stage, failure, state }: Judged, tries: number): boolean {
+  if (failure !== null || stage === null || state === "incapable" || !isConnected(agent.view)) return false;
+  return !isDispatched || (agent.desired?.tries ?? 1) < tries;
+}
+
+/** Places that are left, over all and per stage and domain. */
+function createRoom(judged: readonly Judged[], spec: RolloutSpec) {
+  const { maxInFlight, maxUnavailablePerDomain } = spec.pace;
+  const onTheirWay = judged.filter(isOnItsWay);
+  let total = onTheirWay.length;
+  const perStage = countBy(onTheirWay, ({ stage }) => stage);
+  const perDomain = countBy(judged.filter(isUnavailable), ({ domain }) => domain);
+  return {
+    hasDomain: ({ domain }: Judged): boolean =>
+      maxUnavailablePerDomain === null || (perDomain.get(domain) ?? 0) < maxUnavailablePerDomain,
+    has({ stage }: Judged): boolean {
+      const ofStage = spec.stages[stage ?? 0]?.maxInFlight ?? null;
+      return (
+        (maxInFlight === null || total < maxInFlight) && (ofStage === null || (perStage.get(stage) ?? 0) < ofStage)
+      );
+    },
+    take({ stage, domain }: Judged): void {
+      total += 1;
+      perStage.set(stage, (perStage.get(stage) ?? 0) + 1);
+      perDomain.set(domain, (perDomain.get(domain) ?? 0) + 1);
+    },
+  };
+}
+
+function countBy<Key>(judged: readonly Judged[], keyOf: (one: Judged) => Key): Map<Key, number> {
+  const counts = new Map<Key, number>();
+  for (const one of judged) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1);
+  return counts;
+}
+
+/** How many more may be assigned in this minute, and when that grows. */
+function rateLimit(pace: Pace, { dispatches, counts }: RolloutStatus, nowMs: number) {
+  const rate = ratePerMinute(pace, counts.verified);
+  if (rate === null) return { left: Number.POSITIVE_INFINITY, moreAtMs: null };
+  const recent = recentDispatches(dispatches, nowMs);
+  const used = recent.reduce((sum, [, count]) => sum + count, 0);
+  const [oldest] = recent;
+  return { left: Math.max(0, rate - used), moreAtMs: oldest === undefined ? nowMs + MINUTE_MS : oldest[0] + MINUTE_MS };
+}
+
+/** The assignments of the last minute. */
+export function recentDispatches(dispatches: RolloutStatus["dispatches"], nowMs: number): RolloutStatus["dispatches"] {
+  return dispatches.filter(([atMs]) => atMs > nowMs - MINUTE_MS);
+}
+
+/** Earlier stages first, and within one by its order. */
+function byTurn(a: Judged, b: Judged): number {
+  const byStage = (a.stage ?? 0) - (b.stage ?? 0);
+  if (byStage !== 0) return byStage;
+  return a.rank < b.rank ? -1 : 1;
+}

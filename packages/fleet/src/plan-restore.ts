@@ -1,0 +1,116 @@
+// Agents that the revision failed: whom to give back what they had, at once and whatever else is decided, whom to try
+// again, and how long a rollout that has ended is still looked after for them. Pure.
+
+import { offerOf } from "./candidate.ts";
+import type { Exclusion } from "./desired.ts";
+import type { InstanceUid } from "./ids.ts";
+import { isOnItsWay, isOpen, type Judged } from "./judge.ts";
+import { agentsText, log, type Pass } from "./pass.ts";
+import { isEnded, isTakingBack } from "./rollout-states.ts";
+
+/** One agent is to go on without the rollout. */
+export interface Restore {
+  readonly uid: InstanceUid;
+  readonly exclusion: Exclusion;
+}
+
+/** How long agents that are to have what is stable are waited for before the rollout counts as settled. */
+const CATCH_UP_MS = 300_000;
+/** Failures of single agents that a pass logs. */
+const MAX_LOGGED_FAILURES = 50;
+
+/** Those that failed and are still assigned the revision: a failed agent is made safe at once, alone. */
+export function restoresOf(pass: Pass): readonly Restore[] {
+  const { spec, nowMs } = pass.input;
+  const { phase } = pass.status;
+  if (phase === "reverted" || phase === "rolled_back") return [];
+  return pass.judged.flatMap((one) => {
+    const { agent, failure, isDispatched } = one;
+    const { desired, view, exclusion } = agent;
+    if (failure === null || desired === null || !isDispatched || !isOfRevision(one, pass)) return [];
+    const fresh = { rolloutId: spec.id, hash: desired.hash, ...failure, atMs: nowMs };
+    return [{ uid: view.uid, exclusion: exclusion ?? fresh }];
+  });
+}
+
+/** Logs who failed since the pass before. */
+export function logFailures(pass: Pass, restores: readonly Restore[]): Pass {
+  const known = new Set(
+    pass.judged.filter(({ agent }) => agent.exclusion !== undefined).map(({ agent }) => agent.view.uid),
+  );
+  const news = restores.filter(({ uid }) => !known.has(uid));
+  const logged = news.slice(0, MAX_LOGGED_FAILURES).reduce((at, { uid, exclusion }) => {
+    const message = `Agent ${uid} ${exclusion.state.replaceAll("_", " ")}: ${exclusion.error || "no word"}. It is given back what it had.`;
+    return log(at, {
+      kind: "agent",
+      reason: exclusion.state,
+      message,
+      agents: [uid],
+      inputs: { hash: exclusion.hash },
+    });
+  }, pass);
+  const more = news.length - MAX_LOGGED_FAILURES;
+  if (more <= 0) return logged;
+  const uids = news.slice(MAX_LOGGED_FAILURES).map(({ uid }) => uid);
+  return log(logged, {
+    kind: "agent",
+    reason: "failed",
+    message: `${agentsText(more)} more failed at the same moment.`,
+    agents: uids,
+  });
+}
+
+/** Agents that an operator wants tried again, after they failed. */
+export function forgivenOf({ judged, input }: Pass): readonly InstanceUid[] {
+  const askedAtMs = new Map(input.spec.retries.map(({ uid, atMs }) => [uid, atMs]));
+  return judged.flatMap(({ agent }) => {
+    const asked = askedAtMs.get(agent.view.uid);
+    return agent.exclusion !== undefined && asked !== undefined && agent.exclusion.atMs < asked ? [agent.view.uid] : [];
+  });
+}
+
+/** Agents that were assigned and left before they could be told: they are to be decided anew. */
+export function untoldOf({ judged, status }: Pass): readonly InstanceUid[] {
+  if (!status.isPaced || isTakingBack(status.phase)) return [];
+  return judged.flatMap(({ agent, isDispatched, state }) =>
+    isDispatched && state === "offline_deferred" ? [agent.view.uid] : [],
+  );
+}
+
+/** After the end, those are looked after that were on their way: one of them may still fail. */
+export function isStillOnItsWay(one: Judged, pass: Pass): boolean {
+  const { input, status } = pass;
+  const hasFailed = one.failure !== null && one.isDispatched && isOfRevision(one, pass);
+  if (one.agent.view.connection?.value.ended !== null) return one.isDispatched && (isOnItsWay(one) || hasFailed);
+  // What is stable is for everybody: who has it not yet will in a moment.
+  const isFresh = input.nowMs < (status.endedAtMs ?? 0) + CATCH_UP_MS;
+  const isDue = isFresh && status.phase === "succeeded" && input.spec.policies.catchUpAfterSuccess;
+  if (isOpen(one) || (isOnItsWay(one) && !one.isDispatched)) return isDue;
+  // Who is not told what it had before by then waits for its turn in another rollout, or is forgotten.
+  const isGivenBack =
+    one.state === "restore_offered" && input.nowMs < (one.agent.exclusion?.atMs ?? input.nowMs) + CATCH_UP_MS;
+  return isOnItsWay(one) || isGivenBack || hasFailed;
+}
+
+/**
+ * Whether what an agent suffers from is the revision. While the rollout is at work it is; of one that has ended it is what
+ * befell the agent soon after it was offered that: a newcomer, or one that was caught up. One that had it once and was well
+ * has other troubles now, and of several rollouts that brought what it has, the last one is to blame.
+ */
+function isOfRevision({ agent, failure }: Judged, { input, status }: Pass): boolean {
+  const { desired, view, exclusion } = agent;
+  if (!isEnded(status.phase) || exclusion !== undefined) return true;
+  if (desired === null) return false;
+  const offer = offerOf(view, desired);
+  const { spec, peers, nowMs } = input;
+  if (desired.contributions.some(({ rolloutId }) => rolloutId > spec.id || peers.others.has(rolloutId))) return false;
+  const hadItOnce = view.attempts.some(
+    (each) => each !== offer && each.hash === desired.hash && each.answer?.state === "applied",
+  );
+  const sinceMs = offer?.offeredAtMs ?? desired.assignedAtMs;
+  // Of those that came later silence proves nothing: they may have it already, and come and go as they like.
+  const isSilence = failure?.state === "timed_out" || failure?.state === "went_dark";
+  if (hadItOnce || (isSilence && status.hasSettled)) return false;
+  const { applyTimeoutMs, soakMs, darkTimeoutMs, unhealthyGraceMs } = spec.timing;
+  return nowMs < sinceMs + applyTimeoutMs + soakMs + darkTimeoutMs + unhealthyGraceMs;
+}
