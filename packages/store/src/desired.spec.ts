@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Desired, desiredOf, type InstanceUid, parseConfigId, parseGatewayId } from "@muster/fleet";
+import {
+  type Desired,
+  type DesiredRecord,
+  desiredOf,
+  type InstanceUid,
+  parseConfigId,
+  parseGatewayId,
+} from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { useStore } from "./spec-store.ts";
 
@@ -58,6 +65,25 @@ describe("desired", () => {
     assert.equal(await desired().assign(aUid(), null, 9, 60), "stale");
     assert.deepEqual((await desired().load([aUid()]))[0]?.hash, aHash("2"));
     assert.equal(await assign(1, 10), null, "of the same version, the later one counts");
+  });
+
+  it("writes a decision over the one that it rests on, and over no other", async () => {
+    const over = async (revision: number, present: DesiredRecord | null) =>
+      await desired().assign(aUid(), aDesired(revision), 1, 50, present);
+    assert.equal(await over(1, null), null);
+    const [first = null] = await desired().load([aUid()]);
+    assert.equal(await over(2, null), "moved", "it was read before the first was written");
+    assert.equal(await over(2, first), null, "what was read is known again as it was stored");
+    assert.equal(await over(3, first), "moved");
+    assert.equal((await desired().load([aUid()]))[0]?.hash, aHash("2"));
+    const exclusion = { rolloutId: ROLLOUT_ID, hash: aHash("2"), state: "failed", error: 'é " {}', atMs: 1 } as const;
+    const [second = null] = await desired().load([aUid()]);
+    const rich = { ...aDesired(4), tries: 2, exclusions: [exclusion], returned: [ROLLOUT_ID] };
+    assert.equal(await desired().assign(aUid(), rich, 1, 60, second), null);
+    const [third = null] = await desired().load([aUid()]);
+    assert.deepEqual(third, { ...rich, assignedAtMs: 60 });
+    assert.equal(await desired().assign(aUid(), null, 1, 70, third), null);
+    assert.equal(await over(5, null), null, "no opinion is as none");
   });
 
   it("has no assignments before the first rollout", async () => {

@@ -23,13 +23,17 @@ export interface DesiredConfigs {
   load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
   /** Has what one agent should run decided anew. */
   decideAgain(uid: InstanceUid): Promise<void>;
-  /** Writes one decision. Answers the gateway to hint, null when none holds the agent, "stale" when a newer decision stands. */
+  /**
+   * Writes one decision. Answers the gateway to hint, null when none holds the agent, "stale" when a decision on newer
+   * assignments stands, and "moved" when another does than `present`, which the decision rests on; default: it does not matter.
+   */
   assign(
     uid: InstanceUid,
     desired: WantedConfig | null,
     version: number,
     nowMs: number,
-  ): Promise<GatewayId | null | "stale">;
+    present?: DesiredRecord | null,
+  ): Promise<GatewayId | null | "stale" | "moved">;
   /** What decisions rest on. */
   assignments(): Promise<Assignments>;
   /** Agents that are new or described themselves anew, with the version of the view that says so. */
@@ -57,17 +61,17 @@ export function createDesired(fleet: Redis, control: Redis, partitions: number):
       const p = partitionOf(uid, partitions);
       await run(fleet, decideAgain, [fleetKeys.unassigned(p), fleetKeys.agent(p, uid)], [uid]);
     },
-    async assign(uid, desired, version, nowMs) {
+    async assign(uid, desired, version, nowMs, present) {
       const p = partitionOf(uid, partitions);
       const record: DesiredRecord | null = desired === null ? null : { ...desired, assignedAtMs: nowMs };
       const reply = await run(
         fleet,
         assignDesired,
         [fleetKeys.desired(p, uid), fleetKeys.session(p, uid), fleetKeys.changes(p)],
-        [version, record === null ? "" : JSON.stringify(record), uid, CHANGES_LENGTH],
+        [version, textOf(record), uid, CHANGES_LENGTH, present === undefined ? "*" : textOf(present)],
       );
       const [written, gateway = ""] = reply as readonly [number, string?]; // the script's header
-      if (written === 0) return "stale";
+      if (written !== 1) return written === 0 ? "stale" : "moved";
       return gateway === "" ? null : (gateway as GatewayId); // written by that gateway
     },
     async assignments() {
@@ -94,4 +98,9 @@ export function createDesired(fleet: Redis, control: Redis, partitions: number):
       await fleet.set(fleetKeys.assignedVersion(partition), String(version));
     },
   };
+}
+
+/** A record as it is stored; what was read comes out as it went in, byte for byte. */
+function textOf(record: DesiredRecord | null): string {
+  return record === null ? "" : JSON.stringify(record);
 }

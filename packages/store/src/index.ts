@@ -4,7 +4,9 @@ export { ACTION_LIFE_MS, type Actions, MAX_ACTION_BYTES, type QueuedAction } fro
 export type { VersionedView } from "./agent-record.ts";
 export { type Agents, type Candidates, candidatesFor } from "./agents.ts";
 export type { Bodies } from "./bodies.ts";
+export type { Calendars, StoredCalendar } from "./calendars.ts";
 export type { Changes, Position } from "./changes.ts";
+export type { CohortSpec, Cohorts } from "./cohort.ts";
 export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
 export type { Assignments, DesiredConfigs, WantedConfig } from "./desired.ts";
 export type { EventBatch, Events } from "./events.ts";
@@ -12,7 +14,8 @@ export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } fr
 export type { Partition } from "./keys.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";
-export { type Rollouts, rolloutActive, type StoredRollout } from "./rollouts.ts";
+export type { Quarantined, RolloutRecords } from "./rollout-records.ts";
+export { type Commit, MAX_LOG_LINES, type Rollouts, rolloutActive, type StoredRollout } from "./rollouts.ts";
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export type { Settings, SettingsRecord } from "./settings.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";

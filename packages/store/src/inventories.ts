@@ -16,10 +16,12 @@ export interface Inventories {
   addressOf(hash: string): string;
   /** Whether anybody told it; keeps it for longer if so. */
   has(address: string): Promise<boolean>;
-  /** Keeps what an agent told. The first word counts. */
-  put(address: string, inventory: Uint8Array): Promise<void>;
+  /** Keeps what an agent told, and which components that names (`receivers/otlp`). The first word counts. */
+  put(address: string, inventory: Uint8Array, components: readonly string[]): Promise<void>;
   /** A serialized AvailableComponents; undefined when nobody told it. @throws FleetError `internal` when the key is another */
   get(address: string): Promise<Buffer | undefined>;
+  /** The components it names; undefined when nobody told it. @throws as `get` */
+  components(address: string): Promise<readonly string[] | undefined>;
 }
 
 /** How long an inventory is kept after the last agent connected with it. */
@@ -39,9 +41,15 @@ export function createInventories(fleet: Redis, secret: Uint8Array): Inventories
       if (isThere) await fleet.zadd(fleetKeys.inventories, String(Date.now()), address);
       return isThere;
     },
-    async put(address, inventory) {
+    async put(address, inventory, components) {
       await fleet.zadd(fleetKeys.inventories, String(Date.now()), address);
-      await fleet.set(fleetKeys.inventory(address), seal.close(inventory), "EX", INVENTORY_TTL_S, "NX");
+      await fleet.set(
+        fleetKeys.inventory(address),
+        seal.close(joined(inventory, components)),
+        "EX",
+        INVENTORY_TTL_S,
+        "NX",
+      );
       const tooMany = (await fleet.zcard(fleetKeys.inventories)) - MAX_INVENTORIES;
       if (tooMany <= 0) return;
       const oldest = await fleet.zpopmin(fleetKeys.inventories, tooMany);
@@ -50,7 +58,25 @@ export function createInventories(fleet: Redis, secret: Uint8Array): Inventories
     },
     async get(address) {
       const sealed = await fleet.getBuffer(fleetKeys.inventory(address));
-      return sealed === null ? undefined : seal.open(sealed);
+      return sealed === null ? undefined : split(seal.open(sealed)).inventory;
+    },
+    async components(address) {
+      const sealed = await fleet.getBuffer(fleetKeys.inventory(address));
+      return sealed === null ? undefined : split(seal.open(sealed)).components;
     },
   };
+}
+
+/** One value of two parts: the length of the first, the names as JSON, and what the agent told. */
+function joined(inventory: Uint8Array, components: readonly string[]): Buffer {
+  const names = Buffer.from(JSON.stringify(components));
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(names.length);
+  return Buffer.concat([length, names, inventory]);
+}
+
+function split(value: Buffer): { readonly inventory: Buffer; readonly components: readonly string[] } {
+  const end = 4 + value.readUInt32BE(0);
+  const components = JSON.parse(value.subarray(4, end).toString()) as readonly string[]; // written above
+  return { inventory: value.subarray(end), components };
 }

@@ -33,10 +33,15 @@
 // muster:{ctl}:rollouts-active         set     management adds, rollout removes  those that have not ended
 // muster:{ctl}:rollout:<id>:spec       hash    management       what was asked
 // muster:{ctl}:rollout:<id>:status     hash    rollout          how far it is
+// muster:{ctl}:rollout:<id>:log        list    rollout          what was decided and on what, oldest first; trimmed
+// muster:{ctl}:rollout:<id>:readings   hash    rollout          stage.gate.number → what a gate measured
+// muster:{ctl}:config:<id>:quarantine  hash    rollout          content hash → why it must not be rolled out again without a word
+// muster:{ctl}:plan:<id>               string  management       what a rollout would do; expires
 // muster:{ctl}:rollout:<id>:excluded   hash    rollout          uid → how the rollout failed the agent, for which it counts no more
 // muster:{ctl}:assignments             hash    rollout          config id → layers
 // muster:{ctl}:assignments-version     string  rollout          counts their changes
 // muster:{ctl}:settings:<uid>          hash    management, gateways move  sealed connection settings and packages that are offered
+// muster:{ctl}:calendars               hash    management       id → calendar: when nothing may change
 // muster:{ctl}:request:<id>            string  management       what a request did, for 24 h
 // {muster-queue}:*                     BullMQ  queue.ts         ids of work to look at
 
@@ -87,10 +92,15 @@ export const controlKeys = {
   activeRollouts: "muster:{ctl}:rollouts-active",
   spec: (id: string) => `muster:{ctl}:rollout:${id}:spec`,
   status: (id: string) => `muster:{ctl}:rollout:${id}:status`,
+  log: (id: string) => `muster:{ctl}:rollout:${id}:log`,
+  readings: (id: string) => `muster:{ctl}:rollout:${id}:readings`,
+  quarantine: (configId: string) => `muster:{ctl}:config:${configId}:quarantine`,
+  plan: (id: string) => `muster:{ctl}:plan:${id}`,
   excluded: (id: string) => `muster:{ctl}:rollout:${id}:excluded`,
   assignments: "muster:{ctl}:assignments",
   assignmentsVersion: "muster:{ctl}:assignments-version",
   settings: (uid: string) => `muster:{ctl}:settings:${uid}`,
+  calendars: "muster:{ctl}:calendars",
   request: (id: string) => `muster:{ctl}:request:${id}`,
 } as const;
 

@@ -35,6 +35,7 @@ describe("work queue", () => {
       spec.server.url,
       {
         reconcile: (id) => note(id === ROLLOUT_ID ? "reconcile" : `reconcile ${id}`, handlers.reconcile?.(id)),
+        measure: (id) => note("measure", handlers.measure?.(id)),
         assign: (p) => note(`assign ${p}`, handlers.assign?.(p)),
         sweep: () => note("sweep", handlers.sweep?.()),
       },
@@ -144,6 +145,35 @@ describe("work queue", () => {
     await queue.requestReconcileAt(ROLLOUT_ID, Date.now() + 300);
     await until(() => count("reconcile") === 1);
     await untilIdle();
+  });
+
+  it("adds no look at a rollout where one waits already, and one where none does", async () => {
+    const queue = await openAsking();
+    const { count } = await openWorking();
+    await queue.requestReconcileAt(ROLLOUT_ID, Date.now() + 60_000);
+    for (let i = 0; i < 5; i++) await queue.ensureReconcile(ROLLOUT_ID);
+    await queue.ensureReconcile(OTHER_ID);
+    await until(() => count(`reconcile ${OTHER_ID}`) === 1);
+    assert.equal(count("reconcile"), 0, "somebody looks in a minute");
+    await queue.requestReconcileAt(ROLLOUT_ID, Date.now());
+    await until(() => count("reconcile") === 1, { what: "a look that replaces the one that waits" });
+    await untilIdle();
+    await queue.ensureReconcile(ROLLOUT_ID);
+    await until(() => count("reconcile") === 2);
+  });
+
+  it("takes a measurement once for as many who ask for it, and none again because it was asked for meanwhile", async () => {
+    const queue = await openAsking();
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const { count } = await openWorking({ measure: () => gate });
+    for (let i = 0; i < 10; i++) await queue.requestMeasure(ROLLOUT_ID);
+    await until(() => count("measure") === 1);
+    for (let i = 0; i < 10; i++) await queue.requestMeasure(ROLLOUT_ID);
+    open();
+    await untilIdle();
+    assert.equal(count("measure"), 1);
+    await queue.requestMeasure(ROLLOUT_ID);
+    await until(() => count("measure") === 2);
   });
 
   it("tries again after an error, and tells of it", async () => {

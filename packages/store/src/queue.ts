@@ -1,6 +1,7 @@
 // The work queue: the only file that knows BullMQ. Jobs carry ids and mean "look again"; whoever works one reads
-// everything afresh, so a job that runs twice, late or beside its zombie does no harm. Three kinds:
+// everything afresh, so a job that runs twice, late or beside its zombie does no harm. Four kinds:
 //   reconcile  bring one rollout a step closer to its spec; waiting ones of the same rollout are one
+//   measure    take the measurement that a gate of one rollout needs; waiting ones of the same rollout are one
 //   assign     decide desired configs of one partition; waiting ones of the same partition are one
 //   sweep      every half minute: look at everything that a lost job might have left
 
@@ -26,6 +27,10 @@ export interface WorkQueue {
   requestReconcile(id: RolloutId): Promise<void>;
   /** Look at this rollout at a time (milliseconds since 1970). */
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
+  /** Look at this rollout soon, unless somebody is going to at some time anyway. */
+  ensureReconcile(id: RolloutId): Promise<void>;
+  /** Take the measurement that a gate of this rollout needs. */
+  requestMeasure(id: RolloutId): Promise<void>;
   /** Decide desired configs in this partition. */
   requestAssign(partition: Partition): Promise<void>;
   close(): Promise<void>;
@@ -34,6 +39,7 @@ export interface WorkQueue {
 /** Does the work. */
 export interface WorkHandlers {
   reconcile(id: RolloutId): Promise<void>;
+  measure(id: RolloutId): Promise<void>;
   assign(partition: Partition): Promise<void>;
   sweep(): Promise<void>;
 }
@@ -58,6 +64,17 @@ export async function openQueue(url: string, onError: OnRedisError): Promise<Wor
       // One wake-up per rollout: every look at it knows best when the next is due, so the newest replaces the others.
       const deduplication = { id: `wake-${rolloutId}`, replace: true, keepLastIfActive: true };
       await queue.add("reconcile", { rolloutId }, { deduplication, delay: Math.max(0, atMs - Date.now()) });
+    },
+    async ensureReconcile(rolloutId) {
+      // The same id as the wake-up's, and no replacing: where one waits, this adds nothing.
+      await queue.add(
+        "reconcile",
+        { rolloutId },
+        { deduplication: { id: `wake-${rolloutId}`, keepLastIfActive: true } },
+      );
+    },
+    async requestMeasure(rolloutId) {
+      await queue.add("measure", { rolloutId }, { deduplication: { id: `measure-${rolloutId}` } });
     },
     async requestAssign(partition) {
       const deduplication = { id: `assign-${partition}`, keepLastIfActive: true };
@@ -102,6 +119,7 @@ export async function openWorker(
 async function work(job: Job<Payload>, handlers: WorkHandlers): Promise<void> {
   const { rolloutId, partition } = job.data;
   if (job.name === "reconcile" && rolloutId !== undefined) await handlers.reconcile(rolloutId);
+  else if (job.name === "measure" && rolloutId !== undefined) await handlers.measure(rolloutId);
   else if (job.name === "assign" && partition !== undefined) await handlers.assign(partition);
   else if (job.name === "sweep") await handlers.sweep();
 }

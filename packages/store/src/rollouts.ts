@@ -1,20 +1,22 @@
 // Rollouts: specs written by management, statuses by the rollout worker, each under its own version. A status is
-// committed together with the layers that follow from it, so that what agents should run never disagrees with it.
+// committed together with the layers, the wave, the log and whatever else follows from it, so that what agents should run
+// never disagrees with it. What rollouts leave behind beside that (exclusions, readings) is rollout-records.ts.
 
 import {
-  type Assignment,
   type ConfigId,
-  type Exclusion,
+  type Decision,
   FleetError,
-  type InstanceUid,
   initialStatus,
   isEnded,
+  isTakingBack,
   type Layer,
   layersAfter,
+  quarantineAfter,
   type Rollout,
   type RolloutId,
   type RolloutSpec,
   type RolloutStatus,
+  type WaveEntry,
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { requestKey } from "./configs.ts";
@@ -22,34 +24,48 @@ import type { Incarnation } from "./gateways.ts";
 import { commitStatus, startRollout, wishRollout } from "./gen/scripts.ts";
 import { controlKeys, ROLLOUT_CHANNEL } from "./keys.ts";
 import { closeRedis, type OnRedisError, openPatient, run } from "./redis.ts";
+import { createRolloutRecords, type RolloutRecords } from "./rollout-records.ts";
 
-/** A rollout with the version of its status, for `commit`. */
+/** A rollout with the version of its status, for `commit`, and the agents that are admitted. */
 export interface StoredRollout extends Rollout {
   readonly version: number;
+  readonly wave: readonly WaveEntry[];
+}
+
+/** What a worker writes in one piece. */
+export interface Commit {
+  readonly status: RolloutStatus;
+  readonly wave: readonly WaveEntry[];
+  /** New lines of the log. */
+  readonly decisions: readonly Decision[];
 }
 
 /** Rollouts. */
-export interface Rollouts {
-  /** Records a rollout; the repeat of a request answers the first. @throws FleetError `failed_precondition` when another is at work on the config */
+export interface Rollouts extends RolloutRecords {
+  /** Records a rollout; the repeat of a request answers the first. @throws FleetError `failed_precondition` when another is at work on the config and this one may not wait */
   start(spec: RolloutSpec, requestId: string): Promise<StoredRollout>;
   get(id: RolloutId): Promise<StoredRollout | undefined>;
   /** Newest first, below `before` ("": from the newest); of one config, or of all. */
   list(before: string, limit: number, configId?: ConfigId): Promise<readonly StoredRollout[]>;
-  /** Those that have not ended. */
+  /** Those that somebody has to look after. */
   active(): Promise<readonly RolloutId[]>;
-  /** Records an operator's wish as the next generation of the spec. Answers false when the generation moved. */
-  wish(spec: RolloutSpec): Promise<boolean>;
-  /** Replaces a status and the layers that follow from it. Answers false when the version moved: somebody else was faster. */
-  commit(rollout: StoredRollout, next: RolloutStatus): Promise<boolean>;
-  /** Lets a rollout no longer count for an agent that it failed; the first word counts. */
-  exclude(uid: InstanceUid, exclusion: Exclusion): Promise<void>;
-  /** Agents that a rollout failed and does not count for any more. */
-  exclusions(id: RolloutId): Promise<ReadonlyMap<InstanceUid, Exclusion>>;
+  /** The one that has a config; null when none has. */
+  holder(configId: ConfigId): Promise<RolloutId | null>;
+  /**
+   * Records an operator's wish as the next generation of the spec. One that wakes an ended rollout needs its config.
+   * Answers "moved" when the generation did, and "busy" when another rollout has the config.
+   */
+  wish(spec: RolloutSpec, wakes?: boolean): Promise<"recorded" | "moved" | "busy">;
+  /** Answers "conflict" when somebody else was faster, and "busy" when another rollout has the config that this one claims. */
+  commit(rollout: StoredRollout, next: Commit): Promise<"committed" | "conflict" | "busy">;
   /** When the fleet state was last lost, milliseconds since 1970; 0: never. Control state remembers which one it knew. */
   fleetLostAtMs(): Promise<number>;
   /** Calls back with the id of each rollout that changed, until the signal aborts. A hint: callers also look by themselves. */
   watch(onChange: (id: RolloutId) => void, signal: AbortSignal): void;
 }
+
+/** Lines of a rollout's decision log that are kept. */
+export const MAX_LOG_LINES = 5_000;
 
 interface Context {
   readonly control: Redis;
@@ -71,21 +87,14 @@ export function createRollouts(
 ): Rollouts {
   const context = { control, settle };
   return {
+    ...createRolloutRecords(control, settle),
     start: (spec, requestId) => start(context, spec, requestId),
     get: (id) => load(control, id),
     list: (before, limit, configId) => list(control, before, limit, configId),
     // Only start adds members.
     active: async () => (await control.smembers(controlKeys.activeRollouts)) as RolloutId[],
-    wish: (spec) => wish(context, spec),
-    async exclude(uid, exclusion) {
-      await control.hsetnx(controlKeys.excluded(exclusion.rolloutId), uid, JSON.stringify(exclusion));
-      await settle();
-    },
-    async exclusions(id) {
-      const found = Object.entries(await control.hgetall(controlKeys.excluded(id)));
-      // Both written above.
-      return new Map(found.map(([uid, text]) => [uid as InstanceUid, JSON.parse(text) as Exclusion]));
-    },
+    holder: async (configId) => (await control.hget(controlKeys.configStatus(configId), "active")) as RolloutId | null,
+    wish: (spec, wakes = false) => wish(context, spec, wakes),
     fleetLostAtMs: () => fleetLostAtMs(control, incarnation),
     commit: (rollout, next) => commit(context, rollout, next),
     watch(onChange, signal) {
@@ -99,16 +108,17 @@ export function createRollouts(
 }
 
 async function load(control: Redis, id: RolloutId): Promise<StoredRollout | undefined> {
-  const [spec, [version, status]] = await Promise.all([
+  const [spec, [version, status, wave]] = await Promise.all([
     control.hget(controlKeys.spec(id), "json"),
-    control.hmget(controlKeys.status(id), "version", "json"),
+    control.hmget(controlKeys.status(id), "version", "json", "wave"),
   ]);
   if (spec === null || typeof status !== "string") return undefined;
-  // Both written below.
+  // All written below.
   return {
     spec: JSON.parse(spec) as RolloutSpec,
     status: JSON.parse(status) as RolloutStatus,
     version: Number(version),
+    wave: typeof wave === "string" ? (JSON.parse(wave) as readonly WaveEntry[]) : [],
   };
 }
 
@@ -127,7 +137,8 @@ async function start({ control, settle }: Context, spec: RolloutSpec, requestId:
     controlKeys.activeRollouts,
     ...keys,
   ];
-  const args = [spec.id, JSON.stringify(spec), JSON.stringify(initialStatus(spec)), ttl];
+  const mayWait = spec.onConflict === "reject" ? "0" : "1";
+  const args = [spec.id, JSON.stringify(spec), JSON.stringify(initialStatus(spec)), ttl, mayWait];
   const [code, id] = (await run(control, startRollout, scriptKeys, args)) as readonly [number, RolloutId]; // its header
   if (code === 0) throw rolloutActive(spec.configId, id);
   await settle();
@@ -150,31 +161,67 @@ async function list(
   return found.filter((rollout) => rollout !== undefined);
 }
 
-async function wish({ control, settle }: Context, spec: RolloutSpec): Promise<boolean> {
-  const args = [spec.generation - 1, JSON.stringify(spec)];
-  if ((await run(control, wishRollout, [controlKeys.spec(spec.id)], args)) !== 1) return false;
+async function wish({ control, settle }: Context, spec: RolloutSpec, wakes: boolean): ReturnType<Rollouts["wish"]> {
+  const keys = [controlKeys.spec(spec.id), controlKeys.configStatus(spec.configId), controlKeys.activeRollouts];
+  const code = await run(control, wishRollout, keys, [
+    spec.generation - 1,
+    JSON.stringify(spec),
+    spec.id,
+    wakes ? "1" : "0",
+  ]);
+  if (code !== 1) return code === 2 ? "busy" : "moved";
   await settle();
   await control.publish(ROLLOUT_CHANNEL, spec.id);
-  return true;
+  return "recorded";
 }
 
-async function commit({ control, settle }: Context, rollout: StoredRollout, next: RolloutStatus): Promise<boolean> {
-  const { spec, version } = rollout;
+async function commit(
+  { control, settle }: Context,
+  rollout: StoredRollout,
+  next: Commit,
+): ReturnType<Rollouts["commit"]> {
+  const { spec, status, version } = rollout;
   const text = await control.hget(controlKeys.assignments, spec.configId);
   const layers = text === null ? [] : (JSON.parse(text) as readonly Layer[]); // written by the script below
-  const committed = await run(control, commitStatus, commitKeys(spec), [
+  const after = layersAfter({ configId: spec.configId, layers }, spec, next.status).layers;
+  const code = await run(control, commitStatus, commitKeys(spec), [
     version,
-    JSON.stringify(next),
-    spec.configId,
-    changedLayers({ configId: spec.configId, layers }, spec, next),
+    JSON.stringify(next.status),
+    JSON.stringify(next.wave),
     spec.id,
-    isEnded(next.phase) ? "1" : "0",
-    next.phase === "succeeded" ? spec.revision : "",
+    spec.configId,
+    JSON.stringify(after) === JSON.stringify(layers) ? "" : JSON.stringify(after),
+    after.find(({ mode }) => mode === "stable")?.revision ?? "",
+    claimOf(status, next.status),
+    next.status.isSettled ? "1" : "0",
+    ...quarantineArguments(rollout, next),
+    text ?? "",
+    MAX_LOG_LINES,
+    ...next.decisions.map((decision) => JSON.stringify(decision)),
   ]);
-  if (committed !== 1) return false;
+  if (code !== 1) return code === 2 ? "busy" : "conflict";
   await settle();
   await control.publish(ROLLOUT_CHANNEL, spec.id);
-  return true;
+  return "committed";
+}
+
+/** A rollout that begins claims its config, and one that ended leaves it to the next. */
+function claimOf(before: RolloutStatus, next: RolloutStatus): "claim" | "release" | "" {
+  if (isEnded(next.phase)) return "release";
+  return before.startedAtMs === null && next.startedAtMs !== null ? "claim" : "";
+}
+
+/** The content, and why it is quarantined from now on; '' twice when nothing changes. */
+function quarantineArguments({ spec, status: before }: StoredRollout, next: Commit): readonly [string, string] {
+  const { phase, updatedAtMs } = next.status;
+  if (phase === "succeeded" && before.phase !== "succeeded") return [spec.hash, ""];
+  // What began the way back says why; how far that got by now, maybe to its end, does not.
+  const isBackAlready = isTakingBack(before.phase) || (isEnded(before.phase) && before.phase !== "succeeded");
+  if (isBackAlready) return ["", ""];
+  const causes = next.decisions.filter(({ kind }) => kind === "phase").map(quarantineAfter);
+  const reason = causes.find((cause) => cause !== null);
+  if (reason === undefined) return ["", ""];
+  return [spec.hash, JSON.stringify({ rolloutId: spec.id, reason, atMs: updatedAtMs })];
 }
 
 async function fleetLostAtMs(control: Redis, incarnation: () => Promise<Incarnation>): Promise<number> {
@@ -195,18 +242,15 @@ function commitKeys(spec: RolloutSpec): readonly string[] {
     controlKeys.assignments,
     controlKeys.assignmentsVersion,
     controlKeys.configStatus(spec.configId),
+    controlKeys.quarantine(spec.configId),
     controlKeys.activeRollouts,
+    controlKeys.log(spec.id),
   ];
-}
-
-function changedLayers(before: Assignment, spec: RolloutSpec, next: RolloutStatus): string {
-  const after = JSON.stringify(layersAfter(before, spec, next).layers);
-  return after === JSON.stringify(before.layers) ? "" : after;
 }
 
 /** The error for a config that another rollout is at work on. */
 export function rolloutActive(configId: ConfigId, id: RolloutId): FleetError {
-  const message = `Rollout ${id} is at work on config "${configId}"; wait until it ends, or abort it first.`;
+  const message = `Rollout ${id} is at work on config "${configId}"; wait until it ends, abort it first, or let this one queue or supersede it.`;
   return new FleetError("failed_precondition", message, {
     reason: "ROLLOUT_ACTIVE",
     details: { config_id: configId, rollout_id: id },

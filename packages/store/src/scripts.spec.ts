@@ -1,6 +1,7 @@
 // Every return of every script, with what each leaves behind. What the callers make of it is in the specs beside them.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import * as scripts from "./gen/scripts.ts";
 import { run } from "./redis.ts";
@@ -307,8 +308,8 @@ describe("scripts", () => {
   });
 
   describe("assign-desired", () => {
-    const assign = (version: number, json = "config"): Promise<unknown> =>
-      call(scripts.assignDesired, ["desired", "session", "changes"], [version, json, "u", 100]);
+    const assign = (version: number, json = "config", present = "*"): Promise<unknown> =>
+      call(scripts.assignDesired, ["desired", "session", "changes"], [version, json, "u", 100, present]);
 
     it("writes a decision, tells watchers and names no gateway when none has the agent", async () => {
       assert.deepEqual(await assign(3), [1, ""]);
@@ -326,8 +327,34 @@ describe("scripts", () => {
     it("refuses a decision that is older than the one that stands", async () => {
       await assign(10);
       assert.deepEqual(await assign(9, "older"), [0]);
+      assert.deepEqual(await assign(9, "older", "config"), [0], "also where it read that very one");
       assert.deepEqual(await spec.redis.hgetall("desired"), { version: "10", json: "config" });
       assert.equal(await spec.redis.xlen("changes"), 1);
+    });
+
+    it("refuses a decision that rests on another than the one that stands", async () => {
+      assert.deepEqual(await assign(3, "first", ""), [1, ""], "there was none");
+      assert.deepEqual(await assign(3, "late", ""), [2]);
+      assert.deepEqual(await assign(4, "late", "other"), [2], "also under newer assignments");
+      assert.deepEqual(await spec.redis.hgetall("desired"), { version: "3", json: "first" });
+      assert.equal(await spec.redis.xlen("changes"), 1);
+      assert.deepEqual(await assign(4, "", "first"), [1, ""], "no opinion is a decision, too");
+      assert.deepEqual(await assign(4, "again", ""), [1, ""]);
+    });
+  });
+
+  describe("decide-again", () => {
+    const decide = (): Promise<unknown> => call(scripts.decideAgain, ["unassigned", "agent"], ["u"]);
+
+    it("lists an agent under the version that it has", async () => {
+      await spec.redis.hset("agent", { v: "7" });
+      assert.equal(await decide(), 1);
+      assert.equal(await spec.redis.zscore("unassigned", "u"), "7");
+    });
+
+    it("lists nobody who is not known", async () => {
+      assert.equal(await decide(), 0);
+      assert.equal(await spec.redis.exists("unassigned"), 0);
     });
   });
 
@@ -441,12 +468,12 @@ describe("scripts", () => {
   });
 
   describe("start-rollout", () => {
-    const start = (id: string, request = ""): Promise<unknown> => {
+    const start = (id: string, request = "", mayWait = "0"): Promise<unknown> => {
       const keys = ["status", `spec:${id}`, `status:${id}`, "rollouts", "config-rollouts", "active"];
       return call(
         scripts.startRollout,
         [...keys, request === "" ? "status" : request],
-        [id, "spec", "begins", request === "" ? 0 : 60],
+        [id, "spec", "begins", request === "" ? 0 : 60, mayWait],
       );
     };
 
@@ -465,6 +492,13 @@ describe("scripts", () => {
       assert.equal(await spec.redis.exists("spec:r2", "request:2"), 0);
     });
 
+    it("records a second one that may wait, and leaves the config to the first", async () => {
+      await start("r1", "", "1");
+      assert.deepEqual(await start("r2", "", "1"), [1, "r2"]);
+      assert.equal(await spec.redis.hget("status", "active"), "r1");
+      assert.deepEqual((await spec.redis.smembers("active")).sort(), ["r1", "r2"]);
+    });
+
     it("answers the repeat of a request with what it started, also once that ended", async () => {
       await start("r1", "request:1");
       assert.deepEqual(await start("r2", "request:1"), [2, "r1"]);
@@ -474,72 +508,207 @@ describe("scripts", () => {
   });
 
   describe("wish-rollout", () => {
+    const wish = (generation: number, wakes = "0"): Promise<unknown> =>
+      call(scripts.wishRollout, ["spec", "config-status", "active"], [generation, "new", "r1", wakes]);
+
     it("replaces the spec that was read, and no other", async () => {
       await spec.redis.hset("spec", { generation: "1", json: "old" });
-      assert.equal(await call(scripts.wishRollout, ["spec"], [2, "new"]), 0);
+      assert.equal(await wish(2), 0);
       assert.equal(await spec.redis.hget("spec", "json"), "old");
-      assert.equal(await call(scripts.wishRollout, ["spec"], [1, "new"]), 1);
+      assert.equal(await wish(1), 1);
       assert.deepEqual(await spec.redis.hgetall("spec"), { generation: "2", json: "new" });
-      assert.equal(await call(scripts.wishRollout, ["gone"], [1, "new"]), 0);
+      assert.equal(await spec.redis.exists("config-status", "active"), 0, "one that goes on needs nothing more");
+    });
+
+    it("answers 0 where there is no rollout", async () => {
+      assert.equal(await wish(1, "1"), 0);
+      assert.deepEqual(await spec.redis.keys("*"), []);
+    });
+
+    for (const holder of [null, "r1"]) {
+      it(`wakes one that ended while ${holder ?? "nobody"} has the config, and gives it that`, async () => {
+        await spec.redis.hset("spec", { generation: "1", json: "old" });
+        if (holder !== null) await spec.redis.hset("config-status", { active: holder });
+        assert.equal(await wish(1, "1"), 1);
+        assert.equal(await spec.redis.hget("config-status", "active"), "r1");
+        assert.deepEqual(await spec.redis.smembers("active"), ["r1"]);
+      });
+    }
+
+    it("does not wake one whose config another has, and changes nothing", async () => {
+      await spec.redis.hset("spec", { generation: "1", json: "old" });
+      await spec.redis.hset("config-status", { active: "r9" });
+      assert.equal(await wish(1, "1"), 2);
+      assert.deepEqual(await spec.redis.hgetall("spec"), { generation: "1", json: "old" });
+      assert.equal(await spec.redis.exists("active"), 0);
+      assert.equal(await wish(1), 1, "what wakes nobody needs no config");
     });
   });
 
   describe("commit-status", () => {
     interface Commit {
       readonly version?: number;
+      readonly wave?: string;
       readonly layers?: string;
-      readonly ended?: string;
       readonly stable?: string;
+      readonly config?: "claim" | "release" | "";
+      readonly settled?: string;
+      readonly quarantine?: readonly [content: string, why: string];
+      readonly read?: string;
+      readonly maxLines?: number;
+      readonly lines?: readonly string[];
     }
-    const commit = ({ version = 1, layers = "", ended = "0", stable = "" }: Commit = {}): Promise<unknown> =>
-      call(
+    const commit = (given: Commit = {}): Promise<unknown> => {
+      const { version = 1, wave = "[]", layers = "", stable = "", config = "", settled = "0", read = "" } = given;
+      const { quarantine = ["", ""], maxLines = 100, lines = [] } = given;
+      const head = [version, "next", wave, "r1", "base", layers, stable, config, settled];
+      return call(
         scripts.commitStatus,
-        ["status", "assignments", "version", "config-status", "active"],
-        [version, "next", "base", layers, "r1", ended, stable],
+        ["status", "assignments", "version", "config-status", "quarantine", "active", "log"],
+        [...head, ...quarantine, read, maxLines, ...lines],
       );
+    };
     const begin = async (): Promise<void> => {
       await spec.redis.hset("status", { version: "1", json: "begins" });
       await spec.redis.hset("config-status", { active: "r1", stable: "3" });
       await spec.redis.sadd("active", "r1", "r2");
     };
+    const everything: Commit = {
+      layers: "[]",
+      stable: "4",
+      config: "release",
+      settled: "1",
+      quarantine: ["content", "why"],
+      lines: ["line"],
+    };
+    /** All that there is, as `begin` left it. */
+    const assertUntouched = async (): Promise<void> => {
+      assert.deepEqual(await spec.redis.hgetall("status"), { version: "1", json: "begins" });
+      assert.equal(await spec.redis.exists("assignments", "version", "quarantine", "log"), 0);
+      assert.equal(await spec.redis.hget("config-status", "stable"), "3");
+      assert.equal(await spec.redis.scard("active"), 2);
+    };
 
     it("replaces the status that was read; unchanged layers are no new assignments", async () => {
       await begin();
-      assert.equal(await commit(), 1);
-      assert.deepEqual(await spec.redis.hgetall("status"), { version: "2", json: "next" });
-      assert.equal(await spec.redis.exists("assignments", "version"), 0);
+      assert.equal(await commit({ wave: '["u"]' }), 1);
+      assert.deepEqual(await spec.redis.hgetall("status"), { version: "2", json: "next", wave: '["u"]' });
+      assert.equal(await spec.redis.exists("assignments", "version", "quarantine", "log"), 0);
       assert.deepEqual(await spec.redis.hgetall("config-status"), { active: "r1", stable: "3" });
+      assert.equal(await spec.redis.scard("active"), 2);
     });
 
     it("changes nothing at all when the version moved", async () => {
       await begin();
-      assert.equal(await commit({ version: 2, layers: "[]", ended: "1", stable: "4" }), 0);
-      assert.deepEqual(await spec.redis.hgetall("status"), { version: "1", json: "begins" });
-      assert.deepEqual(await spec.redis.hgetall("config-status"), { active: "r1", stable: "3" });
-      assert.equal(await spec.redis.exists("assignments", "version"), 0);
-      assert.equal(await spec.redis.scard("active"), 2);
+      assert.equal(await commit({ ...everything, version: 2 }), 0);
+      await assertUntouched();
     });
 
-    it("writes layers and counts them", async () => {
+    it("changes nothing at all when the layers moved, as when another rollout of the config committed", async () => {
       await begin();
-      await commit({ layers: "[1]" });
-      await commit({ version: 2, layers: "[2]" });
+      await spec.redis.hset("assignments", { base: "theirs" });
+      for (const read of ["", "mine"]) assert.equal(await commit({ ...everything, read }), 0);
+      await spec.redis.del("assignments");
+      await assertUntouched();
+    });
+
+    it("changes nothing at all when it claims a config that another has", async () => {
+      await begin();
+      await spec.redis.hset("config-status", { active: "r9" });
+      assert.equal(await commit({ ...everything, config: "claim" }), 2);
+      await assertUntouched();
+    });
+
+    it("does not mind layers that moved where it changes none", async () => {
+      await begin();
+      await spec.redis.hset("assignments", { base: "theirs" });
+      assert.equal(await commit(), 1);
+      assert.equal(await spec.redis.hget("assignments", "base"), "theirs");
+    });
+
+    it("writes layers over those that were read and counts them", async () => {
+      await begin();
+      await commit({ layers: "[1]", stable: "3" });
+      await commit({ version: 2, layers: "[2]", read: "[1]", stable: "4" });
       assert.deepEqual(await spec.redis.hgetall("assignments"), { base: "[2]" });
       assert.equal(await spec.redis.get("version"), "2");
+      assert.equal(await spec.redis.hget("config-status", "stable"), "4");
+      await commit({ version: 3, layers: "[3]", read: "[2]" });
+      assert.equal(await spec.redis.hget("config-status", "stable"), null, "these have none");
     });
 
-    it("releases the config when the rollout ended, and names what became stable", async () => {
+    it("claims a config that nobody has, or that it has already", async () => {
       await begin();
-      await commit({ ended: "1", stable: "4" });
-      assert.deepEqual(await spec.redis.hgetall("config-status"), { stable: "4" });
+      assert.equal(await commit({ config: "claim" }), 1);
+      await spec.redis.hdel("config-status", "active");
+      assert.equal(await commit({ version: 2, config: "claim" }), 1);
+      assert.equal(await spec.redis.hget("config-status", "active"), "r1");
+    });
+
+    it("releases the config, and once it is settled nobody need look", async () => {
+      await begin();
+      await commit({ config: "release" });
+      assert.deepEqual(await spec.redis.hgetall("config-status"), { stable: "3" });
+      assert.equal(await spec.redis.scard("active"), 2, "agents are on their way still");
+      await commit({ version: 2, config: "release", settled: "1" });
       assert.deepEqual(await spec.redis.smembers("active"), ["r2"]);
     });
 
     it("does not release a config that another rollout has by now", async () => {
       await begin();
       await spec.redis.hset("config-status", { active: "r9" });
-      await commit({ ended: "1" });
+      assert.equal(await commit({ config: "release" }), 1);
       assert.deepEqual(await spec.redis.hgetall("config-status"), { active: "r9", stable: "3" });
+    });
+
+    it("puts content into quarantine, and takes it out", async () => {
+      await begin();
+      await commit({ quarantine: ["content", "why"] });
+      assert.deepEqual(await spec.redis.hgetall("quarantine"), { content: "why" });
+      await commit({ version: 2, quarantine: ["content", ""] });
+      assert.equal(await spec.redis.exists("quarantine"), 0);
+    });
+
+    it("adds lines to the log in order, and keeps the newest", async () => {
+      await begin();
+      await commit({ lines: ["a", "b"], maxLines: 3 });
+      await commit({ version: 2, lines: ["c", "d"], maxLines: 3 });
+      assert.deepEqual(await spec.redis.lrange("log", 0, -1), ["b", "c", "d"]);
+      await commit({ version: 3, maxLines: 1 });
+      assert.equal(await spec.redis.llen("log"), 3, "without a new line nothing is trimmed");
+    });
+  });
+
+  describe("put-calendar", () => {
+    const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex");
+    const put = (text: string, expected: string): Promise<unknown> =>
+      call(scripts.putCalendar, ["calendars"], ["a", text, expected]);
+    const present = (): Promise<string | null> => spec.redis.hget("calendars", "a");
+
+    it("writes where there was none", async () => {
+      assert.equal(await put("one", ""), 1);
+      assert.equal(await present(), "one");
+    });
+
+    it("replaces what was read", async () => {
+      await put("one", "");
+      assert.equal(await put("two", sha1("one")), 1);
+      assert.equal(await present(), "two");
+    });
+
+    it("replaces whatever there is when it is asked to", async () => {
+      assert.equal(await put("one", "*"), 1);
+      assert.equal(await put("two", "*"), 1);
+      assert.equal(await present(), "two");
+    });
+
+    it("leaves another one, and none, as it is", async () => {
+      assert.equal(await put("two", sha1("one")), 0);
+      assert.equal(await present(), null);
+      await put("one", "");
+      assert.equal(await put("two", ""), 0);
+      assert.equal(await put("two", sha1("two")), 0);
+      assert.equal(await present(), "one");
     });
   });
 });

@@ -5,7 +5,9 @@ import type { Redis } from "ioredis";
 import { type Actions, createActions } from "./actions.ts";
 import { type Agents, createAgents } from "./agents.ts";
 import { type Bodies, createBodies } from "./bodies.ts";
+import { type Calendars, createCalendars } from "./calendars.ts";
 import { type Changes, createChanges } from "./changes.ts";
+import { type Cohorts, createCohorts } from "./cohort.ts";
 import { type Configs, createConfigs } from "./configs.ts";
 import { createDesired, type DesiredConfigs } from "./desired.ts";
 import { type Durability, detectDurability, settle } from "./durable.ts";
@@ -50,6 +52,8 @@ export interface Store {
   readonly gateways: Gateways;
   readonly configs: Configs;
   readonly rollouts: Rollouts;
+  readonly calendars: Calendars;
+  readonly cohorts: Cohorts;
   readonly partitions: number;
   /** How safe an answered control write is; "eventually" deserves a warning. */
   readonly durability: Durability;
@@ -73,19 +77,25 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const gateways = createGateways(fleet, redisUrl, onError);
   const settled = (): Promise<void> => settle(control, durability);
   const bodies = createBodies(fleet, encryptionKey);
+  const agents = createAgents(fleet, partitions, bodies.copy);
+  const inventories = createInventories(fleet, encryptionKey);
+  const desired = createDesired(fleet, control, partitions);
+  const rollouts = createRollouts(control, controlUrl, settled, gateways.incarnation, onError);
   return {
     sessions: createSessions(fleet, partitions),
     events: createEvents(fleet, redisUrl, partitions, onError),
-    agents: createAgents(fleet, partitions, bodies.copy),
+    agents,
     bodies,
-    inventories: createInventories(fleet, encryptionKey),
+    inventories,
     actions: createActions(fleet, encryptionKey, partitions),
     settings: createSettings(control, encryptionKey, settled),
-    desired: createDesired(fleet, control, partitions),
+    desired,
     changes: createChanges(fleet, redisUrl, partitions, onError),
     gateways,
     configs: createConfigs(control, settled),
-    rollouts: createRollouts(control, controlUrl, settled, gateways.incarnation, onError),
+    rollouts,
+    calendars: createCalendars(control, settled),
+    cohorts: createCohorts({ agents, desired, inventories, exclusions: rollouts.exclusions }),
     partitions,
     durability,
     isReady: () => fleet.status === "ready" && control.status === "ready",

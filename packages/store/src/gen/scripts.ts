@@ -14,31 +14,37 @@
 export const appendEvents = { name: "muster-append-events", lua: "if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\nif ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end\nlocal codes, endings = {1}, {}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 5\n  local epoch = redis.call('HGET', KEYS[i], 'epoch')\n  if epoch == ARGV[base] then\n    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'seq', ARGV[base + 2], 'checkpoint', ARGV[base + 3])\n    redis.call('HDEL', KEYS[i], 'from') -- that the agent goes on under this uid was told with the events\n    if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end\n    codes[i] = 1\n  elseif epoch then\n    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftSeq', ARGV[base + 2], 'leftCheckpoint', ARGV[base + 3])\n    codes[i] = 0\n  else\n    codes[i] = -1\n  end\nend\nif #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end\nreturn codes" } as const;
 
 /**
- * assign-desired.lua — write what one agent should run, unless a decision on newer assignments was written already.
+ * assign-desired.lua — write what one agent should run, unless another decision was written since the caller read.
  * KEYS[1]  hash    muster:{p}:desired:<uid>
  * KEYS[2]  hash    muster:{p}:session:<uid>
  * KEYS[3]  stream  muster:{p}:changes
  * ARGV[1]  version of the assignments that the decision rests on (integer)
  * ARGV[2]  desired config (JSON), or '' for no opinion · ARGV[3] uid · ARGV[4] most entries of the changes stream
- * Returns  {0} a newer decision stands · {1, id of the gateway that holds the agent or ''}
+ * ARGV[5]  desired config that the caller read (JSON), '' for none, '*' when it does not matter
+ * Returns  {0} a decision on newer assignments stands · {2} another was written since it was read (caller decides again)
+ *          {1, id of the gateway that holds the agent or ''} written
  * Why atomic: a worker that was presumed dead must not take an agent back to an older decision.
  */
-export const assignDesired = { name: "muster-assign-desired", lua: "local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0)\nif version > tonumber(ARGV[1]) then return {0} end\nredis.call('HSET', KEYS[1], 'version', ARGV[1], 'json', ARGV[2])\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'u', ARGV[3])\nlocal session = redis.call('HMGET', KEYS[2], 'open', 'gateway')\nif session[1] == '1' then return {1, session[2]} end\nreturn {1, ''}" } as const;
+export const assignDesired = { name: "muster-assign-desired", lua: "local stored = redis.call('HMGET', KEYS[1], 'version', 'json')\nif tonumber(stored[1] or 0) > tonumber(ARGV[1]) then return {0} end\nif ARGV[5] ~= '*' and (stored[2] or '') ~= ARGV[5] then return {2} end\nredis.call('HSET', KEYS[1], 'version', ARGV[1], 'json', ARGV[2])\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'u', ARGV[3])\nlocal session = redis.call('HMGET', KEYS[2], 'open', 'gateway')\nif session[1] == '1' then return {1, session[2]} end\nreturn {1, ''}" } as const;
 
 /**
- * commit-status.lua — replace a rollout's status if nobody moved it first, with what agents should run from then on.
+ * commit-status.lua — replace a rollout's status and wave if nobody moved it first, with all that follows from them.
  * KEYS[1]  hash    muster:{ctl}:rollout:<id>:status
  * KEYS[2]  hash    muster:{ctl}:assignments (config id → layers)
  * KEYS[3]  string  muster:{ctl}:assignments-version
- * KEYS[4]  hash    muster:{ctl}:config:<id>:status
- * KEYS[5]  set     muster:{ctl}:rollouts-active
- * ARGV[1]  version the caller read (integer) · ARGV[2]  status (JSON)
- * ARGV[3]  config id · ARGV[4]  layers (JSON), or '' when unchanged · ARGV[5]  rollout id
- * ARGV[6]  "1" when the rollout ended · ARGV[7]  revision that became stable, or ''
- * Returns  1 committed · 0 version moved (caller re-reads)
+ * KEYS[4]  hash    muster:{ctl}:config:<id>:status · KEYS[5] hash muster:{ctl}:config:<id>:quarantine
+ * KEYS[6]  set     muster:{ctl}:rollouts-active
+ * KEYS[7]  list    muster:{ctl}:rollout:<id>:log
+ * ARGV[1]  version the caller read (integer) · ARGV[2] status (JSON) · ARGV[3] wave (JSON) · ARGV[4] rollout id
+ * ARGV[5]  config id · ARGV[6] layers (JSON), or '' when unchanged · ARGV[7] stable revision with these layers, or ''
+ * ARGV[8]  what becomes of the config: "claim" for this rollout, "release" it, or ''
+ * ARGV[9]  "1" when nobody need look at the rollout again
+ * ARGV[10] content that enters or leaves quarantine, or '' · ARGV[11] why (JSON), or '' when it leaves
+ * ARGV[12] layers that the caller read (JSON), or '' for none · ARGV[13] most lines of the log · ARGV[14..] new lines (JSON)
+ * Returns  1 committed · 0 version or layers moved (caller re-reads) · 2 another rollout has the config
  * Why atomic: a worker that was presumed dead must not overwrite the one that replaced it.
  */
-export const commitStatus = { name: "muster-commit-status", lua: "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end\nredis.call('HSET', KEYS[1], 'version', tonumber(ARGV[1]) + 1, 'json', ARGV[2])\nif ARGV[4] ~= '' then\n  redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])\n  redis.call('INCR', KEYS[3])\nend\nif ARGV[6] == '1' then\n  if redis.call('HGET', KEYS[4], 'active') == ARGV[5] then redis.call('HDEL', KEYS[4], 'active') end\n  redis.call('SREM', KEYS[5], ARGV[5])\nend\nif ARGV[7] ~= '' then redis.call('HSET', KEYS[4], 'stable', ARGV[7]) end\nreturn 1" } as const;
+export const commitStatus = { name: "muster-commit-status", lua: "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end\nif ARGV[6] ~= '' and (redis.call('HGET', KEYS[2], ARGV[5]) or '') ~= ARGV[12] then return 0 end\nlocal holder = redis.call('HGET', KEYS[4], 'active')\nif ARGV[8] == 'claim' and holder and holder ~= ARGV[4] then return 2 end\nredis.call('HSET', KEYS[1], 'version', tonumber(ARGV[1]) + 1, 'json', ARGV[2], 'wave', ARGV[3])\nif ARGV[6] ~= '' then\n  redis.call('HSET', KEYS[2], ARGV[5], ARGV[6])\n  redis.call('INCR', KEYS[3])\n  if ARGV[7] ~= '' then redis.call('HSET', KEYS[4], 'stable', ARGV[7]) else redis.call('HDEL', KEYS[4], 'stable') end\nend\nif ARGV[8] == 'claim' then redis.call('HSET', KEYS[4], 'active', ARGV[4]) end\nif ARGV[8] == 'release' and holder == ARGV[4] then redis.call('HDEL', KEYS[4], 'active') end\nredis.call(ARGV[9] == '1' and 'SREM' or 'SADD', KEYS[6], ARGV[4])\nif ARGV[10] ~= '' and ARGV[11] ~= '' then redis.call('HSET', KEYS[5], ARGV[10], ARGV[11]) end\nif ARGV[10] ~= '' and ARGV[11] == '' then redis.call('HDEL', KEYS[5], ARGV[10]) end\nfor i = 14, #ARGV do redis.call('RPUSH', KEYS[7], ARGV[i]) end\nif #ARGV >= 14 then redis.call('LTRIM', KEYS[7], -tonumber(ARGV[13]), -1) end\nreturn 1" } as const;
 
 /**
  * create-config.lua — add a config, once per id and once per request.
@@ -122,6 +128,16 @@ export const publishRevision = { name: "muster-publish-revision", lua: "if redis
 export const putBody = { name: "muster-put-body", lua: "local isUsed = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or 0) > 0\nlocal stored = redis.call('SET', KEYS[1], ARGV[1], 'NX')\nif isUsed then\n  redis.call('PERSIST', KEYS[1])\nelseif stored or redis.call('PTTL', KEYS[1]) >= 0 then\n  redis.call('EXPIRE', KEYS[1], ARGV[2])\nend\nreturn stored and 1 or 0" } as const;
 
 /**
+ * put-calendar.lua — write a calendar, if the one there is the one that was read.
+ * KEYS[1]  hash  muster:{ctl}:calendars
+ * ARGV[1]  id · ARGV[2]  calendar (JSON)
+ * ARGV[3]  SHA-1 of the JSON that was read (hexadecimal), '' for "there was none", '*' for "whatever there is"
+ * Returns  1 written · 0 another one is there, or none (caller re-reads)
+ * Why atomic: two editors must not overwrite each other unseen.
+ */
+export const putCalendar = { name: "muster-put-calendar", lua: "local present = redis.call('HGET', KEYS[1], ARGV[1])\nif ARGV[3] ~= '*' and (present and redis.sha1hex(present) or '') ~= ARGV[3] then return 0 end\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nreturn 1" } as const;
+
+/**
  * retire-agent.lua — replace an agent's view, unless it changed, by the uid that the agent goes on under.
  * KEYS[1]    hash    muster:{p}:agent:<uid>
  * KEYS[2]    zset    muster:{p}:agents
@@ -167,7 +183,7 @@ export const saveAgent = { name: "muster-save-agent", lua: "local version = redi
 export const settleUnassigned = { name: "muster-settle-unassigned", lua: "local version = redis.call('ZSCORE', KEYS[1], ARGV[1])\nif not version or tonumber(version) > tonumber(ARGV[2]) then return 0 end\nreturn redis.call('ZREM', KEYS[1], ARGV[1])" } as const;
 
 /**
- * start-rollout.lua — record a rollout and make it the one that is at work on its config.
+ * start-rollout.lua — record a rollout; where none has its config, it has it from now on.
  * KEYS[1]  hash    muster:{ctl}:config:<id>:status (active rollout, stable revision)
  * KEYS[2]  hash    muster:{ctl}:rollout:<id>:spec
  * KEYS[3]  hash    muster:{ctl}:rollout:<id>:status
@@ -175,10 +191,11 @@ export const settleUnassigned = { name: "muster-settle-unassigned", lua: "local 
  * KEYS[6]  set     muster:{ctl}:rollouts-active
  * KEYS[7]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
  * ARGV[1]  rollout id · ARGV[2]  spec (JSON) · ARGV[3]  first status (JSON) · ARGV[4]  seconds a request is remembered, 0 without a request id
+ * ARGV[5]  "1" when it may wait for another rollout of the config
  * Returns  {1, rollout id} started · {2, id} this request started that one before · {0, id} that one is at work
  * Why atomic: two rollouts at work on one config would make blame impossible.
  */
-export const startRollout = { name: "muster-start-rollout", lua: "if ARGV[4] ~= '0' then\n  local before = redis.call('GET', KEYS[7])\n  if before then return {2, before} end\nend\nlocal active = redis.call('HGET', KEYS[1], 'active')\nif active then return {0, active} end\nredis.call('HSET', KEYS[1], 'active', ARGV[1])\nredis.call('HSET', KEYS[2], 'generation', 1, 'json', ARGV[2])\nredis.call('HSET', KEYS[3], 'version', 1, 'json', ARGV[3])\nredis.call('ZADD', KEYS[4], 0, ARGV[1])\nredis.call('ZADD', KEYS[5], 0, ARGV[1])\nredis.call('SADD', KEYS[6], ARGV[1])\nif ARGV[4] ~= '0' then redis.call('SET', KEYS[7], ARGV[1], 'EX', ARGV[4]) end\nreturn {1, ARGV[1]}" } as const;
+export const startRollout = { name: "muster-start-rollout", lua: "if ARGV[4] ~= '0' then\n  local before = redis.call('GET', KEYS[7])\n  if before then return {2, before} end\nend\nlocal active = redis.call('HGET', KEYS[1], 'active')\nif active and ARGV[5] ~= '1' then return {0, active} end\nif not active then redis.call('HSET', KEYS[1], 'active', ARGV[1]) end\nredis.call('HSET', KEYS[2], 'generation', 1, 'json', ARGV[2])\nredis.call('HSET', KEYS[3], 'version', 1, 'json', ARGV[3])\nredis.call('ZADD', KEYS[4], 0, ARGV[1])\nredis.call('ZADD', KEYS[5], 0, ARGV[1])\nredis.call('SADD', KEYS[6], ARGV[1])\nif ARGV[4] ~= '0' then redis.call('SET', KEYS[7], ARGV[1], 'EX', ARGV[4]) end\nreturn {1, ARGV[1]}" } as const;
 
 /**
  * update-config.lua — replace a config's changeable part if its generation is still the one that was read.
@@ -194,8 +211,11 @@ export const updateConfig = { name: "muster-update-config", lua: "if ARGV[3] ~= 
 /**
  * wish-rollout.lua — replace a rollout's spec if its generation is still the one that was read.
  * KEYS[1]  hash  muster:{ctl}:rollout:<id>:spec
- * ARGV[1]  generation that was read (integer) · ARGV[2]  spec (JSON) with the next generation
- * Returns  1 replaced · 0 the generation moved (caller re-reads)
+ * KEYS[2]  hash  muster:{ctl}:config:<id>:status
+ * KEYS[3]  set   muster:{ctl}:rollouts-active
+ * ARGV[1]  generation that was read (integer) · ARGV[2]  spec (JSON) with the next generation · ARGV[3] rollout id
+ * ARGV[4]  "1" when an ended rollout is to be looked at again, for which it needs its config
+ * Returns  1 replaced · 0 the generation moved (caller re-reads) · 2 another rollout has the config
  * Why atomic: of two operators who act at once, the second must see what the first did.
  */
-export const wishRollout = { name: "muster-wish-rollout", lua: "if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end\nredis.call('HSET', KEYS[1], 'generation', tonumber(ARGV[1]) + 1, 'json', ARGV[2])\nreturn 1" } as const;
+export const wishRollout = { name: "muster-wish-rollout", lua: "if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end\nif ARGV[4] == '1' then\n  local active = redis.call('HGET', KEYS[2], 'active')\n  if active and active ~= ARGV[3] then return 2 end\n  redis.call('HSET', KEYS[2], 'active', ARGV[3])\n  redis.call('SADD', KEYS[3], ARGV[3])\nend\nredis.call('HSET', KEYS[1], 'generation', tonumber(ARGV[1]) + 1, 'json', ARGV[2])\nreturn 1" } as const;

@@ -1,4 +1,4 @@
--- start-rollout.lua — record a rollout and make it the one that is at work on its config.
+-- start-rollout.lua — record a rollout; where none has its config, it has it from now on.
 --
 -- KEYS[1]  hash    muster:{ctl}:config:<id>:status (active rollout, stable revision)
 -- KEYS[2]  hash    muster:{ctl}:rollout:<id>:spec
@@ -7,6 +7,7 @@
 -- KEYS[6]  set     muster:{ctl}:rollouts-active
 -- KEYS[7]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
 -- ARGV[1]  rollout id · ARGV[2]  spec (JSON) · ARGV[3]  first status (JSON) · ARGV[4]  seconds a request is remembered, 0 without a request id
+-- ARGV[5]  "1" when it may wait for another rollout of the config
 -- Returns  {1, rollout id} started · {2, id} this request started that one before · {0, id} that one is at work
 -- Why atomic: two rollouts at work on one config would make blame impossible.
 if ARGV[4] ~= '0' then
@@ -14,8 +15,8 @@ if ARGV[4] ~= '0' then
   if before then return {2, before} end
 end
 local active = redis.call('HGET', KEYS[1], 'active')
-if active then return {0, active} end
-redis.call('HSET', KEYS[1], 'active', ARGV[1])
+if active and ARGV[5] ~= '1' then return {0, active} end
+if not active then redis.call('HSET', KEYS[1], 'active', ARGV[1]) end
 redis.call('HSET', KEYS[2], 'generation', 1, 'json', ARGV[2])
 redis.call('HSET', KEYS[3], 'version', 1, 'json', ARGV[3])
 redis.call('ZADD', KEYS[4], 0, ARGV[1])
