@@ -77,6 +77,11 @@ describe("kinds of variables", () => {
         "REDIS_URL is wrong (its value is not shown); expected a URL that starts with redis:// or rediss://, for example REDIS_URL=redis://127.0.0.1:6379",
     },
     {
+      variable: secretVar("A", { help, pattern: /^whsec_/, expects: "whsec_ and more", example: "whsec_x" }),
+      text: "hunter2",
+      problem: "A is wrong (its value is not shown); expected whsec_ and more, for example A=whsec_x",
+    },
+    {
       variable: secretBytesVar("MUSTER_ENCRYPTION_KEY", { help, bytes: 32 }),
       text: "c2hvcnQ=",
       problem: `MUSTER_ENCRYPTION_KEY is wrong (its value is not shown); expected 32 bytes in base64, for example MUSTER_ENCRYPTION_KEY="$(openssl rand -base64 32)"`,

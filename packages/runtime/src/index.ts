@@ -1,6 +1,7 @@
 // What every process needs around its own idea. Closed to anything that is not process lifecycle.
 //   service.ts        runService: the life of a process (stop.ts who ends it, closers.ts what was opened)
-//   env.ts, vars.ts   declarative environment → typed config (base-config.ts: what every service takes)
+//   env.ts, vars.ts   declarative environment → typed config (base-config.ts: what every service takes;
+//                     store-vars.ts, trace-vars.ts: what several take)
 //   clock.ts          time and dice as a value; backoff.ts: how long to wait before trying again
 //   background.ts     counted fire-and-forget
 //   health.ts         /healthz, /readyz, /metrics
@@ -21,6 +22,7 @@ export { createHealth, openHealthServer } from "./health.ts";
 export type { ServiceContext, ServiceOptions } from "./service.ts";
 export { runService } from "./service.ts";
 export { storeVars } from "./store-vars.ts";
+export { tracesUrl, traceVars } from "./trace-vars.ts";
 export type { VariableOptions } from "./vars.ts";
 export {
   boolVar,

@@ -133,13 +133,17 @@ export function listVar(
 }
 
 /** A secret text as a function, so that it is fetched where it is used and never printed with the config. */
-export function secretVar(name: string, options: VariableOptions<() => string>): Variable<() => string> {
+export function secretVar(
+  name: string,
+  options: VariableOptions<() => string> & { readonly pattern?: RegExp; readonly expects?: string },
+): Variable<() => string> {
+  const { pattern, expects = "a secret text" } = options;
   return declare(name, options, {
-    expects: "a secret text",
+    expects,
     example: "…",
     secret: true,
     print: () => "…",
-    read: (text) => value(() => text),
+    read: (text) => (pattern === undefined || pattern.test(text) ? value(() => text) : wrong(expects)),
   });
 }
 

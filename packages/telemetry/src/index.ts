@@ -1,9 +1,10 @@
-// Logs and metrics with one shared vocabulary. A leaf: imports nothing of ours.
-//   fields.ts           names shared by logs and metrics
+// Logs, metrics and traces with one shared vocabulary. A leaf: imports nothing of ours.
+//   fields.ts           names shared by logs, metrics and traces
 //   error-log.ts        errors that come in floods
 //   log.ts              the logger: event name plus fields (redact.ts takes secrets out, text.ts is for people)
 //   metrics.ts          counters, gauges, histograms and their Prometheus text
 //   process-metrics.ts  what every process measures about itself
+//   trace.ts            spans over OTLP: imported as @muster/telemetry/trace, since few processes need the SDK
 
 export { createErrorLog } from "./error-log.ts";
 export type { FieldName } from "./fields.ts";
