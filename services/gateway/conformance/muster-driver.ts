@@ -15,6 +15,13 @@ import { knownAgent, toConnectionSettings, toPackages } from "./muster-words.ts"
 const TIMEOUT_MS = 10_000;
 const REFUSALS = new Set([Code.InvalidArgument, Code.FailedPrecondition, Code.NotFound, Code.ResourceExhausted]);
 
+const NONE = { seconds: 0n, nanos: 0 };
+/** A rollout to everybody that neither soaks nor bakes. */
+const AT_ONCE = {
+  stages: [{ size: { case: "percent", value: 100 } as const, bake: NONE }],
+  settings: { timing: { soak: NONE, finalBake: NONE } },
+};
+
 /** Opens a driver for the management server at `host:port`. */
 export function createMusterDriver(address: string): Driver {
   const baseUrl = address.includes("://") ? address : `http://${address}`;
@@ -77,7 +84,7 @@ function createConfigs(transport: ReturnType<typeof createGrpcTransport>) {
       const { config } = await configs.getConfig({ configId });
       const rolloutId = config?.activeRolloutId ?? "";
       if (rolloutId !== "") await end(rolloutId);
-      await rollouts.startRollout({ configId, reason: "conformance" });
+      await rollouts.startRollout({ configId, reason: "conformance", ...AT_ONCE });
     },
   };
 

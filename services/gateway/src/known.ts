@@ -37,6 +37,8 @@ export interface Offered<Hash extends string = ConfigHash> {
   readonly hash: Hash;
   readonly epoch: number;
   readonly atMs: number;
+  /** Which try of the config it was; absent: the first. */
+  readonly tries?: number;
 }
 
 /** Connection settings or packages that were sent. */

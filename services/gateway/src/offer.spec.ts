@@ -20,6 +20,7 @@ const base: OfferInput = {
 };
 const applied = { hash: aHash("a"), isApplying: false };
 const applying = { hash: aHash("b"), isApplying: true };
+const again = (tries: number) => ({ hash: aHash("b"), contributions: [], assignedAtMs: 0, tries });
 const sent = (epoch: number, atMs = 0) => ({ hash: aHash("b"), epoch, atMs });
 
 const cases: readonly (readonly [name: string, input: Partial<OfferInput>, expected: string])[] = [
@@ -41,6 +42,31 @@ const cases: readonly (readonly [name: string, input: Partial<OfferInput>, expec
   ["an offer under way is not repeated in its session", { offered: sent(2) }, "already_offered"],
   ["an offer whose session ended unanswered is repeated", { offered: sent(1) }, "offer"],
   ["a newer desired config replaces an offer under way", { offered: { ...sent(2), hash: aHash("c") } }, "offer"],
+  ["a later try of the config is offered on the same connection", { desired: again(2), offered: sent(2) }, "offer"],
+  ["and once", { desired: again(2), offered: { ...sent(2), tries: 2 } }, "already_offered"],
+  ["an earlier try is none", { desired: again(2), offered: { ...sent(2), tries: 3 } }, "already_offered"],
+  ["the first try is no later one", { desired: again(1), offered: sent(2) }, "already_offered"],
+  [
+    "a later try is not offered to an agent that has the config by now",
+    { desired: again(2), offered: sent(2), acknowledged: { ...applied, hash: aHash("b") } },
+    "current",
+  ],
+  ["nor to one that is at work on it", { desired: again(2), offered: sent(2), acknowledged: applying }, "current"],
+  [
+    "nor to one that failed it under this assignment",
+    { desired: again(2), offered: sent(2), failed: [{ hash: aHash("b"), atMs: 0 }] },
+    "quarantined",
+  ],
+  [
+    "a later try is offered to an agent that never tells a status, once",
+    { capabilities: ACCEPTS, desired: again(2), offered: sent(2) },
+    "offer",
+  ],
+  [
+    "a later try is offered with a poll's answer at once",
+    { transport: "http", desired: again(2), offered: sent(2, 99_000) },
+    "offer",
+  ],
   ["an agent that applies is waited for", { acknowledged: applying, offered: sent(2) }, "current"],
   [
     "an agent that restarted and says APPLYING for ever is offered once more",

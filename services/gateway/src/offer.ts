@@ -44,7 +44,8 @@ export function decideOffer(input: OfferInput): OfferDecision {
   const { hash } = desired;
   if (!mayOffer(capabilities, "remoteConfig")) return { kind: "none", why: "incapable" };
   if (hasFailed(input, desired)) return { kind: "none", why: "quarantined" };
-  const isLastOffer = offered?.hash === hash;
+  // A rollout that tries again says so by the number of the try.
+  const isLastOffer = offered?.hash === hash && (offered.tries ?? 1) >= (desired.tries ?? 1);
   if (acknowledged?.hash === hash) {
     // A supervisor that died while applying says APPLYING for ever; the same offer once more frees it.
     const isStuck = acknowledged.isApplying && input.hasRestarted && !(isLastOffer && offered.epoch === input.epoch);

@@ -65,10 +65,16 @@ function offerConfig(session: ActiveSession, nowMs: number): [ActiveSession, rea
   const decision = decideConfig(session, nowMs);
   if (decision.kind === "none" || isUntold(session)) return [session, [], null];
   const { hash } = decision;
-  const offered = { hash, epoch: session.epoch, atMs: nowMs };
+  const again = triesOf(session.desired);
+  const offered = { hash, epoch: session.epoch, atMs: nowMs, ...again };
   const offering = { ...session, known: { ...session.known, offered } };
-  const [next, effects] = emit(offering, nowMs, (head) => ({ kind: "agent.config-offered", ...head, hash }));
+  const [next, effects] = emit(offering, nowMs, (head) => ({ kind: "agent.config-offered", ...head, hash, ...again }));
   return [next, effects, session.desired];
+}
+
+/** Which try of a config it is, where it is not the first. */
+export function triesOf(of: { readonly tries?: number } | null): { readonly tries?: number } {
+  return of?.tries === undefined ? {} : { tries: of.tries };
 }
 
 function offerSettings(

@@ -219,6 +219,40 @@ describe("a session", () => {
     assert.equal(brief(replaced.effects), "config-offered, push offer");
   });
 
+  it("offers a later try of a config again on the same connection, tells which try it was, and nothing else again", () => {
+    const offersOf = (effects: readonly Effect[]) =>
+      effects.flatMap((e) => (e.kind === "emit" && e.event.kind === "agent.config-offered" ? [e.event.tries] : []));
+    const hinted = (tries?: number): Input => ({
+      kind: "desired",
+      desired: { ...desired, ...(tries !== undefined && { tries }) },
+      nowMs: 9,
+    });
+    let at: Session = told({ desired });
+    const seen: (readonly (number | undefined)[])[] = [];
+    for (const tries of [undefined, 1, 2, 2, undefined, 3]) {
+      const { session, effects } = run([hinted(tries)], at);
+      at = session;
+      seen.push(offersOf(effects));
+    }
+    assert.deepEqual(seen, [[], [], [2], [], [], [3]]);
+    const reported = run([reports(aReport(1, [ack("applied")])), hinted(4)], at);
+    assert.deepEqual(offersOf(reported.effects), [], "it has the config by now");
+  });
+
+  it("knows which try it offered last when the agent comes to another gateway", () => {
+    const { session } = run([{ kind: "desired", desired: { ...desired, tries: 2 }, nowMs: 9 }], told({ desired }));
+    assert.ok(session.kind === "active");
+    const checkpoint = { seq: 0n, state: encodeKnown(session.known) };
+    const moved = run([
+      reports(aReport(1)),
+      opens({ epoch: 6, checkpoint, isMove: true, desired: { ...desired, tries: 2 } }),
+    ]);
+    const offered = moved.effects.flatMap((e) =>
+      e.kind === "emit" && e.event.kind === "agent.config-offered" ? [e.event.tries] : [],
+    );
+    assert.deepEqual(offered, [2], "what may be lost is sent again as the same try");
+  });
+
   it("remembers a failed hash for good, also when the agent goes back by itself", () => {
     const failed = run(
       [

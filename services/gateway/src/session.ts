@@ -29,6 +29,7 @@ import {
   sayAction,
   takeInventoryQuestion,
   tellsInventory,
+  triesOf,
 } from "./outgoing.ts";
 import type { Report } from "./report.ts";
 import { countReport, isBarePoll } from "./sequence.ts";
@@ -342,7 +343,12 @@ function tellOffer(
 ): readonly [ActiveSession, readonly Effect[]] {
   if (offered === null) return [session, effects];
   const { hash } = offered;
-  const [next, more] = emit(session, offered.atMs, (head) => ({ kind: "agent.config-offered", ...head, hash }));
+  const [next, more] = emit(session, offered.atMs, (head) => ({
+    kind: "agent.config-offered",
+    ...head,
+    hash,
+    ...triesOf(offered),
+  }));
   return [next, [...effects, ...more]];
 }
 

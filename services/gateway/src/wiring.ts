@@ -11,6 +11,7 @@ import { type Claims, createClaims } from "./claim.ts";
 import { createDoor, type Door } from "./door.ts";
 import type { GatewayDeps } from "./gateway.ts";
 import { createHub, type Hub, type HubDeps } from "./hub.ts";
+import { componentNames } from "./inventory.ts";
 import type { Counts } from "./metrics.ts";
 import { createOffers } from "./offers.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
@@ -109,7 +110,7 @@ export function rememberInventories({ inventories }: Store): Inventories {
       if (isThere) known.set(address, true);
       return isThere;
     },
-    put: inventories.put,
+    put: (address, inventory) => inventories.put(address, inventory, componentNames(inventory)),
   };
 }
 

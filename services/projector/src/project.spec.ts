@@ -4,7 +4,9 @@ import {
   type AgentEvent,
   type AgentView,
   apply,
+  BLANK,
   desiredOf,
+  type Exclusion,
   type InstanceUid,
   parseConfigId,
   parseRolloutId,
@@ -36,6 +38,9 @@ const desiredBy = (rolloutId: RolloutId) => ({
   ...desiredOf([{ configId: parseConfigId("base"), revision: 2, hash: aHash(), order: 100, rolloutId }]),
   assignedAtMs: 0,
 });
+const exclusionBy = (rolloutId: RolloutId): Exclusion => {
+  return { rolloutId, hash: aHash(), state: "failed", error: "", atMs: 0 };
+};
 const batch = (...events: readonly AgentEvent[]) => ({ partition: 0, entryId: "1-0", events });
 
 /** A projector's world in memory; it notes what is asked for. */
@@ -60,6 +65,7 @@ function aWorld(overrides: Partial<ProjectDeps> = {}) {
     requestAssign: async (p) => {
       asked.push(`assign ${p}`);
     },
+    nowMs: () => 1_000,
     onProjected: (agents, changed) => counts.push([agents, changed]),
     onError: (error) => errors.push(error),
     ...overrides,
@@ -68,6 +74,17 @@ function aWorld(overrides: Partial<ProjectDeps> = {}) {
 }
 
 describe("project", () => {
+  it("has a rollout looked at that ended long ago when it fails an agent, and for nothing else", async () => {
+    const { deps, asked } = aWorld({ activeRollouts: async () => new Set() });
+    const head = { uid: aUid(1), epoch: 1, atMs: 1, hash: aHash() };
+    await project([batch({ kind: "agent.config-offered", ...head, n: 1 })], deps);
+    const said = { kind: "agent.config-acknowledged", ...head, error: "" } as const;
+    await project([batch({ ...said, n: 2, state: "applying" })], deps);
+    assert.deepEqual(asked, []);
+    await project([batch({ ...said, n: 3, state: "failed" })], deps);
+    assert.deepEqual(asked, ["reconcile it"]);
+  });
+
   it("folds the events of each agent together, in order, over all batches", async () => {
     const seen: [InstanceUid, number[]][] = [];
     const { deps } = aWorld();
@@ -108,6 +125,17 @@ describe("project", () => {
 
   const hints: readonly (readonly [name: string, overrides: Partial<ProjectDeps>, asked: readonly string[]])[] = [
     ["an agent that no config reaches", { loadDesired: async (uids) => uids.map(() => null) }, []],
+    [
+      "agents that a rollout failed, and from which another was taken back",
+      {
+        activeRollouts: async () => new Set([ROLLOUT_ID, OTHER_ID]),
+        loadDesired: async () => [
+          { ...BLANK, assignedAtMs: 0, exclusions: [exclusionBy(ROLLOUT_ID)] },
+          { ...BLANK, assignedAtMs: 0, returned: [OTHER_ID] },
+        ],
+      },
+      ["reconcile it", "reconcile other"],
+    ],
     ["an agent of a rollout that ended", { activeRollouts: async () => new Set([OTHER_ID]) }, []],
     [
       "agents of two rollouts",

@@ -6,6 +6,7 @@ import {
   type AgentView,
   type DesiredRecord,
   type InstanceUid,
+  isInTrouble,
   originOf,
   type RolloutId,
 } from "@muster/fleet";
@@ -23,6 +24,7 @@ export interface ProjectDeps {
   partitionOf(uid: InstanceUid): Partition;
   requestReconcile(id: RolloutId): Promise<void>;
   requestAssign(partition: Partition): Promise<void>;
+  nowMs(): number;
   onProjected(agents: number, changed: number): void;
   /** Told of requests for work that failed; the sweep makes up for them. */
   onError(error: unknown): void;
@@ -38,7 +40,7 @@ export async function project(batches: readonly EventBatch[], deps: ProjectDeps)
     (event) => event.uid,
   );
   const described = new Set<Partition>();
-  const changed: InstanceUid[] = [];
+  const changed: AgentView[] = [];
   const agents = [...byAgent];
   for (let from = 0; from < agents.length; from += CONCURRENCY) {
     const folded = await Promise.all(
@@ -46,7 +48,7 @@ export async function project(batches: readonly EventBatch[], deps: ProjectDeps)
     );
     for (const { before, after } of folded) {
       if (after === before) continue;
-      changed.push(after.uid);
+      changed.push(after);
       if (mustDecide(before, after)) described.add(deps.partitionOf(after.uid));
     }
   }
@@ -61,20 +63,27 @@ function mustDecide(before: AgentView, after: AgentView): boolean {
 }
 
 async function requestWork(
-  changed: readonly InstanceUid[],
+  changed: readonly AgentView[],
   described: ReadonlySet<Partition>,
   deps: ProjectDeps,
 ): Promise<void> {
   await Promise.all([...described].map((partition) => deps.requestAssign(partition)));
   const active = await deps.activeRollouts();
-  if (active.size === 0 || changed.length === 0) return;
-  const desired = await deps.loadDesired(changed);
-  const concerned = new Set(desired.flatMap(rolloutsOf));
-  await Promise.all([...concerned].filter((id) => active.has(id)).map((id) => deps.requestReconcile(id)));
+  // Of rollouts that nobody looks after any more, only those that may fail somebody are looked at again.
+  const isTroubled = changed.map((view) => isInTrouble(view, deps.nowMs()));
+  const looked = active.size === 0 ? changed.filter((_, i) => isTroubled[i]) : changed;
+  if (looked.length === 0) return;
+  const desired = await deps.loadDesired(looked.map(({ uid }) => uid));
+  const troubled = new Set(changed.filter((_, i) => isTroubled[i]));
+  const concerned = looked.flatMap((view, i) =>
+    rolloutsOf(desired[i] ?? null).filter((id) => active.has(id) || troubled.has(view)),
+  );
+  await Promise.all([...new Set(concerned)].map((id) => deps.requestReconcile(id)));
 }
 
-/** Those that brought an agent what it should run, and those that failed it and wait for it to be well again. */
+/** Those that brought an agent what it should run, and those that failed it or were taken back and wait for it to be well again. */
 function rolloutsOf(record: DesiredRecord | null): readonly RolloutId[] {
   if (record === null) return [];
-  return [...record.contributions, ...(record.exclusions ?? [])].map(({ rolloutId }) => rolloutId);
+  const brought = [...record.contributions, ...(record.exclusions ?? [])].map(({ rolloutId }) => rolloutId);
+  return [...brought, ...(record.returned ?? [])];
 }

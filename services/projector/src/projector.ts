@@ -38,6 +38,7 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
     partitionOf: store.sessions.partitionOf,
     requestReconcile: queue.requestReconcile,
     requestAssign: queue.requestAssign,
+    nowMs: clock.nowMs,
     onError,
     onProjected(agents, changed) {
       counts.agents += agents;

@@ -9,15 +9,28 @@ import {
   type Exclusion,
   type GatewayId,
   type InstanceUid,
+  type Layer,
   parseConfigId,
   parseGatewayId,
   rankOf,
+  type WaveEntry,
 } from "@muster/fleet";
 import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import type { Hint } from "@muster/store";
 import { type AssignDeps, assign } from "./assign.ts";
+import { HINT_AGAIN_MS } from "./unheard.ts";
 
-const layer = { rolloutId: ROLLOUT_ID, revision: 2, hash: aHash(), selector: "env=prod", order: 100, cutoff: EVERYONE };
+const layer: Layer = {
+  rolloutId: ROLLOUT_ID,
+  revision: 2,
+  hash: aHash(),
+  selector: "env=prod",
+  order: 100,
+  mode: "open",
+  seed: ROLLOUT_ID,
+  reach: [{ selector: "", order: "sticky_hash", cutoff: EVERYONE }],
+  components: [],
+};
 const toProd: Assignment = { configId: parseConfigId("base"), layers: [layer] };
 const prod = (n: number): AgentView => anAgent({ uid: aUid(n), labels: { env: "prod" } });
 
@@ -29,6 +42,10 @@ interface Given {
   readonly assignedVersion?: number;
   readonly gateway?: GatewayId;
   readonly stale?: readonly InstanceUid[];
+  readonly waves?: readonly WaveEntry[];
+  readonly components?: ReadonlySet<string>;
+  readonly fleetLostAtMs?: number;
+  readonly nowMs?: number;
   readonly excluded?: ReadonlyMap<InstanceUid, Exclusion>;
 }
 
@@ -57,18 +74,26 @@ function aPartition(given: Given = {}) {
     },
     loadViews: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
     loadDesired: async (uids) => uids.map((uid) => desired.get(uid) ?? null),
-    async write(uid, next, _, nowMs) {
+    async write(uid, next, _, nowMs, present) {
       if (stale.includes(uid)) return "stale";
+      if ((desired.get(uid) ?? null) !== present) return "moved";
       writes.push(uid);
       desired.set(uid, next === null ? null : { ...next, assignedAtMs: nowMs });
       return gateway;
     },
     exclusions: async () => given.excluded ?? new Map(),
+    waves: async (ids) => new Map(ids.map((id) => [id, given.waves ?? []])),
+    componentsAt: async () => given.components ?? null,
+    partitionOf: () => 0,
+    async decideAgain(uid) {
+      unassigned.set(uid, 1);
+    },
+    fleetLostAtMs: async () => given.fleetLostAtMs ?? 0,
     hint: async (to, hint) => {
       hints.push([to, hint]);
     },
     onAssigned: () => undefined,
-    nowMs: () => 7,
+    nowMs: () => given.nowMs ?? 7,
   };
   return { deps, desired, unassigned, writes, hints, assignedVersion: () => assignedVersion };
 }
@@ -124,7 +149,7 @@ describe("assign", () => {
     const cutoff = ranks[1]?.[0] ?? "";
     const { deps, writes } = aPartition({
       views: [1, 2, 3, 4].map(prod),
-      list: [{ ...toProd, layers: [{ ...layer, cutoff }] }],
+      list: [{ ...toProd, layers: [{ ...layer, reach: [{ selector: "", order: "sticky_hash", cutoff }] }] }],
     });
     await assign(0, deps);
     assert.deepEqual(
@@ -186,6 +211,106 @@ describe("assign", () => {
     const nobody = aPartition();
     await assign(0, nobody.deps);
     assert.deepEqual(nobody.hints, []);
+  });
+
+  describe("of agents that are admitted one by one", () => {
+    const paced: Assignment = { ...toProd, layers: [{ ...layer, mode: "paced" }] };
+
+    it("takes those of the wave and no others, also when nothing else changed", async () => {
+      for (const assignedVersion of [0, 1]) {
+        const { deps, writes, desired } = aPartition({
+          list: [paced],
+          assignedVersion,
+          waves: [{ uid: aUid(2), tries: 1 }],
+        });
+        await assign(0, deps);
+        assert.deepEqual(writes, [aUid(2)]);
+        await assign(0, deps);
+        assert.equal(writes.length, 1, "once is enough");
+        assert.equal(desired.get(aUid(2))?.tries, undefined);
+      }
+    });
+
+    it("leaves what it has to who is in the wave no more", async () => {
+      const first = aPartition({ list: [paced], waves: [{ uid: aUid(2), tries: 1 }] });
+      await assign(0, first.deps);
+      await assign(0, { ...first.deps, waves: async (ids) => new Map(ids.map((id) => [id, []])) });
+      assert.equal(first.desired.get(aUid(2))?.hash, aHash());
+    });
+
+    it("writes the same config again under the number of a later try, and never under an earlier", async () => {
+      const { deps, writes, desired } = aPartition({ list: [paced], waves: [{ uid: aUid(1), tries: 1 }] });
+      await assign(0, deps);
+      const again = (tries: number): AssignDeps => ({
+        ...deps,
+        waves: async (ids) => new Map(ids.map((id) => [id, [{ uid: aUid(1), tries }]])),
+      });
+      await assign(0, again(2));
+      assert.deepEqual([desired.get(aUid(1))?.tries, writes.length], [2, 2]);
+      await assign(0, again(1));
+      assert.deepEqual([desired.get(aUid(1))?.tries, writes.length], [2, 2]);
+    });
+
+    it("leaves those of other partitions to whoever has these", async () => {
+      const { deps, writes } = aPartition({ list: [paced], assignedVersion: 1, waves: [{ uid: aUid(2), tries: 1 }] });
+      await assign(0, { ...deps, partitionOf: () => 1 });
+      assert.deepEqual(writes, []);
+    });
+  });
+
+  it("does not bring an agent what it is known to lack components for", async () => {
+    const needing: Assignment = { ...toProd, layers: [{ ...layer, components: ["exporters/kafka"] }] };
+    const components = { epoch: 1, n: 1, atMs: 0, value: { inventory: "i", address: "a" } };
+    const views = [{ ...prod(1), components }, prod(2)];
+    const { deps, writes } = aPartition({ views, list: [needing], components: new Set(["receivers/otlp"]) });
+    await assign(0, deps);
+    assert.deepEqual(writes, [aUid(2)], "who does not say lacks nothing");
+  });
+
+  it("heeds what failed an agent under a uid that it had before", async () => {
+    const exclusion = { rolloutId: ROLLOUT_ID, hash: aHash(), state: "failed", error: "no", atMs: 1 } as const;
+    const renamed = { ...prod(3), previousUids: [aUid(1)] };
+    const { deps, desired } = aPartition({ views: [renamed], excluded: new Map([[aUid(1), exclusion]]) });
+    await assign(0, deps);
+    assert.equal(desired.get(aUid(3))?.hash, BLANK.hash);
+  });
+
+  it("decides again for who was decided on by another meanwhile, on what that one wrote", async () => {
+    for (const assignedVersion of [0, 1]) {
+      const { deps, desired, writes, unassigned } = aPartition({ assignedVersion });
+      unassigned.set(aUid(1), 1);
+      const other: DesiredRecord = { ...BLANK, assignedAtMs: 3 };
+      let passes = 0;
+      const loadDesired: AssignDeps["loadDesired"] = async (uids) => {
+        const present = await deps.loadDesired(uids);
+        passes += 1;
+        if (passes === 1) desired.set(aUid(1), other); // a zombie was at work, or we are one
+        return present;
+      };
+      await assign(0, { ...deps, loadDesired });
+      assert.equal(desired.get(aUid(1))?.hash, aHash());
+      assert.equal(writes.filter((uid) => uid === aUid(1)).length, 1);
+      assert.equal(unassigned.size, 0);
+    }
+  });
+
+  it("hints again at what an agent was not offered, once that took too long, and writes nothing", async () => {
+    const gateway = parseGatewayId("gw");
+    const given = { views: [prod(1)], gateway, nowMs: 7 };
+    const { deps, hints, writes, unassigned } = aPartition(given);
+    await assign(0, deps);
+    const later = async (nowMs: number): Promise<void> => {
+      unassigned.set(aUid(1), 1);
+      await assign(0, { ...deps, nowMs: () => nowMs });
+    };
+    await later(7 + HINT_AGAIN_MS - 1);
+    assert.equal(hints.length, 1);
+    await later(7 + HINT_AGAIN_MS);
+    assert.deepEqual(
+      hints,
+      Array.from({ length: 2 }, () => [gateway, { kind: "desired", uids: [aUid(1)] }]),
+    );
+    assert.deepEqual(writes, [aUid(1)]);
   });
 
   it("notes nothing as decided when it dies in the middle", async () => {

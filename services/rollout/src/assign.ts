@@ -3,17 +3,20 @@
 // the answer of one pure function (fleet's createWanted). Safe to run twice: only differences are written.
 
 import {
+  type AgentView,
+  candidateOf,
   createWanted,
   type DesiredRecord,
   type Exclusion,
   type GatewayId,
   type InstanceUid,
   isSameDesired,
-  labelsOf,
-  originOf,
   type RolloutId,
+  type Wanted,
+  type WaveEntry,
 } from "@muster/fleet";
 import type { Assignments, Hint, Partition, VersionedView, WantedConfig } from "@muster/store";
+import { unheardFromMs } from "./unheard.ts";
 
 /** What it needs. */
 export interface AssignDeps {
@@ -27,12 +30,21 @@ export interface AssignDeps {
     limit: number,
   ): Promise<readonly { readonly uid: InstanceUid; readonly version: number }[]>;
   settle(uid: InstanceUid, version: number): Promise<void>;
+  /** Has one agent decided anew. */
+  decideAgain(uid: InstanceUid): Promise<void>;
   /** Agents that a rollout failed and does not count for any more. */
   exclusions(id: RolloutId): Promise<ReadonlyMap<InstanceUid, Exclusion>>;
+  /** Agents that rollouts admitted, or while they are taken back, relieve. */
+  waves(ids: readonly RolloutId[]): Promise<ReadonlyMap<RolloutId, readonly WaveEntry[]>>;
   loadViews(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
   loadDesired(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
+  /** Components that an inventory names; null when nobody told it. */
+  componentsAt(address: string): Promise<ReadonlySet<string> | null>;
+  partitionOf(uid: InstanceUid): Partition;
   write: WriteDesired;
   hint(to: GatewayId, hint: Hint): Promise<void>;
+  /** When the fleet state was last lost, milliseconds since 1970; 0: never. */
+  fleetLostAtMs(): Promise<number>;
   onAssigned(count: number): void;
   nowMs(): number;
 }
@@ -43,89 +55,172 @@ type WriteDesired = (
   desired: WantedConfig | null,
   version: number,
   nowMs: number,
-) => Promise<GatewayId | null | "stale">;
+  present: DesiredRecord | null,
+) => Promise<GatewayId | null | "stale" | "moved">;
 
 /** Agents decided at a time. */
 const CHUNK = 500;
+/** Rounds in which others were faster with everybody; the next request or sweep goes on. */
+const MAX_IDLE_ROUNDS = 5;
+/** Answers to a write that found another. */
+const LOST: ReadonlySet<string> = new Set(["stale", "moved"]);
 
-/** One pass over a partition: everybody when the assignments changed, else those that are new or changed. */
+/** One pass over a partition: everybody when the assignments changed, else those that are new, changed or admitted. */
 export async function assign(partition: Partition, deps: AssignDeps): Promise<void> {
   const assignments = await deps.assignments();
   const of = createWanted(assignments.list);
-  if ((await deps.assignedVersion(partition)) < assignments.version) {
-    const without = await loadExclusions(assignments, deps);
-    await assignAll(partition, assignments.version, { of, without }, deps);
-    await deps.setAssignedVersion(partition, assignments.version);
+  const { version } = assignments;
+  if ((await deps.assignedVersion(partition)) < version) {
+    await assignAll(partition, version, await loadContext(of, assignments, deps), deps);
+    await deps.setAssignedVersion(partition, version);
+  } else {
+    await assignWaved(partition, version, await loadContext(of, assignments, deps), deps);
   }
+  let idleRounds = 0;
   for (;;) {
     const waiting = await deps.unassigned(partition, CHUNK);
     if (waiting.length === 0) return;
     const uids = waiting.map(({ uid }) => uid);
     // Read after the list: an agent that is on it because of an exclusion must be decided on with it.
-    const without = await loadExclusions(assignments, deps);
-    const stale = await assignSome(uids, assignments.version, { of, without }, deps);
-    const decided = waiting.filter(({ uid }) => !stale.has(uid));
-    await Promise.all(decided.map(({ uid, version }) => deps.settle(uid, version)));
+    const { stale, moved } = await assignSome(uids, version, await loadContext(of, assignments, deps), deps);
+    const decided = waiting.filter(({ uid }) => !stale.has(uid) && !moved.has(uid));
+    await Promise.all(decided.map((one) => deps.settle(one.uid, one.version)));
     // What stands rests on newer assignments, but maybe on an older view; whoever reads those assignments decides.
     if (stale.size > 0) return;
+    idleRounds = decided.length === 0 ? idleRounds + 1 : 0;
+    if (idleRounds === MAX_IDLE_ROUNDS) return;
   }
 }
 
-interface Wanted {
+/** What a decision rests on beside the agent itself. */
+interface Context {
   readonly of: ReturnType<typeof createWanted>;
   /** Rollouts that do not count for an agent any more. */
   readonly without: ReadonlyMap<InstanceUid, readonly Exclusion[]>;
+  /** Rollouts whose waves name an agent, with the number of the try. */
+  readonly waved: ReadonlyMap<InstanceUid, ReadonlyMap<RolloutId, number>>;
+  readonly fleetLostAtMs: number;
 }
 
-/** Agents that a rollout failed are few; where there are none, this costs a read per layer. */
-async function loadExclusions({ list }: Assignments, { exclusions }: AssignDeps): Promise<Wanted["without"]> {
-  const ids = new Set(list.flatMap(({ layers }) => layers.map(({ rolloutId }) => rolloutId)));
-  const found = await Promise.all([...ids].map(exclusions));
+/** Agents that a rollout failed or that it admits at one time are few; where there are none, this costs a read per layer. */
+async function loadContext(of: Context["of"], { list }: Assignments, deps: AssignDeps): Promise<Context> {
+  const ids = [...new Set(list.flatMap(({ layers }) => layers.map(({ rolloutId }) => rolloutId)))];
+  const [found, waves, fleetLostAtMs] = await Promise.all([
+    Promise.all(ids.map(deps.exclusions)),
+    deps.waves(ids),
+    deps.fleetLostAtMs(),
+  ]);
   const without = new Map<InstanceUid, readonly Exclusion[]>();
   for (const [uid, exclusion] of found.flatMap((each) => [...each])) {
     without.set(uid, [...(without.get(uid) ?? []), exclusion]);
   }
-  return without;
+  const waved = new Map<InstanceUid, Map<RolloutId, number>>();
+  for (const [id, entries] of waves) {
+    for (const { uid, tries } of entries) waved.set(uid, (waved.get(uid) ?? new Map()).set(id, tries));
+  }
+  return { of, without, waved, fleetLostAtMs };
 }
 
-async function assignAll(partition: Partition, version: number, wanted: Wanted, deps: AssignDeps): Promise<void> {
+async function assignAll(partition: Partition, version: number, context: Context, deps: AssignDeps): Promise<void> {
   let after = "";
   for (;;) {
     const uids = await deps.page(partition, after, CHUNK);
     const last = uids.at(-1);
     if (last === undefined) return;
-    await assignSome(uids, version, wanted, deps);
+    await assignAndRepeat(uids, version, context, deps);
     after = last;
   }
 }
 
-/** Decides for some agents. Answers those that were decided on newer assignments already. */
+async function assignWaved(partition: Partition, version: number, context: Context, deps: AssignDeps): Promise<void> {
+  const own = [...context.waved.keys()].filter((uid) => deps.partitionOf(uid) === partition);
+  for (let from = 0; from < own.length; from += CHUNK)
+    await assignAndRepeat(own.slice(from, from + CHUNK), version, context, deps);
+}
+
+/** Those that another worker decided on meanwhile are decided once more, on what that worker knew. */
+async function assignAndRepeat(...[uids, version, context, deps]: Parameters<typeof assignSome>): Promise<void> {
+  const { moved } = await assignSome(uids, version, context, deps);
+  await Promise.all([...moved].map(deps.decideAgain));
+}
+
+/** Decides for some agents. Answers those that others were faster with. */
 async function assignSome(
   uids: readonly InstanceUid[],
   version: number,
-  wanted: Wanted,
+  context: Context,
   deps: AssignDeps,
-): Promise<ReadonlySet<InstanceUid>> {
+): Promise<Record<"stale" | "moved", ReadonlySet<InstanceUid>>> {
   const [views, present] = await Promise.all([deps.loadViews(uids), deps.loadDesired(uids)]);
   const presentOf = new Map(uids.map((uid, i) => [uid, present[i] ?? null]));
-  const writes = views.flatMap(({ view }) => {
-    // Who has not said what it is cannot be told what to run: "everyone but canaries" would match it.
-    if (view.description === null) return [];
-    const before = presentOf.get(view.uid) ?? null;
-    const exclusions = [view.uid, ...view.previousUids].flatMap((uid) => wanted.without.get(uid) ?? []);
-    const without = new Set(exclusions.map(({ rolloutId }) => rolloutId));
-    const decided = wanted.of(originOf(view), labelsOf(view), without);
-    const desired = decided === null || exclusions.length === 0 ? decided : { ...decided, exclusions };
-    return isSameDesired(desired, before) ? [] : [{ uid: view.uid, desired }];
-  });
+  const decided = await Promise.all(
+    views.map(({ view }) => decide(view, presentOf.get(view.uid) ?? null, context, deps)),
+  );
+  const writes = decided.filter((each) => each !== null);
   const gateways = await Promise.all(
-    writes.map(async ({ uid, desired }) => ({ uid, gateway: await deps.write(uid, desired, version, deps.nowMs()) })),
+    writes.map(async ({ uid, desired }) => ({
+      uid,
+      gateway: await deps.write(uid, desired, version, deps.nowMs(), presentOf.get(uid) ?? null),
+    })),
   );
   deps.onAssigned(writes.length);
-  const held = gateways.filter(({ gateway }) => gateway !== null && gateway !== "stale");
+  const unheard = views.flatMap(({ view }, i) => (decided[i] === null ? unheardAt(view, presentOf, deps) : []));
+  const held = [...gateways.filter(({ gateway }) => gateway !== null && !LOST.has(gateway)), ...unheard];
   const byGateway = Map.groupBy(held, ({ gateway }) => gateway as GatewayId); // the filter above
   await Promise.all(
     [...byGateway].map(([to, agents]) => deps.hint(to, { kind: "desired", uids: agents.map(({ uid }) => uid) })),
   );
-  return new Set(gateways.filter(({ gateway }) => gateway === "stale").map(({ uid }) => uid));
+  const lostAs = (how: string) => new Set(gateways.filter(({ gateway }) => gateway === how).map(({ uid }) => uid));
+  return { stale: lostAs("stale"), moved: lostAs("moved") };
+}
+
+/** An agent whose decision stands, and whose gateway was perhaps never hinted at it. */
+function unheardAt(
+  view: AgentView,
+  presentOf: ReadonlyMap<InstanceUid, DesiredRecord | null>,
+  { nowMs }: AssignDeps,
+): readonly { readonly uid: InstanceUid; readonly gateway: GatewayId | null }[] {
+  const fromMs = unheardFromMs(view, presentOf.get(view.uid) ?? null);
+  if (fromMs === null || fromMs > nowMs()) return [];
+  return [{ uid: view.uid, gateway: view.connection?.value.gateway ?? null }].filter(({ gateway }) => gateway !== null);
+}
+
+/** What is to be written for one agent; null when nothing changes. */
+async function decide(
+  view: VersionedView["view"],
+  present: DesiredRecord | null,
+  { of, without, waved, fleetLostAtMs }: Context,
+  deps: AssignDeps,
+): Promise<{ readonly uid: InstanceUid; readonly desired: WantedConfig | null } | null> {
+  // Who has not said what it is cannot be told what to run: "everyone but canaries" would match it.
+  if (view.description === null) return null;
+  const excluded = [view.uid, ...view.previousUids].flatMap((uid) => without.get(uid) ?? []);
+  const waves: ReadonlyMap<RolloutId, number> = waved.get(view.uid) ?? new Map();
+  const address = view.components?.value.address;
+  const components = typeof address === "string" ? await deps.componentsAt(address) : null;
+  const context = { present, excluded, waved: new Set(waves.keys()), components, fleetLostAtMs };
+  const wanted = of(candidateOf(view, context));
+  const desired = recordOf(wanted, present, excluded, waves);
+  return isSameDesired(desired, present) ? null : { uid: view.uid, desired };
+}
+
+/** A decision as it is stored, with why it is not another. */
+function recordOf(
+  { desired, returned }: Wanted,
+  present: DesiredRecord | null,
+  exclusions: readonly Exclusion[],
+  waves: ReadonlyMap<RolloutId, number>,
+): WantedConfig | null {
+  if (desired === null) return null;
+  const before = present?.hash === desired.hash ? (present.tries ?? 1) : 1;
+  const tries = desired.contributions.reduce(
+    (most, { rolloutId }) => Math.max(most, waves.get(rolloutId) ?? 1),
+    before,
+  );
+  return {
+    ...desired,
+    ...(tries > 1 && { tries }),
+    ...(exclusions.length > 0 && { exclusions }),
+    ...(returned.length > 0 && { returned }),
+  };
 }

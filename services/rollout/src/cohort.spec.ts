@@ -31,12 +31,13 @@ function aFleet(size: number) {
     },
     loadViews: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
     loadDesired: async (uids) => uids.map((uid) => (uid === aUid(1) ? record : null)),
+    componentsAt: async () => null,
   };
   return { deps, asked };
 }
 
 const uidsOf = async (selector: string, deps: CohortDeps): Promise<readonly InstanceUid[]> =>
-  (await loadCohort(selector, deps)).map(({ view }) => view.uid);
+  (await loadCohort(selector, [], deps)).map(({ view }) => view.uid);
 
 describe("loadCohort", () => {
   it("takes everyone that matches and has said what it is", async () => {
@@ -49,7 +50,7 @@ describe("loadCohort", () => {
 
   it("pairs every agent with what it was assigned", async () => {
     const { deps } = aFleet(5);
-    const cohort = await loadCohort("env=prod", deps);
+    const cohort = await loadCohort("env=prod", [], deps);
     assert.deepEqual(
       cohort.map(({ desired }) => desired),
       [record, null],
@@ -59,7 +60,7 @@ describe("loadCohort", () => {
   it("pairs them also when an agent of a page is gone", async () => {
     const { deps } = aFleet(5);
     const page: CohortDeps["page"] = async (after) => (after === "" ? [aUid(0), aUid(1), aUid(5)] : []);
-    const cohort = await loadCohort("env=prod", { ...deps, page });
+    const cohort = await loadCohort("env=prod", [], { ...deps, page });
     assert.deepEqual(
       cohort.map(({ view, desired }) => [view.uid, desired]),
       [
@@ -80,7 +81,28 @@ describe("loadCohort", () => {
     assert.equal(asked.at(-1), undefined);
   });
 
+  it("says what the revision needs and an agent is known to lack", async () => {
+    const { deps } = aFleet(8);
+    const components = { epoch: 1, n: 1, atMs: 0, value: { inventory: "i", address: "a" } };
+    const loadViews: CohortDeps["loadViews"] = async (uids) =>
+      (await deps.loadViews(uids)).map(({ view, version }, i) => ({
+        view: i === 0 ? { ...view, components } : view,
+        version,
+      }));
+    const asked: string[] = [];
+    const componentsAt = async (address: string) => {
+      asked.push(address);
+      return new Set(["receivers/otlp"]);
+    };
+    const lackingOf = async (names: readonly string[]) =>
+      (await loadCohort("env=prod", names, { ...deps, loadViews, componentsAt })).map(({ lacking }) => lacking);
+    assert.deepEqual(await lackingOf(["receivers/otlp", "exporters/kafka"]), [["exporters/kafka"], [], []]);
+    asked.length = 0;
+    assert.deepEqual(await lackingOf([]), [[], [], []]);
+    assert.deepEqual(asked, [], "nobody is asked where nothing is needed");
+  });
+
   it("refuses a selector that cannot be read", async () => {
-    await assert.rejects(loadCohort("env=", aFleet(1).deps), FleetError);
+    await assert.rejects(loadCohort("env=", [], aFleet(1).deps), FleetError);
   });
 });

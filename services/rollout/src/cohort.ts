@@ -5,6 +5,7 @@ import {
   type DesiredRecord,
   type InstanceUid,
   labelsOf,
+  lacking,
   matches,
   parseSelector,
 } from "@muster/fleet";
@@ -15,12 +16,18 @@ export interface CohortDeps {
   page(after: string, limit: number, candidates?: Candidates): Promise<readonly InstanceUid[]>;
   loadViews(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
   loadDesired(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
+  /** Components that an inventory names; null when nobody told it. */
+  componentsAt(address: string): Promise<ReadonlySet<string> | null>;
 }
 
 const PAGE = 1_000;
 
-/** The cohort of a selector. Agents that have not described themselves are in none. */
-export async function loadCohort(text: string, deps: CohortDeps): Promise<readonly CohortAgent[]> {
+/** The cohort of a selector, for a revision that uses `components`. Agents that have not described themselves are in none. */
+export async function loadCohort(
+  text: string,
+  components: readonly string[],
+  deps: CohortDeps,
+): Promise<readonly CohortAgent[]> {
   const selector = parseSelector(text);
   const candidates = candidatesFor(selector);
   const cohort: CohortAgent[] = [];
@@ -32,8 +39,10 @@ export async function loadCohort(text: string, deps: CohortDeps): Promise<readon
     const [views, desired] = await Promise.all([deps.loadViews(uids), deps.loadDesired(uids)]);
     const desiredOf = new Map(uids.map((uid, i) => [uid, desired[i] ?? null]));
     for (const { view } of views) {
-      const isIn = view.description !== null && matches(selector, labelsOf(view));
-      if (isIn) cohort.push({ view, desired: desiredOf.get(view.uid) ?? null });
+      if (view.description === null || !matches(selector, labelsOf(view))) continue;
+      const address = view.components?.value.address;
+      const has = typeof address === "string" && components.length > 0 ? await deps.componentsAt(address) : null;
+      cohort.push({ view, desired: desiredOf.get(view.uid) ?? null, lacking: lacking(components, has) });
     }
     after = last;
   }

@@ -1,48 +1,89 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EVERYONE, initialStatus, type RolloutStatus } from "@muster/fleet";
+import {
+  type CohortAgent,
+  DEFAULT_PACE,
+  EVERYONE,
+  type Exclusion,
+  type InstanceUid,
+  initialStatus,
+  NO_PEERS,
+  type RolloutSpec,
+  type RolloutStatus,
+  type WaveEntry,
+} from "@muster/fleet";
 import { aCohortAgent, anAgent, aRollout, aUid, ROLLOUT_ID, stages } from "@muster/fleet/builders";
 import type { StoredRollout } from "@muster/store";
 import { type ReconcileDeps, reconcile } from "./reconcile.ts";
+import { HINT_AGAIN_MS } from "./unheard.ts";
 
-const spec = aRollout(stages(10, 100));
-const NOW_MS = 1_000;
+const NOW_MS = 1_700_000_000_000;
+const base = aRollout(stages(10, 100));
+const [first] = initialStatus(base).stages;
+assert.ok(first !== undefined);
+/** A rollout whose only stage reaches everybody. */
+const ALL_REACHED: Partial<RolloutStatus> = {
+  phase: "running",
+  observedGeneration: 1,
+  startedAtMs: NOW_MS - 1_000,
+  stages: [{ ...first, state: "dispatching", cutoff: EVERYONE, size: 10, startedAtMs: NOW_MS - 1_000 }],
+};
+const unassigned = (n: number): CohortAgent => aCohortAgent(base, anAgent({ uid: aUid(n) }), false);
+const fleet = Array.from({ length: 10 }, (_, i) => unassigned(i + 1));
 
-/** A rollout over ten agents that are not assigned yet, in memory; it notes what is asked for. */
-function aWorld(status: Partial<RolloutStatus> = {}, overrides: Partial<ReconcileDeps> = {}) {
+interface Given {
+  readonly spec?: RolloutSpec;
+  readonly status?: Partial<RolloutStatus>;
+  readonly wave?: readonly WaveEntry[];
+  readonly cohort?: readonly CohortAgent[];
+}
+
+/** A rollout in memory, over ten agents that are not assigned yet; it notes what is asked for. */
+function aWorld(given: Given = {}, overrides: Partial<ReconcileDeps> = {}) {
+  const { spec = base, status = {}, wave = [], cohort = fleet } = given;
   const done: string[] = [];
-  let stored: StoredRollout | undefined = { spec, status: { ...initialStatus(spec), ...status }, version: 1 };
+  const short = (uids: readonly InstanceUid[]): string => uids.map((uid) => uid.slice(-2)).join();
+  let stored: StoredRollout | undefined = { spec, status: { ...initialStatus(spec), ...status }, version: 1, wave };
   const deps: ReconcileDeps = {
     loadRollout: async () => stored,
-    loadCohort: async () =>
-      Array.from({ length: 10 }, (_, i) => aCohortAgent(spec, anAgent({ uid: aUid(i + 1) }), false)),
+    loadCohort: async () => cohort,
+    loadPeers: async () => ({ ...NO_PEERS, holder: spec.id }),
+    loadCalendars: async () => [],
+    loadReadings: async () => [],
+    quarantineOf: async () => null,
     fleetLostAtMs: async () => 0,
     async commit(rollout, next) {
-      if (rollout.version !== stored?.version) return false;
-      stored = { ...rollout, status: next, version: rollout.version + 1 };
+      if (rollout.version !== stored?.version) return "conflict";
+      stored = { ...rollout, status: next.status, wave: next.wave, version: rollout.version + 1 };
       done.push("commit");
-      return true;
+      return "committed";
     },
     requestAssign: async (p) => {
       done.push(`assign ${p}`);
     },
-    async exclude(uid, { state }) {
-      done.push(`exclude ${uid.slice(-2)} ${state}`);
+    async exclude(_, exclusions) {
+      for (const [uid, { state }] of exclusions) done.push(`exclude ${short([uid])} ${state}`);
+    },
+    async forgive(_, uids) {
+      done.push(`forgive ${short(uids)}`);
     },
     exclusions: async () => new Map(),
     decideAgain: async (uid) => {
-      done.push(`decide ${uid.slice(-2)}`);
+      done.push(`decide ${short([uid])}`);
     },
     partitionOf: () => 1,
     requestReconcileAt: async (_, atMs) => {
-      done.push(`wake ${atMs}`);
+      done.push(`wake +${atMs - NOW_MS}`);
     },
-    onMoved: (_, next) => done.push(next.reason),
+    requestMeasure: async () => {
+      done.push("measure");
+    },
+    onMoved: (_, { status: { phase, reason } }) => done.push(`${phase} ${reason}`),
     nowMs: () => NOW_MS,
     partitions: 2,
     ...overrides,
   };
-  return { deps, done, remove: () => (stored = undefined) };
+  return { deps, done, stored: () => stored, remove: () => (stored = undefined) };
 }
 
 describe("reconcile", () => {
@@ -53,27 +94,39 @@ describe("reconcile", () => {
     assert.deepEqual(done, []);
   });
 
-  for (const phase of ["succeeded", "halted"] as const) {
-    it(`leaves a rollout that ${phase} alone`, async () => {
-      const { deps, done } = aWorld({ phase });
+  for (const phase of ["rolled_back", "cancelled", "reverted"] as const) {
+    it(`leaves a rollout that is ${phase} and settled alone, without reading the fleet`, async () => {
+      const loadCohort = async () => assert.fail("nobody need be read");
+      const { deps, done } = aWorld({ status: { phase, isSettled: true, observedGeneration: 1 } }, { loadCohort });
       assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "settled" });
       assert.deepEqual(done, []);
     });
   }
 
-  it("takes what failed an agent from it at once, also while the rollout pauses for it", async () => {
-    const ack = { hash: spec.hash, state: "failed", error: "no" } as const;
-    const failing = aCohortAgent(spec, anAgent({ uid: aUid(1), ack }));
-    const running = { cutoff: EVERYONE, stageIndex: 1 };
-    const { deps, done } = aWorld(running, { loadCohort: async () => [failing] });
+  it("looks at a settled rollout again once an operator said something new", async () => {
+    const spec: RolloutSpec = { ...base, generation: 2, wishGeneration: 2, wish: "revert" };
+    const status: Partial<RolloutStatus> = { ...ALL_REACHED, phase: "succeeded", isSettled: true, endedAtMs: 1 };
+    const { deps, stored } = aWorld({ spec, status });
     await reconcile(ROLLOUT_ID, deps);
-    assert.deepEqual(done.slice(0, 5), ["commit", "agents_failed", "exclude 01 failed", "decide 01", "assign 1"]);
+    assert.match(stored()?.status.phase ?? "", /revert/);
+  });
+
+  it("takes what failed an agent from it at once, also while the rollout pauses for it", async () => {
+    const ack = { hash: base.hash, state: "failed", error: "no" } as const;
+    const failing = aCohortAgent(base, anAgent({ uid: aUid(1), ack }));
+    const { deps, done } = aWorld({ spec: aRollout(stages(100)), status: ALL_REACHED, cohort: [failing] });
+    await reconcile(ROLLOUT_ID, deps);
+    assert.deepEqual(done.slice(0, 4), ["commit", "paused inconclusive", "exclude 01 failed", "decide 01"]);
+    assert.ok(done.indexOf("assign 1") > 3);
   });
 
   it("commits a stage before it has it assigned everywhere, and says when to look again", async () => {
     const { deps, done } = aWorld();
-    assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "waiting", untilMs: NOW_MS + 30_000 });
-    assert.deepEqual(done, ["commit", "stage_started", "assign 0", "assign 1", `wake ${NOW_MS + 30_000}`]);
+    const outcome = await reconcile(ROLLOUT_ID, deps);
+    assert.equal(outcome.kind, "waiting");
+    assert.deepEqual(done.slice(0, 4), ["commit", "running stage_started", "assign 0", "assign 1"]);
+    assert.match(done[4] ?? "", /^wake \+\d+$/);
+    assert.equal(done.length, 5);
   });
 
   it("has it assigned again as long as agents are not, though the status does not change", async () => {
@@ -81,44 +134,119 @@ describe("reconcile", () => {
     await reconcile(ROLLOUT_ID, deps);
     done.length = 0;
     await reconcile(ROLLOUT_ID, deps);
-    assert.deepEqual(done, ["assign 0", "assign 1", `wake ${NOW_MS + 30_000}`]);
+    assert.deepEqual(done.slice(0, 2), ["assign 0", "assign 1"]);
+    assert.ok(!done.includes("commit"));
   });
 
-  it("asks for no assignment while everyone of the stage is assigned", async () => {
-    const { deps } = aWorld();
+  it("asks only partitions of those who are admitted, and again until they are assigned", async () => {
+    const spec = aRollout(stages(100), { pace: { ...DEFAULT_PACE, maxInFlight: 3 } });
+    const { deps, done, stored } = aWorld({ spec, status: { ...ALL_REACHED, isPaced: true } });
     await reconcile(ROLLOUT_ID, deps);
-    const offered = { hash: spec.hash, atMs: NOW_MS };
-    const cohort = Array.from({ length: 10 }, (_, i) => aCohortAgent(spec, anAgent({ uid: aUid(i + 1), offered })));
-    const { done, deps: later } = aWorld((await deps.loadRollout(ROLLOUT_ID))?.status, {
-      loadCohort: async () => cohort,
-    });
-    await reconcile(ROLLOUT_ID, later);
+    assert.equal(stored()?.wave.length, 3);
+    assert.deepEqual(
+      done.filter((what) => what.startsWith("assign")),
+      ["assign 1"],
+    );
+    done.length = 0;
+    await reconcile(ROLLOUT_ID, deps);
+    assert.deepEqual(
+      done.filter((what) => what.startsWith("assign")),
+      ["assign 1"],
+    );
+    assert.equal(stored()?.wave.length, 3, "nobody is admitted twice");
+  });
+
+  it("asks for no assignment while everyone of the stage is assigned and was offered it", async () => {
+    const offered = { hash: base.hash, atMs: NOW_MS };
+    const cohort = fleet.map((_, i) => aCohortAgent(base, anAgent({ uid: aUid(i + 1), offered })));
+    const { deps, done } = aWorld({ spec: aRollout(stages(100)), status: ALL_REACHED, cohort });
+    await reconcile(ROLLOUT_ID, deps);
     assert.deepEqual(
       done.filter((what) => what.startsWith("assign")),
       [],
     );
   });
 
-  it("gives way to a faster worker, and looks again at once", async () => {
-    const { deps, done } = aWorld({}, { commit: async () => false });
-    assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "conflict" });
-    assert.deepEqual(done, [`wake ${NOW_MS}`]);
+  it("has those decided anew that no gateway told, once that took too long, and looks again by then", async () => {
+    const assigned = (assignedAtMs: number): CohortAgent => {
+      const { view, desired } = aCohortAgent(base, anAgent({ uid: aUid(1) }));
+      return { view, desired: desired === null ? null : { ...desired, assignedAtMs } };
+    };
+    const given = { spec: aRollout(stages(100)), status: ALL_REACHED };
+    const early = aWorld({ ...given, cohort: [assigned(NOW_MS - HINT_AGAIN_MS + 5)] });
+    await reconcile(ROLLOUT_ID, early.deps);
+    assert.ok(!early.done.some((what) => what.startsWith("decide")));
+    assert.equal(early.done.at(-1), "wake +5");
+    const late = aWorld({ ...given, cohort: [assigned(NOW_MS - HINT_AGAIN_MS)] });
+    await reconcile(ROLLOUT_ID, late.deps);
+    assert.ok(late.done.includes("decide 01") && late.done.includes("assign 1"));
   });
 
+  it("lets an operator have agents tried again, and decides them anew", async () => {
+    const exclusion: Exclusion = { rolloutId: ROLLOUT_ID, hash: base.hash, state: "failed", error: "", atMs: 5 };
+    const spec = aRollout(stages(100), { generation: 2, retries: [{ uid: aUid(1), atMs: 6 }] });
+    const { deps, done } = aWorld(
+      { spec, status: ALL_REACHED, cohort: [unassigned(1)] },
+      { exclusions: async () => new Map([[aUid(1), exclusion]]) },
+    );
+    await reconcile(ROLLOUT_ID, deps);
+    assert.ok(done.indexOf("forgive 01") < done.indexOf("decide 01") && done.includes("forgive 01"));
+  });
+
+  it("knows an agent that was failed under a uid that it had before", async () => {
+    const exclusion: Exclusion = { rolloutId: ROLLOUT_ID, hash: base.hash, state: "failed", error: "", atMs: 5 };
+    const renamed = { view: { ...anAgent({ uid: aUid(2) }), previousUids: [aUid(1)] }, desired: null };
+    const { deps, stored } = aWorld(
+      { spec: aRollout(stages(100)), status: ALL_REACHED, cohort: [renamed] },
+      { exclusions: async () => new Map([[aUid(1), exclusion]]) },
+    );
+    await reconcile(ROLLOUT_ID, deps);
+    assert.equal(stored()?.status.counts.restore_offered, 1);
+  });
+
+  it("reads whom it failed only after the cohort, so that nobody seems never to have failed", async () => {
+    const order: string[] = [];
+    const { deps } = aWorld(
+      {},
+      {
+        async loadCohort() {
+          await Promise.resolve();
+          order.push("cohort");
+          return fleet;
+        },
+        async exclusions() {
+          order.push("exclusions");
+          return new Map();
+        },
+      },
+    );
+    await reconcile(ROLLOUT_ID, deps);
+    assert.deepEqual(order, ["cohort", "exclusions"]);
+  });
+
+  for (const [outcome, wake] of [
+    ["conflict", 0],
+    ["busy", 1_000],
+  ] as const) {
+    it(`gives way where its commit is answered "${outcome}", does nothing else, and looks again`, async () => {
+      const { deps, done } = aWorld({}, { commit: async () => outcome });
+      assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "conflict" });
+      assert.deepEqual(done, [`wake +${wake}`]);
+    });
+  }
+
   it("has layers that end assigned, and does not look again", async () => {
-    const { deps, done } = aWorld({ observedGeneration: 0 });
-    const aborted = { ...spec, generation: 2, wish: "abort" as const };
-    const rollout = await deps.loadRollout(ROLLOUT_ID);
-    assert.ok(rollout !== undefined);
-    const outcome = await reconcile(ROLLOUT_ID, { ...deps, loadRollout: async () => ({ ...rollout, spec: aborted }) });
-    assert.deepEqual(outcome, { kind: "settled" });
-    assert.deepEqual(done, ["commit", "operator_aborted", "assign 0", "assign 1"]);
+    const spec: RolloutSpec = { ...base, generation: 2, wish: "abort", wishGeneration: 2 };
+    const { deps, done } = aWorld({ spec, status: ALL_REACHED });
+    assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "settled" });
+    assert.deepEqual(done, ["commit", "halted aborted", "assign 0", "assign 1"]);
   });
 
   it("starts no stage while a lost fleet state is told again", async () => {
     const { deps, done } = aWorld({}, { fleetLostAtMs: async () => NOW_MS - 1, loadCohort: async () => [] });
     await reconcile(ROLLOUT_ID, deps);
-    assert.deepEqual(done, ["commit", "rebuilding", `wake ${NOW_MS + 30_000}`]);
+    assert.deepEqual(done.slice(0, 2), ["commit", "scheduled rebuilding"]);
+    assert.ok(!done.some((what) => what === "running stage_started"));
   });
 
   it("fails when the store does, and the pass after it goes on", async () => {

@@ -2,35 +2,49 @@
 // Safe to run twice and beside another worker; reads everything afresh, and dying between any two lines is fine.
 
 import {
+  type Calendar,
   type CohortAgent,
   type Exclusion,
   type InstanceUid,
   isEnded,
+  isOver,
+  type Measurement,
+  type Peers,
+  type Plan,
+  type PlanInput,
   plan,
-  type Restore,
+  type Reading,
   type RolloutId,
-  type RolloutStatus,
+  type RolloutSpec,
 } from "@muster/fleet";
-import type { Partition, StoredRollout } from "@muster/store";
+import type { Commit, Partition, StoredRollout } from "@muster/store";
+import { unheardFromMs } from "./unheard.ts";
 
 /** What it needs. */
 export interface ReconcileDeps {
   loadRollout(id: RolloutId): Promise<StoredRollout | undefined>;
-  /** Every agent that the selector matches now. */
-  loadCohort(selector: string): Promise<readonly CohortAgent[]>;
+  /** Every agent that the rollout is for now. */
+  loadCohort(spec: RolloutSpec): Promise<readonly CohortAgent[]>;
+  loadPeers(rollout: StoredRollout): Promise<Peers>;
+  loadCalendars(ids: readonly string[]): Promise<readonly Calendar[]>;
+  loadReadings(id: RolloutId): Promise<readonly Reading[]>;
+  /** Why the rollout's content is quarantined; null: it is not. */
+  quarantineOf(spec: RolloutSpec): Promise<string | null>;
   /** When the fleet state was last lost, milliseconds since 1970; 0: never. */
   fleetLostAtMs(): Promise<number>;
-  commit(rollout: StoredRollout, next: RolloutStatus): Promise<boolean>;
+  commit(rollout: StoredRollout, next: Commit): Promise<"committed" | "conflict" | "busy">;
   requestAssign(partition: Partition): Promise<void>;
-  /** Lets the rollout no longer count for an agent that it failed. */
-  exclude(uid: InstanceUid, exclusion: Exclusion): Promise<void>;
+  /** Lets the rollout no longer count for agents that it failed. */
+  exclude(id: RolloutId, exclusions: ReadonlyMap<InstanceUid, Exclusion>): Promise<void>;
+  forgive(id: RolloutId, uids: readonly InstanceUid[]): Promise<void>;
   /** Those that it failed before. */
   exclusions(id: RolloutId): Promise<ReadonlyMap<InstanceUid, Exclusion>>;
   /** Has what an agent should run decided anew. */
   decideAgain(uid: InstanceUid): Promise<void>;
   partitionOf(uid: InstanceUid): Partition;
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
-  onMoved(rollout: StoredRollout, next: RolloutStatus): void;
+  requestMeasure(id: RolloutId): Promise<void>;
+  onMoved(rollout: StoredRollout, next: Plan, input: PlanInput): void;
   nowMs(): number;
   readonly partitions: number;
 }
@@ -38,36 +52,64 @@ export interface ReconcileDeps {
 /** How a pass ended. */
 export type Outcome =
   | { readonly kind: "gone" }
-  /** Somebody else moved it first; they, or the next pass, go on. */
+  /** Somebody else moved it first, or has its config; they, or the next pass, go on. */
   | { readonly kind: "conflict" }
   | { readonly kind: "settled" }
   | { readonly kind: "waiting"; readonly untilMs: number };
+
+/** One that has the config may leave it soon. */
+const BUSY_RETRY_MS = 1_000;
 
 /** One pass. */
 export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Outcome> {
   const rollout = await deps.loadRollout(id);
   if (rollout === undefined) return { kind: "gone" };
-  const { spec, status } = rollout;
-  if (isEnded(status.phase)) return { kind: "settled" };
-  const [matching, exclusions] = await Promise.all([deps.loadCohort(spec.selector), deps.exclusions(id)]);
-  const cohort = exclusions.size === 0 ? matching : matching.map((agent) => withExclusion(agent, exclusions));
-  // Asked afterwards: a loss while the cohort was read must not go unseen.
-  const fleetLostAtMs = await deps.fleetLostAtMs();
-  const next = plan({ spec, status, cohort, fleetLostAtMs, nowMs: deps.nowMs() });
-  if (next.status !== status) {
-    if (!(await deps.commit(rollout, next.status))) {
-      await deps.requestReconcileAt(id, deps.nowMs());
+  if (isOver(rollout)) return { kind: "settled" };
+  const { status, wave } = rollout;
+  const input = await loadInput(rollout, deps);
+  const next = plan(input);
+  if (next.status !== status || next.wave !== wave || next.decisions.length > 0) {
+    const outcome = await deps.commit(rollout, next);
+    if (outcome !== "committed") {
+      await deps.requestReconcileAt(id, deps.nowMs() + (outcome === "busy" ? BUSY_RETRY_MS : 0));
       return { kind: "conflict" };
     }
-    deps.onMoved(rollout, next.status);
+    deps.onMoved(rollout, next, input);
   }
-  await restore(next.restores, deps);
-  // Agents of a stage that are not assigned yet may be so because a pass died here before.
-  const hasMoved = next.status.cutoff !== status.cutoff || isEnded(next.status.phase);
-  if (hasMoved || next.status.counts.assigned > 0) await assignEverywhere(deps);
+  const unheard = input.cohort.flatMap(({ view, desired }) => {
+    const fromMs = unheardFromMs(view, desired);
+    return fromMs === null ? [] : [{ uid: view.uid, fromMs }];
+  });
+  const overdue = unheard.filter(({ fromMs }) => fromMs <= input.nowMs).map(({ uid }) => uid);
+  await carryOut(rollout, next, overdue, deps);
+  if (next.measurement !== null && isDue(next.measurement, deps.nowMs())) await deps.requestMeasure(id);
   if (next.wakeAtMs === null) return { kind: "settled" };
-  await deps.requestReconcileAt(id, next.wakeAtMs);
-  return { kind: "waiting", untilMs: next.wakeAtMs };
+  const times = unheard.map(({ fromMs }) => fromMs).filter((fromMs) => fromMs > input.nowMs);
+  const untilMs = times.reduce((soonest, ms) => Math.min(soonest, ms), next.wakeAtMs);
+  await deps.requestReconcileAt(id, untilMs);
+  return { kind: "waiting", untilMs };
+}
+
+/** Whether a measurement is to be taken now. */
+export function isDue({ dueAtMs }: Measurement, nowMs: number): boolean {
+  return nowMs >= dueAtMs;
+}
+
+/** Everything that a plan rests on. */
+export async function loadInput(rollout: StoredRollout, deps: ReconcileDeps): Promise<PlanInput> {
+  const { spec, status, wave } = rollout;
+  const [matching, peers, calendars, readings, quarantine] = await Promise.all([
+    deps.loadCohort(spec),
+    deps.loadPeers(rollout),
+    deps.loadCalendars(spec.timing.calendarIds),
+    spec.stages.some(({ gates }) => gates.length > 0) ? deps.loadReadings(spec.id) : [],
+    deps.quarantineOf(spec),
+  ]);
+  // Asked afterwards: who was given back what it had while the cohort was read must not look as if it had never failed,
+  // and a loss meanwhile must not go unseen.
+  const [exclusions, fleetLostAtMs] = await Promise.all([deps.exclusions(spec.id), deps.fleetLostAtMs()]);
+  const cohort = exclusions.size === 0 ? matching : matching.map((agent) => withExclusion(agent, exclusions));
+  return { spec, status, cohort, wave, readings, calendars, peers, quarantine, fleetLostAtMs, nowMs: deps.nowMs() };
 }
 
 /** An agent that goes on under another uid is still the one that it was. */
@@ -77,17 +119,32 @@ function withExclusion(agent: CohortAgent, exclusions: ReadonlyMap<InstanceUid, 
   return known === undefined ? agent : { ...agent, exclusion: exclusions.get(known) };
 }
 
-/** What failed an agent is taken from it at once; dying in between is healed by the next pass, which finds it again. */
-async function restore(restores: readonly Restore[], deps: ReconcileDeps): Promise<void> {
-  if (restores.length === 0) return;
-  await Promise.all(
-    restores.map(async ({ uid, exclusion }) => {
-      await deps.exclude(uid, exclusion);
-      await deps.decideAgain(uid);
-    }),
-  );
-  const partitions = new Set(restores.map(({ uid }) => deps.partitionOf(uid)));
+/** What was committed is done; what dying in between leaves undone is found again by the next pass. */
+async function carryOut(
+  rollout: StoredRollout,
+  next: Plan,
+  unheard: readonly InstanceUid[],
+  deps: ReconcileDeps,
+): Promise<void> {
+  const { id } = rollout.spec;
+  const { restores, forgiven, untold } = next;
+  // What failed an agent is taken from it at once, whatever else is going on.
+  if (restores.length > 0) await deps.exclude(id, new Map(restores.map(({ uid, exclusion }) => [uid, exclusion])));
+  if (forgiven.length > 0) await deps.forgive(id, forgiven);
+  const again = [...restores.map(({ uid }) => uid), ...forgiven, ...untold, ...unheard];
+  await Promise.all(again.map(deps.decideAgain));
+  if (hasChangedForAll(rollout, next)) return await assignEverywhere(deps);
+  const partitions = new Set([...again, ...next.wave.map(({ uid }) => uid)].map(deps.partitionOf));
   await Promise.all([...partitions].map((partition) => deps.requestAssign(partition)));
+}
+
+/** Whether the layers may have changed, or agents of a stage are not assigned yet, perhaps because a pass died here before. */
+function hasChangedForAll({ status }: StoredRollout, { status: next }: Plan): boolean {
+  const hasMoved = next.phase !== status.phase || next.isPaced !== status.isPaced;
+  const hasGrown = next.stages.some(({ cutoff }, i) => cutoff !== status.stages[i]?.cutoff);
+  const isLeft =
+    !next.isPaced && (next.counts.assigned > 0 || next.phase === "rolling_back" || next.phase === "reverting");
+  return hasMoved || hasGrown || isLeft || (isEnded(next.phase) && !status.isSettled);
 }
 
 async function assignEverywhere({ partitions, requestAssign }: ReconcileDeps): Promise<void> {

@@ -5,6 +5,7 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import {
   type AgentEvent,
   BLANK,
+  DEFAULT_PACE,
   type DesiredRecord,
   type InstanceUid,
   isEnded,
@@ -23,6 +24,8 @@ const BYSTANDERS = Array.from({ length: 10 }, (_, i) => aUid(1_000 + i));
 const NO_QUEUE: WorkQueue = {
   requestReconcile: async () => undefined,
   requestReconcileAt: async () => undefined,
+  ensureReconcile: async () => undefined,
+  requestMeasure: async () => undefined,
   requestAssign: async () => undefined,
   close: async () => undefined,
 };
@@ -33,6 +36,7 @@ describe("rollout workers", () => {
   let stores: readonly [Store, Store];
   let messages: string[];
   let writes: InstanceUid[];
+  let spans: string[];
   const closers: (() => Promise<void>)[] = [];
 
   before(async () => {
@@ -43,6 +47,7 @@ describe("rollout workers", () => {
     stores = [await open(), await open()];
     messages = [];
     writes = [];
+    spans = [];
     await stores[0].gateways.incarnation();
     await Promise.all([...FLEET.map((uid) => tellOf(uid, "prod")), ...BYSTANDERS.map((uid) => tellOf(uid, "dev"))]);
   });
@@ -101,7 +106,13 @@ describe("rollout workers", () => {
       queue,
       clock: systemClock,
       metrics: createMetrics("rollout"),
-      log: { ...silentLogger, info: (_, fields) => messages.push(String(fields?.["message"])) },
+      log: {
+        ...silentLogger,
+        info: (_, fields) => fields?.["kind"] === "stage" && messages.push(String(fields?.["message"])),
+      },
+      tracer: { record: ({ traceId, path }) => spans.push(`${traceId} ${path}`), close: async () => undefined },
+      gates: { providers: new Map(), webhook: () => assert.fail("there are no webhooks") },
+      signal: new AbortController().signal,
     });
   };
   /** Two workers on one queue, until the test ends. */
@@ -150,9 +161,14 @@ describe("rollout workers", () => {
     assert.deepEqual([phase, counts.verified], ["succeeded", 200]);
     assert.deepEqual(
       messages.filter((message) => message.includes("began")),
-      [20, 100, 200].map((size, i) => `Stage ${i + 1} of 3 began: ${size} agents.`),
+      [
+        "Stage 1 of 3 began: 20 agents.",
+        "Stage 2 of 3 began: 100 agents, 80 of them new.",
+        "Stage 3 of 3 began: 200 agents, 100 of them new.",
+      ],
       "each stage was begun by one of the two",
     );
+    assert.equal(spans.length, new Set(spans).size, "every span was told by one of the two");
     assert.equal(writes.length, 200);
     assert.equal(new Set(writes).size, 200);
     assert.ok((await reached()).every((uid) => FLEET.includes(uid)));
@@ -169,7 +185,7 @@ describe("rollout workers", () => {
     await queue.requestReconcile(ROLLOUT_ID);
     await until(async () => (await status()).phase === "paused");
     const { reason, failures } = await status();
-    assert.deepEqual([reason, failures[0]?.error], ["agents_failed", "it does not parse"]);
+    assert.deepEqual([reason, failures[0]?.error], ["inconclusive", "it does not parse"]);
     const [failed] = stage;
     assert.ok(failed !== undefined);
     await until(async () => !(await reached()).includes(failed));
@@ -197,9 +213,43 @@ describe("rollout workers", () => {
     await start();
     await Promise.all(both.map((each) => each.reconcile(ROLLOUT_ID)));
     assert.deepEqual(messages, ["Stage 1 of 3 began: 20 agents."]);
+    assert.equal((await stores[0].rollouts.log(ROLLOUT_ID, 0, 100)).filter(({ kind }) => kind === "stage").length, 1);
     await Promise.all(both.flatMap((each) => [0, 1, 2, 3].map((p) => each.assign(p))));
     assert.equal((await reached()).length, 20);
     assert.deepEqual([...new Set(writes)].sort(), [...(await reached())].sort());
+  });
+
+  it("admit no more than the limit at a time, though both look at once and on every answer", async () => {
+    const queue = await openWorkers();
+    const pace = { ...DEFAULT_PACE, maxInFlight: 5 };
+    await start({ stages: stages(100), selector: "env=dev", pace });
+    await queue.requestReconcile(ROLLOUT_ID);
+    await until(async () => (await reached()).length === 5, { what: "the first five" });
+    await Promise.all(Array.from({ length: 10 }, () => queue.requestReconcile(ROLLOUT_ID)));
+    await Promise.all([0, 1, 2, 3].map((p) => queue.requestAssign(p)));
+    await until(async () => (await status()).counts.assigned === 5);
+    const firstFive = await reached();
+    assert.equal(firstFive.length, 5);
+    await answer(firstFive);
+    await queue.requestReconcile(ROLLOUT_ID);
+    await until(async () => (await reached()).length === 10, { what: "all ten" });
+    await answer(BYSTANDERS.filter((uid) => !firstFive.includes(uid)));
+    await queue.requestReconcile(ROLLOUT_ID);
+    await until(async () => (await status()).phase === "succeeded");
+    assert.equal(writes.length, 10);
+  });
+
+  it("take back a rollout for which one agent after the other was admitted", async () => {
+    const queue = await openWorkers();
+    const { spec } = await start({ stages: stages(100), selector: "env=dev" });
+    await queue.requestReconcile(ROLLOUT_ID);
+    await until(async () => (await reached()).length === 10);
+    await answer(BYSTANDERS);
+    await stores[0].rollouts.wish({ ...spec, generation: 2, wishGeneration: 2, wish: "rollback" });
+    await queue.requestReconcile(ROLLOUT_ID);
+    await until(async () => (await reached()).length === 0, { what: "nobody having it" });
+    const [desired] = await stores[0].desired.load(BYSTANDERS);
+    assert.deepEqual([desired?.hash, desired?.returned], [BLANK.hash, [ROLLOUT_ID]], "it had nothing before");
   });
 
   it("give newcomers what the rest of the fleet runs once a rollout succeeded", async () => {

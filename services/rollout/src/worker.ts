@@ -1,84 +1,181 @@
 // A rollout worker, wired: what to do for each kind of work the queue hands out. main.ts opens it.
 
+import type { RolloutId } from "@muster/fleet";
 import type { Clock } from "@muster/runtime";
 import type { Store, WorkHandlers, WorkQueue } from "@muster/store";
 import type { Logger, Metrics } from "@muster/telemetry";
+import type { Tracer } from "@muster/telemetry/trace";
+import { LRUCache } from "lru-cache";
+import pLimit from "p-limit";
 import { type AssignDeps, assign } from "./assign.ts";
+import { createBreather } from "./breather.ts";
 import { loadCohort } from "./cohort.ts";
-import { type ReconcileDeps, reconcile } from "./reconcile.ts";
+import { type MeasureDeps, measure } from "./measure.ts";
+import { type MeasureDueDeps, measureDue } from "./measure-due.ts";
+import { loadPeers } from "./peers.ts";
+import { loadInput, type ReconcileDeps, reconcile } from "./reconcile.ts";
+import { spansOf } from "./trace-rollout.ts";
 
 /** What a worker needs of its process. */
 export interface WorkerDeps {
   readonly store: Store;
   readonly queue: WorkQueue;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "nowMs">;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
+  /** Where gates are measured. */
+  readonly gates: Pick<MeasureDeps, "providers" | "webhook">;
+  /** Aborts when the process is to end. */
+  readonly signal: AbortSignal;
 }
 
+/** Inventories that a worker remembers: which components they name never changes. */
+const MAX_INVENTORIES = 1_000;
+
+/** Deciding is work for the processor: more partitions at once would only keep the first agents waiting for the last. */
+const ASSIGNS_AT_ONCE = 2;
+
 /** The handlers of a worker. */
-export function createHandlers({ store, queue, clock, log, metrics }: WorkerDeps): WorkHandlers {
-  const counts = { reconciled: 0, conflicts: 0, assigned: 0 };
+export function createHandlers(deps: WorkerDeps): WorkHandlers {
+  const { store, queue, clock, metrics } = deps;
+  const { agents, desired, rollouts, gateways, partitions, sessions } = store;
+  const counts = { reconciled: 0, conflicts: 0, assigned: 0, measured: 0 };
   observe(metrics, counts);
-  const { agents, desired, rollouts, gateways, partitions } = store;
-  const cohortDeps = { page: agents.page, loadViews: agents.load, loadDesired: desired.load };
-  const reconcileDeps: ReconcileDeps = {
-    loadRollout: rollouts.get,
-    loadCohort: (selector) => loadCohort(selector, cohortDeps),
-    fleetLostAtMs: rollouts.fleetLostAtMs,
-    commit: rollouts.commit,
-    requestAssign: queue.requestAssign,
-    exclude: rollouts.exclude,
-    exclusions: rollouts.exclusions,
-    decideAgain: desired.decideAgain,
-    partitionOf: store.sessions.partitionOf,
-    requestReconcileAt: queue.requestReconcileAt,
-    nowMs: clock.nowMs,
-    partitions,
-    onMoved({ spec, status }, next) {
-      if (next.reason === status.reason && next.phase === status.phase && next.message === status.message) return;
-      const { phase, reason, message } = next;
-      log.info("rollout.moved", { rollout: spec.id, config: spec.configId, phase, reason, message });
-    },
-  };
+  const componentsAt = rememberComponents(store);
+  const reconcileDeps = createReconcileDeps(deps, componentsAt);
   const assignDeps: AssignDeps = {
-    ...cohortDeps,
+    loadViews: agents.load,
+    loadDesired: desired.load,
+    componentsAt,
+    partitionOf: sessions.partitionOf,
     page: agents.pageOf,
     assignments: desired.assignments,
     assignedVersion: desired.assignedVersion,
     setAssignedVersion: desired.setAssignedVersion,
     unassigned: desired.unassigned,
     settle: desired.settle,
+    decideAgain: desired.decideAgain,
     exclusions: rollouts.exclusions,
+    waves: rollouts.waves,
     write: desired.assign,
     hint: gateways.hint,
+    fleetLostAtMs: rollouts.fleetLostAtMs,
     nowMs: clock.nowMs,
     onAssigned(count) {
       counts.assigned += count;
     },
   };
+  const breather = createBreather<RolloutId>();
+  const inTurn = pLimit(ASSIGNS_AT_ONCE);
+  const measureDeps = createMeasureDeps(deps, reconcileDeps, counts);
   return {
     async reconcile(id) {
+      const startedAtMs = clock.nowMs();
+      // The wake-up is one per rollout: whoever asks while there is a break is served at its end.
+      if (startedAtMs < breather.nextAtMs(id)) return await queue.requestReconcileAt(id, breather.nextAtMs(id));
       const outcome = await reconcile(id, reconcileDeps);
+      breather.noteEnd(id, startedAtMs, clock.nowMs());
       counts.reconciled += 1;
       if (outcome.kind === "conflict") counts.conflicts += 1;
     },
-    assign: (partition) => assign(partition, assignDeps),
+    assign: (partition) => inTurn(() => assign(partition, assignDeps)),
+    measure: (id) => measureDue(id, measureDeps),
     async sweep() {
       const active = await rollouts.active();
-      await Promise.all(active.map((id) => queue.requestReconcile(id)));
+      await Promise.all(active.map((id) => queue.ensureReconcile(id)));
       await Promise.all(Array.from({ length: partitions }, (_, p) => queue.requestAssign(p)));
     },
   };
 }
 
+type ComponentsAt = AssignDeps["componentsAt"];
+
+function createReconcileDeps(
+  { store, queue, clock, log, tracer }: WorkerDeps,
+  componentsAt: ComponentsAt,
+): ReconcileDeps {
+  const { agents, desired, rollouts, calendars, partitions, sessions } = store;
+  const cohortDeps = { page: agents.page, loadViews: agents.load, loadDesired: desired.load, componentsAt };
+  return {
+    loadRollout: rollouts.get,
+    loadCohort: ({ selector, components }) => loadCohort(selector, components, cohortDeps),
+    loadPeers: (rollout) => loadPeers(rollout, rollouts),
+    async loadCalendars(ids) {
+      const found = await Promise.all(ids.map((id) => calendars.get(id)));
+      return found.flatMap((stored) => (stored === undefined ? [] : [stored.calendar]));
+    },
+    loadReadings: rollouts.readings,
+    async quarantineOf({ configId, hash }) {
+      return (await rollouts.quarantined(configId)).find((each) => each.hash === hash)?.reason ?? null;
+    },
+    fleetLostAtMs: rollouts.fleetLostAtMs,
+    commit: rollouts.commit,
+    requestAssign: queue.requestAssign,
+    exclude: rollouts.exclude,
+    forgive: rollouts.forgive,
+    exclusions: rollouts.exclusions,
+    decideAgain: desired.decideAgain,
+    partitionOf: sessions.partitionOf,
+    requestReconcileAt: queue.requestReconcileAt,
+    requestMeasure: queue.requestMeasure,
+    nowMs: clock.nowMs,
+    partitions,
+    onMoved(rollout, next, input) {
+      for (const span of spansOf(rollout, next, input)) tracer.record(span);
+      for (const { phase, kind, reason, message } of next.decisions) {
+        log.info("rollout.decided", { rollout: rollout.spec.id, phase, kind, reason, message });
+      }
+    },
+  };
+}
+
+function createMeasureDeps(
+  deps: WorkerDeps,
+  reconcileDeps: ReconcileDeps,
+  counts: { measured: number },
+): MeasureDueDeps {
+  const { store, queue, clock, gates, signal } = deps;
+  return {
+    loadRollout: store.rollouts.get,
+    loadInput: (rollout) => loadInput(rollout, reconcileDeps),
+    async measure(request, aborted) {
+      counts.measured += 1;
+      return await measure(request, { ...gates, nowMs: clock.nowMs }, aborted);
+    },
+    record: store.rollouts.record,
+    requestReconcile: queue.requestReconcile,
+    signal,
+  };
+}
+
+/** The components that inventories name. One that names none says nothing: its agent names them in another way. */
+function rememberComponents({ inventories }: Store): ComponentsAt {
+  const known = new LRUCache<string, ReadonlySet<string>>({ max: MAX_INVENTORIES });
+  return async (address) => {
+    const before = known.get(address);
+    if (before !== undefined) return before;
+    const names = await inventories.components(address);
+    if (names === undefined || names.length === 0) return null;
+    const components = new Set(names);
+    known.set(address, components);
+    return components;
+  };
+}
+
 function observe(
   metrics: Metrics,
-  counts: { readonly reconciled: number; readonly conflicts: number; readonly assigned: number },
+  counts: {
+    readonly reconciled: number;
+    readonly conflicts: number;
+    readonly assigned: number;
+    readonly measured: number;
+  },
 ): void {
   const counter = (name: string, help: string, read: () => number): void =>
     metrics.observe(name, { help, kind: "counter" }, read);
   counter("muster_rollout_reconciles_total", "How many passes over a rollout were made?", () => counts.reconciled);
   counter("muster_rollout_conflicts_total", "How many met a faster worker?", () => counts.conflicts);
   counter("muster_rollout_assigned_agents_total", "How many desired configs were written?", () => counts.assigned);
+  counter("muster_rollout_measurements_total", "How many measurements of gates were taken?", () => counts.measured);
 }

@@ -1,0 +1,49 @@
+// The rollouts around one: who has its config, who waits for it too, and who is at work on others. Few, so read afresh
+// on every pass.
+
+import { isEnded, type Peers, type RolloutId, type RolloutPhase, type RolloutSpec } from "@muster/fleet";
+import type { Rollouts, StoredRollout } from "@muster/store";
+
+/** Reads the rollouts around one. */
+export async function loadPeers(
+  { spec }: StoredRollout,
+  rollouts: Pick<Rollouts, "active" | "get" | "holder">,
+): Promise<Peers> {
+  const [ids, holder] = await Promise.all([rollouts.active(), rollouts.holder(spec.configId)]);
+  const found = await Promise.all(ids.filter((id) => id !== spec.id).map(rollouts.get));
+  const others = found
+    .filter((each) => each !== undefined && !isEnded(each.status.phase))
+    .filter((each) => each !== undefined);
+  const ofConfig = others.filter((each) => each.spec.configId === spec.configId);
+  const waiting = ofConfig.filter(({ status }) => status.phase === "scheduled" && status.reason === "queued");
+  const successor = waiting.find((each) => each.spec.onConflict === "supersede" && each.spec.id > spec.id);
+  return {
+    others: new Set(
+      others.filter((each) => each.spec.configId !== spec.configId && isAtWork(each)).map((each) => each.spec.id),
+    ),
+    holder,
+    isBehind: waiting.some((each) => goesBefore(each.spec, spec)),
+    supersededBy: successor?.spec.id ?? null,
+    phases: await phasesOf(spec, rollouts),
+  };
+}
+
+function isAtWork({ status }: StoredRollout): boolean {
+  return status.startedAtMs !== null;
+}
+
+/** The heavier first, and of the same weight the older. */
+function goesBefore(a: RolloutSpec, b: RolloutSpec): boolean {
+  return a.weight === b.weight ? a.id < b.id : a.weight > b.weight;
+}
+
+async function phasesOf(
+  { stages }: RolloutSpec,
+  { get }: Pick<Rollouts, "get">,
+): Promise<ReadonlyMap<RolloutId, RolloutPhase>> {
+  const ids = stages.flatMap(({ gates }) =>
+    gates.flatMap((gate) => (gate.kind === "dependency" ? [gate.rolloutId] : [])),
+  );
+  const found = await Promise.all(ids.map(get));
+  return new Map(found.flatMap((each) => (each === undefined ? [] : [[each.spec.id, each.status.phase] as const])));
+}
