@@ -157,7 +157,7 @@ describe("AgentService", () => {
         components: { receivers: { subComponentMap: { otlp: {} } } },
       });
       const address = api.store.inventories.addressOf("aa");
-      await api.store.inventories.put(address, toBinary(AvailableComponentsSchema, inventory));
+      await api.store.inventories.put(address, toBinary(AvailableComponentsSchema, inventory), []);
       const message = { ...fact, kind: "agent.custom-message-received", capability: "c", type: "t" } as const;
       await api.store.agents.project(uid, [
         { ...fact, n: 10, kind: "agent.components-reported", inventory: "aa", address },

@@ -7,6 +7,8 @@ import type { DescMethod, DescService, MessageInitShape, MessageShape } from "@b
 export interface Call {
   /** Aborts when nobody waits for the answer any more: the caller left, its deadline passed, the service drains. */
   readonly signal: AbortSignal;
+  /** Who calls, as the metadata `muster-user` says; "" when nobody says. A claim: nothing is decided by it but who counts. */
+  readonly user: string;
 }
 
 type MethodOf<M extends DescMethod> = M["methodKind"] extends "server_streaming"

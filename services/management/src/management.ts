@@ -2,6 +2,7 @@
 
 import { type InstanceUid, parseRolloutId } from "@muster/fleet";
 import { AgentService } from "@muster/protocol/muster/agents";
+import { CalendarService } from "@muster/protocol/muster/calendars";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { ConnectionService } from "@muster/protocol/muster/connections";
 import { PackageService } from "@muster/protocol/muster/packages";
@@ -10,6 +11,7 @@ import type { Clock, RunInBackground } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import { v7 } from "uuid";
 import { createAgentService } from "./agents.ts";
+import { createCalendarService } from "./calendars.ts";
 import { createConfigService } from "./configs.ts";
 import { createConnectionService } from "./connections.ts";
 import { openChangeFeed } from "./feed.ts";
@@ -49,10 +51,12 @@ export async function openManagement(
   const offering = { agents, settings: store.settings, hintSettings, nowMs };
   const reading = { agents, desired, bodies, inventories, changes, feed, nowMs, partitionOf, ownerIdentity };
   const asking = { actions, gateways, release, newActionId: () => v7() };
+  const rolling = { configs, rollouts, agents, desired, cohorts: store.cohorts, nowMs };
   return [
     serve(AgentService, createAgentService({ ...reading, ...asking })),
     serve(ConfigService, createConfigService({ configs, nowMs })),
-    serve(RolloutService, createRolloutService({ configs, rollouts, hints, requestReconcile, nowMs, newRolloutId })),
+    serve(RolloutService, createRolloutService({ ...rolling, hints, requestReconcile, newRolloutId })),
+    serve(CalendarService, createCalendarService(store)),
     serve(ConnectionService, createConnectionService(offering)),
     serve(PackageService, createPackageService(offering)),
   ];

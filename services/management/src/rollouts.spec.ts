@@ -29,8 +29,8 @@ describe("RolloutService", () => {
   /** What a worker would write. */
   async function commit(id: ReturnType<typeof parseRolloutId>, change: Partial<RolloutStatus>): Promise<void> {
     const stored = (await api.store.rollouts.get(id)) ?? assert.fail("no rollout");
-    const next = { ...stored.status, observedGeneration: stored.spec.generation, ...change };
-    assert.ok(await api.store.rollouts.commit(stored, next));
+    const status = { ...stored.status, observedGeneration: stored.spec.generation, ...change };
+    assert.equal(await api.store.rollouts.commit(stored, { status, wave: [], decisions: [] }), "committed");
   }
 
   it("starts the latest revision for everybody, pins what the config said, and asks a worker to look", async () => {
@@ -83,7 +83,7 @@ describe("RolloutService", () => {
     const [{ fieldViolations = [] } = {}] = error.findDetails(BadRequestSchema);
     assert.deepEqual(
       fieldViolations.map((v) => v.field),
-      ["config_id", "revision", "stages[0].percent", "apply_timeout"],
+      ["config_id", "revision", "apply_timeout", "stages[0].percent"],
     );
   });
 
@@ -91,7 +91,7 @@ describe("RolloutService", () => {
     await api.configs.createConfig({ configId: "once" });
     await api.configs.publishRevision({ configId: "once", files: [{ name: "a.yaml", body: Buffer.from("a: 1") }] });
     const dry = await api.rollouts.startRollout({ configId: "once", validateOnly: true });
-    assert.equal(dry.rollout?.phase, RolloutPhase.RUNNING);
+    assert.equal(dry.rollout?.phase, RolloutPhase.DRAFT);
     const start = () => api.rollouts.startRollout({ configId: "once", requestId: "r1" });
     const [first, second] = [await start(), await start()];
     assert.equal(first.rollout?.rolloutId, second.rollout?.rolloutId);
@@ -100,16 +100,17 @@ describe("RolloutService", () => {
 
   it("records pause, resume and abort as generations, and refuses what makes no sense", async () => {
     const { id: rolloutId } = await started();
+    await commit(rolloutId, { phase: "running", startedAtMs: 1 });
     const resume = await failureOf(api.rollouts.resumeRollout({ rolloutId }));
     assert.equal(resume.code, Code.FailedPrecondition);
-    assert.equal(resume.findDetails(ErrorInfoSchema)[0]?.metadata["verbs"], "pause,abort");
+    assert.equal(resume.findDetails(ErrorInfoSchema)[0]?.metadata["verbs"], "pause,abort,retry,promote,approve");
     const paused = await api.rollouts.pauseRollout({ rolloutId, reason: "lunch" });
     assert.equal(paused.rollout?.generation, 2n);
-    await commit(rolloutId, { phase: "paused", reason: "operator_paused" });
+    await commit(rolloutId, { phase: "paused", reason: "manual" });
     assert.equal((await failureOf(api.rollouts.pauseRollout({ rolloutId }))).code, Code.FailedPrecondition);
     assert.equal((await api.rollouts.resumeRollout({ rolloutId })).rollout?.generation, 3n);
     assert.equal((await api.rollouts.abortRollout({ rolloutId })).rollout?.generation, 4n);
-    await commit(rolloutId, { phase: "halted", reason: "operator_aborted", endedAtMs: 1 });
+    await commit(rolloutId, { phase: "halted", reason: "aborted", endedAtMs: 1 });
     const ended = await failureOf(api.rollouts.abortRollout({ rolloutId }));
     assert.match(ended.rawMessage, /is halted and cannot be aborted; nothing more/);
     const { spec } = (await api.store.rollouts.get(rolloutId)) ?? assert.fail("no rollout");
@@ -118,6 +119,7 @@ describe("RolloutService", () => {
 
   it("lets one of two operators win who pause at once", async () => {
     const { id: rolloutId } = await started();
+    await commit(rolloutId, { phase: "running", startedAtMs: 1 });
     const pauses = [api.rollouts.pauseRollout({ rolloutId }), api.rollouts.pauseRollout({ rolloutId })];
     const outcomes = await Promise.allSettled(pauses);
     assert.deepEqual(outcomes.map((outcome) => outcome.status).sort(), ["fulfilled", "rejected"]);
@@ -126,11 +128,12 @@ describe("RolloutService", () => {
 
   it("watches until the rollout has ended", async () => {
     const { id: rolloutId } = await started();
+    await commit(rolloutId, { phase: "running", startedAtMs: 1 });
     const stream = api.rollouts.watchRollout({ rolloutId })[Symbol.asyncIterator]();
     assert.equal((await next(stream, rolloutIn)).phase, RolloutPhase.RUNNING);
     await commit(rolloutId, { message: "half way" });
     assert.equal((await next(stream, rolloutIn)).message, "half way");
-    await commit(rolloutId, { phase: "succeeded", reason: "completed", endedAtMs: 1 });
+    await commit(rolloutId, { phase: "succeeded", reason: "completed", endedAtMs: 1, isSettled: true });
     assert.equal((await next(stream, rolloutIn)).phase, RolloutPhase.SUCCEEDED);
     assert.equal((await stream.next()).done, true);
     const late = api.rollouts.watchRollout({ rolloutId })[Symbol.asyncIterator]();
@@ -158,6 +161,7 @@ describe("RolloutService", () => {
 
   it("asks a worker after every wish", async () => {
     const { id: rolloutId } = await started();
+    await commit(rolloutId, { phase: "running", startedAtMs: 1 });
     await api.rollouts.pauseRollout({ rolloutId });
     await until(() => api.asked.filter((asked) => asked === rolloutId).length === 2, { what: "two requests" });
   });

@@ -1,54 +1,67 @@
 // RolloutService: records what operators want of rollouts and shows how far they are. Moves nothing itself: a worker
-// sees the wish and acts on it.
+// sees the wish and acts on it. Starting and planning are start-rollout.ts and plan-rollout.ts, explaining is
+// explain-rollout.ts.
 
 import {
-  type ConfigId,
   FleetError,
-  initialStatus,
   parseConfigId,
+  parseInstanceUid,
   parseRolloutId,
   type Rollout,
   type RolloutId,
   type RolloutSpec,
 } from "@muster/fleet";
-import type { RolloutService, StartRolloutRequest } from "@muster/protocol/muster/rollouts";
-import { type Configs, type Rollouts, rolloutActive, type StoredConfig, type StoredRollout } from "@muster/store";
-import type { MethodsOf } from "./call.ts";
-import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
-import { existing } from "./configs.ts";
+import {
+  ApprovalVerdict,
+  type ApproveRolloutRequest,
+  type PromoteRolloutRequest,
+  type ResumeRolloutRequest,
+  type RetryAgentsRequest,
+  type RolloutService,
+} from "@muster/protocol/muster/rollouts";
+import type { Rollouts } from "@muster/store";
+import type { Call, MethodsOf } from "./call.ts";
+import { checked, invalid, parseText } from "./checked.ts";
+import { existingRollout } from "./existing-rollout.ts";
+import { type ExplainDeps, explainRollout, listRolloutAgents } from "./explain-rollout.ts";
 import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
-import { parseApplyTimeout, parseStages, toRollout } from "./translate-rollout.ts";
+import { parseBudget } from "./parse-settings.ts";
+import { type PlanDeps, planRollout } from "./plan-rollout.ts";
+import { type StartDeps, startRollout } from "./start-rollout.ts";
+import { toRollout } from "./translate-rollout.ts";
 import { type RolloutHints, watchRollout } from "./watch-rollout.ts";
-import { type Verb, wished } from "./wish.ts";
+import { abortWish, amended, mustAccept, mustAllow, type Verb, type Wisher, wished } from "./wish.ts";
 
 /** What this service writes and reads. */
-export interface RolloutDeps {
-  readonly configs: Pick<Configs, "get" | "revision">;
-  readonly rollouts: Pick<Rollouts, "start" | "get" | "list" | "wish">;
+export interface RolloutDeps extends PlanDeps, ExplainDeps {
+  readonly desired: PlanDeps["desired"] & ExplainDeps["desired"];
+  readonly cohorts: PlanDeps["cohorts"] & ExplainDeps["cohorts"];
+  readonly rollouts: StartDeps["rollouts"] &
+    ExplainDeps["rollouts"] &
+    Pick<Rollouts, "get" | "list" | "wish" | "exclusions">;
   readonly hints: RolloutHints;
   /** Asks a worker to look; never fails the caller, since a lost request is healed by the workers' own sweep. */
   requestReconcile(id: RolloutId): void;
-  readonly nowMs: () => number;
-  readonly newRolloutId: () => RolloutId;
 }
 
 const MAX_REASON_CHARS = 1_000;
+const MAX_RETRIES = 1_000;
 /** Times a verb is tried again when somebody else was faster. */
 const MAX_RACES = 10;
 
 /** The methods of RolloutService. */
 export function createRolloutService(deps: RolloutDeps): MethodsOf<typeof RolloutService> {
-  const verb = (name: Verb) => async (request: { readonly rolloutId: string; readonly reason: string }) => {
-    const { id, reason } = checked({
-      id: () => parseRolloutId(request.rolloutId),
-      reason: () => parseText("reason", request.reason, MAX_REASON_CHARS),
-    });
-    return { rollout: toRollout(await wish(deps, id, name, reason)) };
-  };
+  const { rollouts } = deps;
+  const steer = createSteering(deps);
   return {
-    startRollout: async (request) => ({ rollout: toRollout(await start(deps, request)) }),
+    planRollout: (request, call) => planRollout(deps, request, call.user),
+    async startRollout(request, call) {
+      const rollout = await startRollout(deps, request, call.user);
+      if (!request.validateOnly) deps.requestReconcile(rollout.spec.id);
+      return { rollout: toRollout(rollout) };
+    },
     async getRollout(request) {
-      return { rollout: toRollout(await existingRollout(deps, parseRolloutId(request.rolloutId))) };
+      return { rollout: toRollout(await existingRollout(rollouts, parseRolloutId(request.rolloutId))) };
     },
     async listRollouts(request) {
       const list = ["rollouts", request.configId];
@@ -57,89 +70,167 @@ export function createRolloutService(deps: RolloutDeps): MethodsOf<typeof Rollou
         before: () => decodePageToken(list, request.pageToken),
         configId: () => (request.configId === "" ? undefined : parseConfigId(request.configId)),
       });
-      const found = await deps.rollouts.list(before, pageSize + 1, configId);
+      const found = await rollouts.list(before, pageSize + 1, configId);
       const page = pageOf(found, pageSize, list, ({ spec }) => spec.id);
       return { rollouts: page.items.map(toRollout), nextPageToken: page.nextPageToken };
     },
     watchRollout: (request, { signal }) => watch(deps, request.rolloutId, signal),
-    pauseRollout: verb("pause"),
-    resumeRollout: verb("resume"),
-    abortRollout: verb("abort"),
+    listRolloutAgents: (request) => listRolloutAgents(deps, request),
+    explainRollout: (request) => explainRollout(deps, request),
+    ...steer,
   };
 }
 
 async function* watch(deps: RolloutDeps, rolloutId: string, signal: AbortSignal) {
   const id = parseRolloutId(rolloutId);
   const { hints, nowMs } = deps;
-  yield* watchRollout({ hints, nowMs, read: () => existingRollout(deps, id) }, id, signal);
+  yield* watchRollout({ hints, nowMs, read: () => existingRollout(deps.rollouts, id) }, id, signal);
 }
 
-async function start(deps: RolloutDeps, request: StartRolloutRequest): Promise<Rollout> {
-  const { configId, revision, stages, applyTimeoutMs, reason, requestId } = checked({
-    configId: () => parseConfigId(request.configId),
-    revision: () => parseCount("revision", request.revision),
-    stages: () => parseStages(request.stages),
-    applyTimeoutMs: () => parseApplyTimeout(request.applyTimeout),
-    reason: () => parseText("reason", request.reason, MAX_REASON_CHARS),
-    requestId: () => parseRequestId(request.requestId),
-  });
-  const stored = await existing(deps.configs, configId);
-  const pinned = await pinRevision(deps, stored, revision);
-  const spec: RolloutSpec = {
-    id: deps.newRolloutId(),
-    configId,
-    ...pinned,
-    selector: stored.config.selector,
-    order: stored.config.order,
-    stages,
-    applyTimeoutMs,
-    reason,
-    createdAtMs: deps.nowMs(),
-    generation: 1,
-    wish: "run",
-    wishReason: "",
+/** The verbs. */
+function createSteering(deps: RolloutDeps) {
+  const on = async (
+    verb: Verb,
+    request: { readonly rolloutId: string },
+    call: Call,
+    reason: string,
+    next: Next,
+    wakes = false,
+  ) => {
+    const { id, said } = checked({
+      id: () => parseRolloutId(request.rolloutId),
+      said: () => parseText("reason", reason, MAX_REASON_CHARS),
+    });
+    const wisher = { by: call.user, reason: said, atMs: deps.nowMs() };
+    return { rollout: toRollout(await record(deps, id, verb, (rollout) => next(rollout, wisher), wakes)) };
   };
-  if (request.validateOnly) return wouldStart(stored, spec);
-  const rollout = await deps.rollouts.start(spec, requestId);
-  deps.requestReconcile(rollout.spec.id);
-  return rollout;
+  type Given = { readonly rolloutId: string; readonly reason: string };
+  return {
+    pauseRollout: (request: Given, call: Call) =>
+      on("pause", request, call, request.reason, ({ spec }, who) => wished(spec, "pause", who)),
+    resumeRollout: (request: ResumeRolloutRequest, call: Call) =>
+      on("resume", request, call, request.reason, (rollout, who) => resumed(rollout, request, who)),
+    abortRollout: (request: Given & { readonly rollback: boolean }, call: Call) =>
+      on("abort", request, call, request.reason, (rollout, who) =>
+        wished(rollout.spec, abortWish(rollout, request.rollback), who),
+      ),
+    revertRollout: (request: Given, call: Call) =>
+      on("revert", request, call, request.reason, (rollout, who) => reverted(rollout, who), true),
+    approveRollout: (request: ApproveRolloutRequest, call: Call) =>
+      on("approve", request, call, request.remark, (rollout, who) => approved(rollout, request.verdict, who)),
+    promoteRollout: (request: PromoteRolloutRequest, call: Call) =>
+      on("promote", request, call, request.remark, (rollout, who) => promoted(rollout, request, who)),
+    retryAgents: async (request: RetryAgentsRequest, call: Call) => {
+      const uids = await retried(deps, request);
+      const answer = await on("retry", request, call, request.reason, ({ spec }, { atMs }) => {
+        const others = spec.retries.filter(({ uid }) => !uids.includes(uid));
+        return amended(spec, { retries: [...others, ...uids.map((uid) => ({ uid, atMs }))].slice(-MAX_RETRIES) });
+      });
+      return { ...answer, agents: uids.length };
+    },
+  };
 }
 
-/** The revision to bring; 0 is the latest. */
-async function pinRevision(
-  { configs }: RolloutDeps,
-  { config }: StoredConfig,
-  wanted: number,
-): Promise<Pick<RolloutSpec, "revision" | "hash">> {
-  const revision = await configs.revision(config.id, wanted);
-  if (revision === undefined) throw noRevision(config.id, wanted, config.latestRevision);
-  return { revision: revision.number, hash: revision.hash };
+type Next = (rollout: Rollout, wisher: Wisher) => RolloutSpec;
+
+function resumed(
+  rollout: Rollout,
+  { acceptFailures, failureBudget }: ResumeRolloutRequest,
+  wisher: Wisher,
+): RolloutSpec {
+  mustAccept(rollout, acceptFailures || failureBudget !== undefined);
+  if (failureBudget === undefined) return wished(rollout.spec, "run", wisher, { acceptsFailures: acceptFailures });
+  const violations: Parameters<typeof parseBudget>[2] = [];
+  const budget = parseBudget(failureBudget, "failure_budget", violations);
+  if (violations.length > 0) throw FleetError.invalid(violations);
+  return wished(rollout.spec, "run", wisher, { acceptsFailures: acceptFailures, budget });
 }
 
-function noRevision(id: ConfigId, wanted: number, latest: number): FleetError {
-  const has =
-    latest === 0 ? "has no revision yet; publish one first." : `has no revision ${wanted}; its latest is ${latest}.`;
-  const details = { config_id: id, revision: String(wanted), latest_revision: String(latest) };
-  return new FleetError("failed_precondition", `Config "${id}" ${has}`, { reason: "REVISION_NOT_FOUND", details });
+function reverted({ spec, status }: Rollout, wisher: Wisher): RolloutSpec {
+  const untilMs = (status.endedAtMs ?? 0) + spec.timing.revertWindowMs;
+  if (wisher.atMs <= untilMs) return wished(spec, "revert", wisher);
+  const message = `Rollout ${spec.id} could be reverted until ${new Date(untilMs).toISOString()}; roll out the revision before it instead.`;
+  throw new FleetError("failed_precondition", message, {
+    reason: "REVERT_WINDOW_OVER",
+    details: { rollout_id: spec.id },
+  });
 }
 
-function wouldStart({ activeRollout }: StoredConfig, spec: RolloutSpec): Rollout {
-  if (activeRollout !== null) throw rolloutActive(spec.configId, activeRollout);
-  return { spec, status: initialStatus(spec) };
+function approved({ spec }: Rollout, verdict: ApprovalVerdict, { by, reason, atMs }: Wisher): RolloutSpec {
+  if (by === "") throw invalid("muster-user", "say who you are: an approval counts by its person.");
+  const others = spec.approvals.filter((each) => each.by !== by);
+  switch (verdict) {
+    case ApprovalVerdict.APPROVE:
+      return amended(spec, { approvals: [...others, { by, atMs, remark: reason }] });
+    case ApprovalVerdict.WITHDRAW:
+      return amended(spec, { approvals: others });
+    case ApprovalVerdict.DENY:
+      return wished(spec, "deny", { by, reason, atMs });
+    default:
+      throw invalid("verdict", "say approve, deny or withdraw.");
+  }
 }
 
-async function existingRollout({ rollouts }: RolloutDeps, id: RolloutId): Promise<StoredRollout> {
-  const stored = await rollouts.get(id);
-  if (stored !== undefined) return stored;
-  const message = `There is no rollout ${id}; list those there are.`;
-  throw new FleetError("not_found", message, { reason: "ROLLOUT_NOT_FOUND", details: { rollout_id: id } });
+function promoted(
+  { spec, status }: Rollout,
+  request: PromoteRolloutRequest,
+  { by, reason, atMs }: Wisher,
+): RolloutSpec {
+  if (by === "") throw invalid("muster-user", "say who you are: a promotion counts by its person.");
+  const stage = request.stage ?? status.stageIndex;
+  const wanted = spec.stages[stage];
+  if (wanted === undefined)
+    throw invalid("stage", `${stage} is not one of the ${spec.stages.length} stages; they count from 0.`);
+  if (wanted.promotions === 0 || stage < status.stageIndex) {
+    const why = wanted.promotions === 0 ? "needs no promotion" : "is over";
+    const details = { rollout_id: spec.id, stage: String(stage) };
+    throw new FleetError("failed_precondition", `Stage ${stage} of rollout ${spec.id} ${why}.`, {
+      reason: "STAGE_NOT_PROMOTABLE",
+      details,
+    });
+  }
+  const others = spec.promotions.filter((each) => each.by !== by || each.stage !== stage);
+  return amended(spec, { promotions: [...others, { by, atMs, remark: reason, stage }] });
 }
 
-async function wish(deps: RolloutDeps, id: RolloutId, verb: Verb, reason: string): Promise<Rollout> {
+/** Agents to try again: those that were named, or all that the rollout failed. */
+async function retried({ rollouts }: RolloutDeps, { rolloutId, instanceUids }: RetryAgentsRequest) {
+  const id = parseRolloutId(rolloutId);
+  if (instanceUids.length > MAX_RETRIES)
+    throw invalid("instance_uids", `${instanceUids.length} are more than ${MAX_RETRIES}.`);
+  await existingRollout(rollouts, id);
+  const failed = await rollouts.exclusions(id);
+  if (instanceUids.length === 0) return [...failed.keys()].slice(0, MAX_RETRIES);
+  const uids = instanceUids.map((uid) => parseInstanceUid(uid));
+  const stranger = uids.find((uid) => !failed.has(uid));
+  if (stranger === undefined) return uids;
+  const details = { rollout_id: id, instance_uid: stranger };
+  throw new FleetError("failed_precondition", `Agent ${stranger} did not fail in rollout ${id}.`, {
+    reason: "AGENT_NOT_FAILED",
+    details,
+  });
+}
+
+async function record(
+  deps: RolloutDeps,
+  id: RolloutId,
+  verb: Verb,
+  next: (rollout: Rollout) => RolloutSpec,
+  wakes: boolean,
+): Promise<Rollout> {
   for (let races = 0; races < MAX_RACES; races++) {
-    const stored = await existingRollout(deps, id);
-    const spec = wished(stored, verb, reason);
-    if (!(await deps.rollouts.wish(spec))) continue;
+    const stored = await existingRollout(deps.rollouts, id);
+    mustAllow(stored, verb);
+    const spec = next(stored);
+    const outcome = await deps.rollouts.wish(spec, wakes);
+    if (outcome === "busy") {
+      const message = `Another rollout is at work on config "${spec.configId}"; wait until it ends, or abort it first.`;
+      throw new FleetError("failed_precondition", message, {
+        reason: "ROLLOUT_ACTIVE",
+        details: { config_id: spec.configId },
+      });
+    }
+    if (outcome === "moved") continue;
     deps.requestReconcile(id);
     return { ...stored, spec };
   }

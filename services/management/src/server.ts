@@ -183,7 +183,7 @@ function unaryHandler(method: DescMethod, run: UnaryMethod, context: Context) {
     const account = begin(call, method, context);
     const { signal } = account;
     try {
-      const answer = await Promise.race([run(call.request, { signal }), rejected(signal)]);
+      const answer = await Promise.race([run(call.request, { signal, user: userOf(call) }), rejected(signal)]);
       callback(null, create(method.output, answer));
       account.end(status.OK);
     } catch (error) {
@@ -200,7 +200,7 @@ function streamHandler(method: DescMethod, run: StreamMethod, context: Context) 
     const account = begin(call, method, context);
     const { signal } = account;
     try {
-      for await (const answer of run(call.request, { signal })) {
+      for await (const answer of run(call.request, { signal, user: userOf(call) })) {
         if (!call.write(create(method.output, answer))) await once(call, "drain", { signal }); // G2
       }
       signal.throwIfAborted();
@@ -213,6 +213,14 @@ function streamHandler(method: DescMethod, run: StreamMethod, context: Context) 
       account.end(failure.code);
     }
   };
+}
+
+const USER = "muster-user";
+const MAX_USER_CHARS = 128;
+
+/** Who calls, by their own word. */
+function userOf({ metadata }: AnyCall): string {
+  return String(metadata.get(USER)[0] ?? "").slice(0, MAX_USER_CHARS);
 }
 
 type AnyCall = ServerUnaryCall<Message, Message> | ServerWritableStream<Message, Message>;

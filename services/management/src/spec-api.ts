@@ -7,6 +7,7 @@ import type { AgentEvent, GatewayId, InstanceUid, RolloutId } from "@muster/flee
 import { parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { AgentService } from "@muster/protocol/muster/agents";
+import { CalendarService } from "@muster/protocol/muster/calendars";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { ConnectionService } from "@muster/protocol/muster/connections";
 import { PackageService } from "@muster/protocol/muster/packages";
@@ -26,6 +27,7 @@ export interface SpecApi {
   readonly rollouts: Client<typeof RolloutService>;
   readonly connections: Client<typeof ConnectionService>;
   readonly packages: Client<typeof PackageService>;
+  readonly calendars: Client<typeof CalendarService>;
   readonly store: Store;
   readonly server: ApiServer;
   /** Rollouts that a worker was asked to look at. */
@@ -66,6 +68,7 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
     rollouts: createClient(RolloutService, transport),
     connections: createClient(ConnectionService, transport),
     packages: createClient(PackageService, transport),
+    calendars: createClient(CalendarService, transport),
     store,
     server,
     asked,

@@ -82,7 +82,7 @@ describe("an agent", () => {
       attributes,
       components: [["pipeline", { ...leaf, components: [["receiver", leaf]] }]] as const,
     };
-    const view = { ...anAgent(), health: { epoch: 1, n: 1, atMs: 0, value: health } };
+    const view = { ...anAgent(), health: { epoch: 1, n: 1, atMs: 0, value: health, sinceMs: 0, drops: 0 } };
     const agent = told(view, 1, null);
     assert.deepEqual([agent.health?.startTime?.seconds, agent.health?.startTime?.nanos], [1n, 500_000_000]);
     assert.equal(agent.health?.statusTime, undefined);

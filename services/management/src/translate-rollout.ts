@@ -1,44 +1,63 @@
-// Rollouts in the API's words: fleet ⇄ proto. Pure.
+// Rollouts in the API's words: fleet → proto. Pure. What was asked is translated back by translate-settings.ts, with the
+// defaults filled in.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type Duration, durationFromMs, durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
-  DEFAULT_APPLY_TIMEOUT_MS,
-  FleetError,
-  MAX_STAGES,
-  MIN_APPLY_TIMEOUT_MS,
+  type Decision,
+  type Judged,
   type Rollout,
   type RolloutCounts,
   type RolloutPhase,
+  type RolloutSpec,
   type Stage,
-  type StageSize,
   type StageState,
   type StageStatus,
   targetedCount,
-  type Violation,
 } from "@muster/fleet";
 import {
   RolloutPhase as ProtoPhase,
-  type RolloutStage as ProtoStage,
   StageState as ProtoStageState,
+  type RolloutAgentSchema,
+  type RolloutApprovalSchema,
   type RolloutCountsSchema,
+  type RolloutEventSchema,
   type RolloutSchema,
   type RolloutStageStatusSchema,
 } from "@muster/protocol/muster/rollouts";
-import { invalid } from "./checked.ts";
+import { toSettings, toStage } from "./translate-settings.ts";
 
 const PHASE = {
+  draft: ProtoPhase.DRAFT,
+  validating: ProtoPhase.VALIDATING,
+  invalid: ProtoPhase.INVALID,
+  awaiting_approval: ProtoPhase.AWAITING_APPROVAL,
+  rejected: ProtoPhase.REJECTED,
+  scheduled: ProtoPhase.SCHEDULED,
   running: ProtoPhase.RUNNING,
   paused: ProtoPhase.PAUSED,
+  baking_final: ProtoPhase.BAKING_FINAL,
   succeeded: ProtoPhase.SUCCEEDED,
+  reverting: ProtoPhase.REVERTING,
+  reverted: ProtoPhase.REVERTED,
   halted: ProtoPhase.HALTED,
+  rolling_back: ProtoPhase.ROLLING_BACK,
+  rolled_back: ProtoPhase.ROLLED_BACK,
+  rollback_incomplete: ProtoPhase.ROLLBACK_INCOMPLETE,
+  superseded: ProtoPhase.SUPERSEDED,
+  cancelled: ProtoPhase.CANCELLED,
 } as const satisfies Record<RolloutPhase, ProtoPhase>;
 
 const STAGE_STATE = {
   pending: ProtoStageState.PENDING,
+  dispatching: ProtoStageState.DISPATCHING,
   converging: ProtoStageState.CONVERGING,
   baking: ProtoStageState.BAKING,
+  gating: ProtoStageState.GATING,
+  awaiting_promotion: ProtoStageState.AWAITING_PROMOTION,
   passed: ProtoStageState.PASSED,
+  failed: ProtoStageState.FAILED,
+  skipped: ProtoStageState.SKIPPED,
 } as const satisfies Record<StageState, ProtoStageState>;
 
 /** A rollout with how far it is. */
@@ -47,10 +66,12 @@ export function toRollout({ spec, status }: Rollout): MessageInitShape<typeof Ro
     rolloutId: spec.id,
     configId: spec.configId,
     revision: BigInt(spec.revision),
+    configHash: spec.hash,
     selector: spec.selector,
     startReason: spec.reason,
-    applyTimeout: durationFromMs(spec.applyTimeoutMs),
+    applyTimeout: durationFromMs(spec.timing.applyTimeoutMs),
     stages: spec.stages.map((stage, i) => toStageStatus(stage, status.stages[i])),
+    settings: toSettings(spec),
     phase: PHASE[status.phase],
     reason: status.reason,
     message: status.message,
@@ -61,19 +82,25 @@ export function toRollout({ spec, status }: Rollout): MessageInitShape<typeof Ro
     }),
     generation: BigInt(spec.generation),
     observedGeneration: BigInt(status.observedGeneration),
+    author: spec.author,
+    source: spec.source,
+    commit: spec.commit,
+    components: [...spec.components],
+    approvals: toApprovals(spec),
     createTime: timestampFromMs(spec.createdAtMs),
     updateTime: timestampFromMs(status.updatedAtMs),
+    ...(status.startedAtMs !== null && { startTime: timestampFromMs(status.startedAtMs) }),
     ...(status.endedAtMs !== null && { endTime: timestampFromMs(status.endedAtMs) }),
   };
 }
 
 function toStageStatus(
-  { size, bakeMs }: Stage,
+  stage: Stage,
   status: StageStatus | undefined,
 ): MessageInitShape<typeof RolloutStageStatusSchema> {
   const { startedAtMs = null, convergedAtMs = null } = status ?? {};
   return {
-    stage: { size: toSize(size), bake: durationFromMs(bakeMs) },
+    stage: toStage(stage),
     state: STAGE_STATE[status?.state ?? "pending"],
     size: BigInt(status?.size ?? 0),
     ...(startedAtMs !== null && { startTime: timestampFromMs(startedAtMs) }),
@@ -81,103 +108,60 @@ function toStageStatus(
   };
 }
 
-function toSize(size: StageSize) {
-  switch (size.kind) {
-    case "percent":
-      return { case: "percent", value: size.percent } as const;
-    case "count":
-      return { case: "count", value: BigInt(size.count) } as const;
-  }
+function toApprovals({ approvals, promotions }: RolloutSpec): MessageInitShape<typeof RolloutApprovalSchema>[] {
+  const all = [...approvals, ...promotions].sort((a, b) => a.atMs - b.atMs);
+  return all.map((each) => ({
+    user: each.by,
+    time: timestampFromMs(each.atMs),
+    remark: each.remark,
+    ...("stage" in each && typeof each.stage === "number" && { stage: each.stage }),
+  }));
 }
 
 function toCounts(counts: RolloutCounts): MessageInitShape<typeof RolloutCountsSchema> {
+  const named = Object.entries(counts).map(([state, count]) => [camelCase(state), BigInt(count)]);
+  // The states of agents are the fields of the message, one for one (translate-rollout.spec.ts).
+  return { targeted: BigInt(targetedCount(counts)), ...Object.fromEntries(named) };
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** One agent in a rollout. */
+export function toRolloutAgent(judged: Judged): MessageInitShape<typeof RolloutAgentSchema> {
+  const { agent, state, stage, domain, failure } = judged;
   return {
-    targeted: BigInt(targetedCount(counts)),
-    queued: BigInt(counts.queued),
-    assigned: BigInt(counts.assigned),
-    offered: BigInt(counts.offered),
-    applying: BigInt(counts.applying),
-    appliedUnverified: BigInt(counts.applied_unverified),
-    verified: BigInt(counts.verified),
-    failed: BigInt(counts.failed),
-    timedOut: BigInt(counts.timed_out),
-    offlineDeferred: BigInt(counts.offline_deferred),
-    incapable: BigInt(counts.incapable),
-    unhealthy: BigInt(counts.unhealthy),
-    selfRolledBack: BigInt(counts.self_rolled_back),
-    wentDark: BigInt(counts.went_dark),
-    restoreOffered: BigInt(counts.restore_offered),
-    restored: BigInt(counts.restored),
-    restoreFailed: BigInt(counts.restore_failed),
+    instanceUid: agent.view.uid,
+    state,
+    failureDomain: domain,
+    failure: failure?.state ?? "",
+    errorMessage: failure?.error ?? "",
+    missingComponents: [...(agent.lacking ?? [])],
+    connected: agent.view.connection?.value.ended === null,
+    ...(stage !== null && { stage }),
   };
 }
 
-/** How long an offered agent may take. @throws FleetError `invalid` */
-export function parseApplyTimeout(duration: Duration | undefined): number {
-  const ms = duration === undefined ? DEFAULT_APPLY_TIMEOUT_MS : durationMs(duration);
-  if (ms >= MIN_APPLY_TIMEOUT_MS) return ms;
-  const reason = "a supervisor alone takes 5 s to answer";
-  throw invalid("apply_timeout", `${ms / 1_000} s is less than ${MIN_APPLY_TIMEOUT_MS / 1_000} s; ${reason}.`);
-}
-
-/** Longest bake of a stage. */
-const MAX_BAKE_MS = 30 * 86_400_000;
-
-/**
- * The stages of a request, with a last one for everybody where there is none.
- * @throws FleetError `invalid` with everything that is wrong with any of them
- */
-export function parseStages(stages: readonly ProtoStage[]): readonly Stage[] {
-  if (stages.length > MAX_STAGES) {
-    throw invalid("stages", `${stages.length} stages are more than the ${MAX_STAGES} a rollout may have.`);
-  }
-  const violations: Violation[] = [];
-  const parsed = stages.map((stage, i) => parseStage(stage, `stages[${i}]`, violations));
-  for (const [i, { size }] of parsed.entries())
-    violations.push(...assessOrder(parsed.slice(0, i), size, `stages[${i}]`));
-  const isComplete = isEverybody(parsed.at(-1)?.size);
-  const complete = isComplete ? parsed : [...parsed, { size: { kind: "percent", percent: 100 } as const, bakeMs: 0 }];
-  if (complete.length > MAX_STAGES) {
-    const description = `${complete.length} stages are more than the ${MAX_STAGES} a rollout may have.`;
-    violations.push({ field: "stages", description });
-  }
-  if (violations.length > 0) throw FleetError.invalid(violations);
-  return complete;
-}
-
-function parseStage({ size, bake }: ProtoStage, field: string, violations: Violation[]): Stage {
-  const bakeMs = bake === undefined ? 0 : durationMs(bake);
-  if (bakeMs < 0 || bakeMs > MAX_BAKE_MS) {
-    violations.push({ field: `${field}.bake`, description: "a bake time is not negative and not above 30 days." });
-  }
-  if (size.case === "count") {
-    const isCount = size.value >= 1n && size.value <= BigInt(Number.MAX_SAFE_INTEGER);
-    if (!isCount) violations.push({ field: `${field}.count`, description: `${size.value} is not a number from 1 on.` });
-    return { size: { kind: "count", count: Number(size.value) }, bakeMs };
-  }
-  if (size.case === undefined) violations.push({ field, description: "give a percent or a count." });
-  const percent = size.value ?? 100;
-  if (!(percent > 0 && percent <= 100)) {
-    violations.push({ field: `${field}.percent`, description: `${percent} is not above 0 and up to 100.` });
-  }
-  return { size: { kind: "percent", percent }, bakeMs };
-}
-
-/** Sizes are cumulative. A share and a number cannot be compared before the fleet is counted. */
-function assessOrder(earlier: readonly Stage[], size: StageSize, field: string): readonly Violation[] {
-  if (earlier.some((stage) => isEverybody(stage.size))) {
-    return [{ field, description: "a stage before it reaches every agent already." }];
-  }
-  const before = earlier.findLast((stage) => stage.size.kind === size.kind)?.size;
-  if (before === undefined || amountOf(size) > amountOf(before)) return [];
-  const description = `${amountOf(size)} does not go beyond the ${amountOf(before)} of a stage before; sizes are cumulative.`;
-  return [{ field: `${field}.${size.kind}`, description }];
-}
-
-function amountOf(size: StageSize): number {
-  return size.kind === "percent" ? size.percent : size.count;
-}
-
-function isEverybody(size: StageSize | undefined): boolean {
-  return size?.kind === "percent" && size.percent === 100;
+/** A line of a decision log. */
+export function toEvent({
+  atMs,
+  kind,
+  phase,
+  reason,
+  message,
+  stage,
+  agents,
+  inputs,
+}: Decision): MessageInitShape<typeof RolloutEventSchema> {
+  return {
+    time: timestampFromMs(atMs),
+    kind,
+    phase: PHASE[phase],
+    reason,
+    message,
+    instanceUids: [...agents],
+    inputs: Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, String(value)])),
+    ...(stage !== null && { stage }),
+  };
 }

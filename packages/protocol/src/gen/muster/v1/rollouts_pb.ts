@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/rollouts.proto.
  */
 export const file_muster_v1_rollouts: GenFile = /*@__PURE__*/
-  fileDesc("ChhtdXN0ZXIvdjEvcm9sbG91dHMucHJvdG8SCW11c3Rlci52MSLQAQoTU3RhcnRSb2xsb3V0UmVxdWVzdBIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSJwoGc3RhZ2VzGAMgAygLMhcubXVzdGVyLnYxLlJvbGxvdXRTdGFnZRIOCgZyZWFzb24YBCABKAkSMAoNYXBwbHlfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgpyZXF1ZXN0X2lkGAYgASgJEhUKDXZhbGlkYXRlX29ubHkYByABKAgiOwoUU3RhcnRSb2xsb3V0UmVzcG9uc2USIwoHcm9sbG91dBgBIAEoCzISLm11c3Rlci52MS5Sb2xsb3V0IicKEUdldFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkiOQoSR2V0Um9sbG91dFJlc3BvbnNlEiMKB3JvbGxvdXQYASABKAsyEi5tdXN0ZXIudjEuUm9sbG91dCJPChNMaXN0Um9sbG91dHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhEKCWNvbmZpZ19pZBgDIAEoCSJVChRMaXN0Um9sbG91dHNSZXNwb25zZRIkCghyb2xsb3V0cxgBIAMoCzISLm11c3Rlci52MS5Sb2xsb3V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIpChNXYXRjaFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkiewoUV2F0Y2hSb2xsb3V0UmVzcG9uc2USJQoHcm9sbG91dBgBIAEoCzISLm11c3Rlci52MS5Sb2xsb3V0SAASMwoIYm9va21hcmsYAiABKAsyHy5tdXN0ZXIudjEuV2F0Y2hSb2xsb3V0Qm9va21hcmtIAEIHCgVldmVudCIWChRXYXRjaFJvbGxvdXRCb29rbWFyayI5ChNQYXVzZVJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIjsKFFBhdXNlUm9sbG91dFJlc3BvbnNlEiMKB3JvbGxvdXQYASABKAsyEi5tdXN0ZXIudjEuUm9sbG91dCI6ChRSZXN1bWVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI8ChVSZXN1bWVSb2xsb3V0UmVzcG9uc2USIwoHcm9sbG91dBgBIAEoCzISLm11c3Rlci52MS5Sb2xsb3V0IjkKE0Fib3J0Um9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiOwoUQWJvcnRSb2xsb3V0UmVzcG9uc2USIwoHcm9sbG91dBgBIAEoCzISLm11c3Rlci52MS5Sb2xsb3V0ImMKDFJvbGxvdXRTdGFnZRIRCgdwZXJjZW50GAEgASgBSAASDwoFY291bnQYAiABKANIABInCgRiYWtlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgYKBHNpemUiwQQKB1JvbGxvdXQSEgoKcm9sbG91dF9pZBgBIAEoCRIRCgljb25maWdfaWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAMSEAoIc2VsZWN0b3IYBCABKAkSFAoMc3RhcnRfcmVhc29uGAUgASgJEjAKDWFwcGx5X3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoGc3RhZ2VzGAcgAygLMh0ubXVzdGVyLnYxLlJvbGxvdXRTdGFnZVN0YXR1cxImCgVwaGFzZRgIIAEoDjIXLm11c3Rlci52MS5Sb2xsb3V0UGhhc2USDgoGcmVhc29uGAkgASgJEg8KB21lc3NhZ2UYCiABKAkSEwoLc3RhZ2VfaW5kZXgYCyABKAUSKAoGY291bnRzGAwgASgLMhgubXVzdGVyLnYxLlJvbGxvdXRDb3VudHMSKwoIZmFpbHVyZXMYDSADKAsyGS5tdXN0ZXIudjEuUm9sbG91dEZhaWx1cmUSEgoKZ2VuZXJhdGlvbhgOIAEoAxIbChNvYnNlcnZlZF9nZW5lcmF0aW9uGA8gASgDEi8KC2NyZWF0ZV90aW1lGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wItMBChJSb2xsb3V0U3RhZ2VTdGF0dXMSJgoFc3RhZ2UYASABKAsyFy5tdXN0ZXIudjEuUm9sbG91dFN0YWdlEiQKBXN0YXRlGAIgASgOMhUubXVzdGVyLnYxLlN0YWdlU3RhdGUSDAoEc2l6ZRgDIAEoAxIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1jb252ZXJnZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLnAgoNUm9sbG91dENvdW50cxIQCgh0YXJnZXRlZBgBIAEoAxIOCgZxdWV1ZWQYAiABKAMSEAoIYXNzaWduZWQYAyABKAMSDwoHb2ZmZXJlZBgEIAEoAxIQCghhcHBseWluZxgFIAEoAxIaChJhcHBsaWVkX3VudmVyaWZpZWQYBiABKAMSEAoIdmVyaWZpZWQYByABKAMSDgoGZmFpbGVkGAggASgDEhEKCXRpbWVkX291dBgJIAEoAxIYChBvZmZsaW5lX2RlZmVycmVkGAogASgDEhEKCWluY2FwYWJsZRgLIAEoAxIRCgl1bmhlYWx0aHkYDCABKAMSGAoQc2VsZl9yb2xsZWRfYmFjaxgNIAEoAxIRCgl3ZW50X2RhcmsYDiABKAMSFwoPcmVzdG9yZV9vZmZlcmVkGA8gASgDEhAKCHJlc3RvcmVkGBAgASgDEhYKDnJlc3RvcmVfZmFpbGVkGBEgASgDIlsKDlJvbGxvdXRGYWlsdXJlEhQKDGluc3RhbmNlX3VpZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEg0KBXNpbmNlGAQgASgJKpkBCgxSb2xsb3V0UGhhc2USHQoZUk9MTE9VVF9QSEFTRV9VTlNQRUNJRklFRBAAEhkKFVJPTExPVVRfUEhBU0VfUlVOTklORxABEhgKFFJPTExPVVRfUEhBU0VfUEFVU0VEEAISGwoXUk9MTE9VVF9QSEFTRV9TVUNDRUVERUQQAxIYChRST0xMT1VUX1BIQVNFX0hBTFRFRBAEKo4BCgpTdGFnZVN0YXRlEhsKF1NUQUdFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTU1RBR0VfU1RBVEVfUEVORElORxABEhoKFlNUQUdFX1NUQVRFX0NPTlZFUkdJTkcQAhIWChJTVEFHRV9TVEFURV9CQUtJTkcQAxIWChJTVEFHRV9TVEFURV9QQVNTRUQQBDLGBAoOUm9sbG91dFNlcnZpY2USTwoMU3RhcnRSb2xsb3V0Eh4ubXVzdGVyLnYxLlN0YXJ0Um9sbG91dFJlcXVlc3QaHy5tdXN0ZXIudjEuU3RhcnRSb2xsb3V0UmVzcG9uc2USSQoKR2V0Um9sbG91dBIcLm11c3Rlci52MS5HZXRSb2xsb3V0UmVxdWVzdBodLm11c3Rlci52MS5HZXRSb2xsb3V0UmVzcG9uc2USTwoMTGlzdFJvbGxvdXRzEh4ubXVzdGVyLnYxLkxpc3RSb2xsb3V0c1JlcXVlc3QaHy5tdXN0ZXIudjEuTGlzdFJvbGxvdXRzUmVzcG9uc2USUQoMV2F0Y2hSb2xsb3V0Eh4ubXVzdGVyLnYxLldhdGNoUm9sbG91dFJlcXVlc3QaHy5tdXN0ZXIudjEuV2F0Y2hSb2xsb3V0UmVzcG9uc2UwARJPCgxQYXVzZVJvbGxvdXQSHi5tdXN0ZXIudjEuUGF1c2VSb2xsb3V0UmVxdWVzdBofLm11c3Rlci52MS5QYXVzZVJvbGxvdXRSZXNwb25zZRJSCg1SZXN1bWVSb2xsb3V0Eh8ubXVzdGVyLnYxLlJlc3VtZVJvbGxvdXRSZXF1ZXN0GiAubXVzdGVyLnYxLlJlc3VtZVJvbGxvdXRSZXNwb25zZRJPCgxBYm9ydFJvbGxvdXQSHi5tdXN0ZXIudjEuQWJvcnRSb2xsb3V0UmVxdWVzdBofLm11c3Rlci52MS5BYm9ydFJvbGxvdXRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChhtdXN0ZXIvdjEvcm9sbG91dHMucHJvdG8SCW11c3Rlci52MSL2AgoTU3RhcnRSb2xsb3V0UmVxdWVzdBIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSJwoGc3RhZ2VzGAMgAygLMhcubXVzdGVyLnYxLlJvbGxvdXRTdGFnZRIOCgZyZWFzb24YBCABKAkSMAoNYXBwbHlfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgpyZXF1ZXN0X2lkGAYgASgJEhUKDXZhbGlkYXRlX29ubHkYByABKAgSKAoGZ3Jvd3RoGAggASgLMhgubXVzdGVyLnYxLlJvbGxvdXRHcm93dGgSLAoIc2V0dGluZ3MYCSABKAsyGi5tdXN0ZXIudjEuUm9sbG91dFNldHRpbmdzEg8KB3BsYW5faWQYCiABKAkSGwoTcXVhcmFudGluZV9vdmVycmlkZRgLIAEoCRIOCgZzb3VyY2UYDCABKAkSDgoGY29tbWl0GA0gASgJIjsKFFN0YXJ0Um9sbG91dFJlc3BvbnNlEiMKB3JvbGxvdXQYASABKAsyEi5tdXN0ZXIudjEuUm9sbG91dCInChFHZXRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJIjkKEkdldFJvbGxvdXRSZXNwb25zZRIjCgdyb2xsb3V0GAEgASgLMhIubXVzdGVyLnYxLlJvbGxvdXQiTwoTTGlzdFJvbGxvdXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIRCgljb25maWdfaWQYAyABKAkiVQoUTGlzdFJvbGxvdXRzUmVzcG9uc2USJAoIcm9sbG91dHMYASADKAsyEi5tdXN0ZXIudjEuUm9sbG91dBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKQoTV2F0Y2hSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJInsKFFdhdGNoUm9sbG91dFJlc3BvbnNlEiUKB3JvbGxvdXQYASABKAsyEi5tdXN0ZXIudjEuUm9sbG91dEgAEjMKCGJvb2ttYXJrGAIgASgLMh8ubXVzdGVyLnYxLldhdGNoUm9sbG91dEJvb2ttYXJrSABCBwoFZXZlbnQiFgoUV2F0Y2hSb2xsb3V0Qm9va21hcmsiZQoYTGlzdFJvbGxvdXRBZ2VudHNSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDgoGc3RhdGVzGAIgAygJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJIl0KGUxpc3RSb2xsb3V0QWdlbnRzUmVzcG9uc2USJwoGYWdlbnRzGAEgAygLMhcubXVzdGVyLnYxLlJvbGxvdXRBZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiaAoVRXhwbGFpblJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSFAoMaW5zdGFuY2VfdWlkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJIpMBChZFeHBsYWluUm9sbG91dFJlc3BvbnNlEg8KB3N1bW1hcnkYASABKAkSJwoGZXZlbnRzGAIgAygLMhcubXVzdGVyLnYxLlJvbGxvdXRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkSJgoFYWdlbnQYBCABKAsyFy5tdXN0ZXIudjEuUm9sbG91dEFnZW50ImgKFUFwcHJvdmVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEisKB3ZlcmRpY3QYAiABKA4yGi5tdXN0ZXIudjEuQXBwcm92YWxWZXJkaWN0Eg4KBnJlbWFyaxgDIAEoCSI9ChZBcHByb3ZlUm9sbG91dFJlc3BvbnNlEiMKB3JvbGxvdXQYASABKAsyEi5tdXN0ZXIudjEuUm9sbG91dCJZChVQcm9tb3RlUm9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRISCgVzdGFnZRgCIAEoBUgAiAEBEg4KBnJlbWFyaxgDIAEoCUIICgZfc3RhZ2UiPQoWUHJvbW90ZVJvbGxvdXRSZXNwb25zZRIjCgdyb2xsb3V0GAEgASgLMhIubXVzdGVyLnYxLlJvbGxvdXQiOgoUUmV2ZXJ0Um9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoVUmV2ZXJ0Um9sbG91dFJlc3BvbnNlEiMKB3JvbGxvdXQYASABKAsyEi5tdXN0ZXIudjEuUm9sbG91dCJPChJSZXRyeUFnZW50c1JlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIVCg1pbnN0YW5jZV91aWRzGAIgAygJEg4KBnJlYXNvbhgDIAEoCSJKChNSZXRyeUFnZW50c1Jlc3BvbnNlEiMKB3JvbGxvdXQYASABKAsyEi5tdXN0ZXIudjEuUm9sbG91dBIOCgZhZ2VudHMYAiABKAUiOQoTUGF1c2VSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI7ChRQYXVzZVJvbGxvdXRSZXNwb25zZRIjCgdyb2xsb3V0GAEgASgLMhIubXVzdGVyLnYxLlJvbGxvdXQihQEKFFJlc3VtZVJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDgoGcmVhc29uGAIgASgJEhcKD2FjY2VwdF9mYWlsdXJlcxgDIAEoCBIwCg5mYWlsdXJlX2J1ZGdldBgEIAEoCzIYLm11c3Rlci52MS5GYWlsdXJlQnVkZ2V0IjwKFVJlc3VtZVJvbGxvdXRSZXNwb25zZRIjCgdyb2xsb3V0GAEgASgLMhIubXVzdGVyLnYxLlJvbGxvdXQiSwoTQWJvcnRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIQCghyb2xsYmFjaxgDIAEoCCI7ChRBYm9ydFJvbGxvdXRSZXNwb25zZRIjCgdyb2xsb3V0GAEgASgLMhIubXVzdGVyLnYxLlJvbGxvdXQitwIKDFJvbGxvdXRTdGFnZRIRCgdwZXJjZW50GAEgASgBSAASDwoFY291bnQYAiABKANIABISCghzZWxlY3RvchgEIAEoCUgAEicKBGJha2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEbmFtZRgFIAEoCRIkCgVvcmRlchgGIAEoDjIVLm11c3Rlci52MS5TdGFnZU9yZGVyEhUKDW1heF9pbl9mbGlnaHQYByABKAMSIAoTc3VjY2Vzc19taW5fcGVyY2VudBgIIAEoAUgBiAEBEiUKBWdhdGVzGAkgAygLMhYubXVzdGVyLnYxLlJvbGxvdXRHYXRlEhIKCnByb21vdGlvbnMYCiABKAVCBgoEc2l6ZUIWChRfc3VjY2Vzc19taW5fcGVyY2VudCJlCg1Sb2xsb3V0R3Jvd3RoEg8KB2luaXRpYWwYASABKAMSDgoGZmFjdG9yGAIgASgBEgsKA21heBgDIAEoAxImCgVzdGFnZRgEIAEoCzIXLm11c3Rlci52MS5Sb2xsb3V0U3RhZ2Ui0QEKC1JvbGxvdXRHYXRlEgwKBG5hbWUYASABKAkSJwoGaGVhbHRoGAIgASgLMhUubXVzdGVyLnYxLkhlYWx0aEdhdGVIABInCgZtZXRyaWMYAyABKAsyFS5tdXN0ZXIudjEuTWV0cmljR2F0ZUgAEikKB3dlYmhvb2sYBCABKAsyFi5tdXN0ZXIudjEuV2ViaG9va0dhdGVIABIvCgpkZXBlbmRlbmN5GAUgASgLMhkubXVzdGVyLnYxLkRlcGVuZGVuY3lHYXRlSABCBgoEZ2F0ZSIMCgpIZWFsdGhHYXRlIpEDCgpNZXRyaWNHYXRlEhAKCHByb3ZpZGVyGAEgASgJEg0KBXF1ZXJ5GAIgASgJEjAKDWluaXRpYWxfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoIaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFY291bnQYBSABKAUSKwoHc3VjY2VzcxgGIAEoCzIaLm11c3Rlci52MS5NZXRyaWNDb25kaXRpb24SKwoHZmFpbHVyZRgHIAEoCzIaLm11c3Rlci52MS5NZXRyaWNDb25kaXRpb24SFQoNZmFpbHVyZV9saW1pdBgIIAEoBRIaChJpbmNvbmNsdXNpdmVfbGltaXQYCSABKAUSGAoLZXJyb3JfbGltaXQYCiABKAVIAIgBARIPCgdkcnlfcnVuGAsgASgIEiwKB2NvbXBhcmUYDCABKA4yGy5tdXN0ZXIudjEuTWV0cmljQ29tcGFyaXNvbkIOCgxfZXJyb3JfbGltaXQiLAoPTWV0cmljQ29uZGl0aW9uEgoKAm9wGAEgASgJEg0KBXZhbHVlGAIgASgBIq4BCgtXZWJob29rR2F0ZRILCgN1cmwYASABKAkSKgoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYCgtlcnJvcl9saW1pdBgDIAEoBUgAiAEBEisKCGludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2RyeV9ydW4YBSABKAhCDgoMX2Vycm9yX2xpbWl0IiQKDkRlcGVuZGVuY3lHYXRlEhIKCnJvbGxvdXRfaWQYASABKAki+AMKD1JvbGxvdXRTZXR0aW5ncxIkCgRwYWNlGAEgASgLMhYubXVzdGVyLnYxLlJvbGxvdXRQYWNlEjAKDmZhaWx1cmVfYnVkZ2V0GAIgASgLMhgubXVzdGVyLnYxLkZhaWx1cmVCdWRnZXQSKAoGdGltaW5nGAMgASgLMhgubXVzdGVyLnYxLlJvbGxvdXRUaW1pbmcSJQoFcmV0cnkYBCABKAsyFi5tdXN0ZXIudjEuUmV0cnlQb2xpY3kSKwoIYXBwcm92YWwYBSABKAsyGS5tdXN0ZXIudjEuQXBwcm92YWxQb2xpY3kSLgoKbmV3X2FnZW50cxgGIAEoDjIaLm11c3Rlci52MS5OZXdBZ2VudHNQb2xpY3kSKQoHb2ZmbGluZRgHIAEoDjIYLm11c3Rlci52MS5PZmZsaW5lUG9saWN5EhcKD2luY2FwYWJsZV9mYWlscxgIIAEoCBIgChNtaW5fcmVhY2hlZF9wZXJjZW50GAkgASgBSACIAQESEwoLbm9fY2F0Y2hfdXAYCiABKAgSLgoLb25fY29uZmxpY3QYCyABKA4yGS5tdXN0ZXIudjEuQ29uZmxpY3RQb2xpY3kSDgoGd2VpZ2h0GAwgASgFEgwKBHNlZWQYDSABKAlCFgoUX21pbl9yZWFjaGVkX3BlcmNlbnQiogEKC1JvbGxvdXRQYWNlEhYKDm1heF9wZXJfbWludXRlGAEgASgDEhUKDW1heF9pbl9mbGlnaHQYAiABKAMSJAoEcmFtcBgDIAEoCzIWLm11c3Rlci52MS5Sb2xsb3V0UmFtcBIaChJmYWlsdXJlX2RvbWFpbl9rZXkYBCABKAkSIgoabWF4X3VuYXZhaWxhYmxlX3Blcl9kb21haW4YBSABKAMiTQoLUm9sbG91dFJhbXASDgoGZmFjdG9yGAEgASgBEhYKDmFmdGVyX3ZlcmlmaWVkGAIgASgDEhYKDm1heF9wZXJfbWludXRlGAMgASgDImoKDUZhaWx1cmVCdWRnZXQSLQoIY3JpdGVyaWEYASADKAsyGy5tdXN0ZXIudjEuRmFpbHVyZUNyaXRlcmlvbhIqCglvbl9icmVhY2gYAiABKA4yFy5tdXN0ZXIudjEuQnJlYWNoQWN0aW9uIoABChBGYWlsdXJlQ3JpdGVyaW9uEg0KBXR5cGVzGAEgAygJEg8KB3BlcmNlbnQYAiABKAESEAoIYWJzb2x1dGUYAyABKAMSFwoKbWluX3NhbXBsZRgEIAEoBUgAiAEBEhIKCnN0YWdlX29ubHkYBSABKAhCDQoLX21pbl9zYW1wbGUi/wMKDVJvbGxvdXRUaW1pbmcSJwoEc29haxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgxkYXJrX3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPdW5oZWFsdGh5X2dyYWNlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDnN0YWdlX2RlYWRsaW5lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCmZpbmFsX2Jha2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNcmV2ZXJ0X3dpbmRvdxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoMZW5kX2JlaGF2aW9yGAkgASgOMhcubXVzdGVyLnYxLkJyZWFjaEFjdGlvbhIpCgd3aW5kb3dzGAogAygLMhgubXVzdGVyLnYxLlJvbGxvdXRXaW5kb3cSFAoMY2FsZW5kYXJfaWRzGAsgAygJIl0KDVJvbGxvdXRXaW5kb3cSDAoEY3JvbhgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCgl0aW1lX3pvbmUYAyABKAkixgEKC1JldHJ5UG9saWN5EhQKDG1heF9hdHRlbXB0cxgBIAEoBRIQCghyZXRyeV9vbhgCIAMoCRIqCgdiYWNrb2ZmGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKDmJhY2tvZmZfZmFjdG9yGAQgASgBEi4KC2JhY2tvZmZfY2FwGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3JlcXVldWVfZmFpbGVkX2hhc2gYBiABKAgiUAoOQXBwcm92YWxQb2xpY3kSEAoIcmVxdWlyZWQYASABKAUSFQoNYXV0aG9yX2NvdW50cxgCIAEoCBIVCg1hcHByb3Zlcl9yb2xlGAMgASgJIncKD1JvbGxvdXRBcHByb3ZhbBIMCgR1c2VyGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlbWFyaxgDIAEoCRISCgVzdGFnZRgEIAEoBUgAiAEBQggKBl9zdGFnZSKnBgoHUm9sbG91dBISCgpyb2xsb3V0X2lkGAEgASgJEhEKCWNvbmZpZ19pZBgCIAEoCRIQCghyZXZpc2lvbhgDIAEoAxIQCghzZWxlY3RvchgEIAEoCRIUCgxzdGFydF9yZWFzb24YBSABKAkSMAoNYXBwbHlfdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgZzdGFnZXMYByADKAsyHS5tdXN0ZXIudjEuUm9sbG91dFN0YWdlU3RhdHVzEiYKBXBoYXNlGAggASgOMhcubXVzdGVyLnYxLlJvbGxvdXRQaGFzZRIOCgZyZWFzb24YCSABKAkSDwoHbWVzc2FnZRgKIAEoCRITCgtzdGFnZV9pbmRleBgLIAEoBRIoCgZjb3VudHMYDCABKAsyGC5tdXN0ZXIudjEuUm9sbG91dENvdW50cxIrCghmYWlsdXJlcxgNIAMoCzIZLm11c3Rlci52MS5Sb2xsb3V0RmFpbHVyZRISCgpnZW5lcmF0aW9uGA4gASgDEhsKE29ic2VydmVkX2dlbmVyYXRpb24YDyABKAMSLwoLY3JlYXRlX3RpbWUYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIc2V0dGluZ3MYEyABKAsyGi5tdXN0ZXIudjEuUm9sbG91dFNldHRpbmdzEg4KBmF1dGhvchgUIAEoCRIOCgZzb3VyY2UYFSABKAkSDgoGY29tbWl0GBYgASgJEi0KCWFwcHJvdmFscxgXIAMoCzIaLm11c3Rlci52MS5Sb2xsb3V0QXBwcm92YWwSLgoKc3RhcnRfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY29uZmlnX2hhc2gYGSABKAkSEgoKY29tcG9uZW50cxgaIAMoCSLTAQoSUm9sbG91dFN0YWdlU3RhdHVzEiYKBXN0YWdlGAEgASgLMhcubXVzdGVyLnYxLlJvbGxvdXRTdGFnZRIkCgVzdGF0ZRgCIAEoDjIVLm11c3Rlci52MS5TdGFnZVN0YXRlEgwKBHNpemUYAyABKAMSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNY29udmVyZ2VfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi+wMKDVJvbGxvdXRDb3VudHMSEAoIdGFyZ2V0ZWQYASABKAMSDgoGcXVldWVkGAIgASgDEhAKCGFzc2lnbmVkGAMgASgDEg8KB29mZmVyZWQYBCABKAMSEAoIYXBwbHlpbmcYBSABKAMSGgoSYXBwbGllZF91bnZlcmlmaWVkGAYgASgDEhAKCHZlcmlmaWVkGAcgASgDEg4KBmZhaWxlZBgIIAEoAxIRCgl0aW1lZF9vdXQYCSABKAMSGAoQb2ZmbGluZV9kZWZlcnJlZBgKIAEoAxIRCglpbmNhcGFibGUYCyABKAMSEQoJdW5oZWFsdGh5GAwgASgDEhgKEHNlbGZfcm9sbGVkX2JhY2sYDSABKAMSEQoJd2VudF9kYXJrGA4gASgDEhcKD3Jlc3RvcmVfb2ZmZXJlZBgPIAEoAxIQCghyZXN0b3JlZBgQIAEoAxIWCg5yZXN0b3JlX2ZhaWxlZBgRIAEoAxIMCgRoZWxkGBIgASgDEhcKD2FscmVhZHlfY3VycmVudBgTIAEoAxISCgpzdXBlcnNlZGVkGBQgASgDEg8KB3JlbW92ZWQYFSABKAMSGAoQcm9sbGJhY2tfb2ZmZXJlZBgWIAEoAxITCgtyb2xsZWRfYmFjaxgXIAEoAxIXCg9yb2xsYmFja19mYWlsZWQYGCABKAMiwAEKDFJvbGxvdXRBZ2VudBIUCgxpbnN0YW5jZV91aWQYASABKAkSDQoFc3RhdGUYAiABKAkSEgoFc3RhZ2UYAyABKAVIAIgBARIWCg5mYWlsdXJlX2RvbWFpbhgEIAEoCRIPCgdmYWlsdXJlGAUgASgJEhUKDWVycm9yX21lc3NhZ2UYBiABKAkSGgoSbWlzc2luZ19jb21wb25lbnRzGAcgAygJEhEKCWNvbm5lY3RlZBgIIAEoCEIICgZfc3RhZ2UiqAIKDFJvbGxvdXRFdmVudBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRraW5kGAIgASgJEiYKBXBoYXNlGAMgASgOMhcubXVzdGVyLnYxLlJvbGxvdXRQaGFzZRIOCgZyZWFzb24YBCABKAkSDwoHbWVzc2FnZRgFIAEoCRISCgVzdGFnZRgGIAEoBUgAiAEBEhUKDWluc3RhbmNlX3VpZHMYByADKAkSMwoGaW5wdXRzGAggAygLMiMubXVzdGVyLnYxLlJvbGxvdXRFdmVudC5JbnB1dHNFbnRyeRotCgtJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl9zdGFnZSJFChJQbGFuUm9sbG91dFJlcXVlc3QSLwoHcm9sbG91dBgBIAEoCzIeLm11c3Rlci52MS5TdGFydFJvbGxvdXRSZXF1ZXN0ItUCChNQbGFuUm9sbG91dFJlc3BvbnNlEg8KB3BsYW5faWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEwoLY29uZmlnX2hhc2gYAyABKAkSEAoIdGFyZ2V0ZWQYBCABKAMSDwoHb2ZmbGluZRgFIAEoAxIRCglpbmNhcGFibGUYBiABKAMSJwoGc3RhZ2VzGAcgAygLMhcubXVzdGVyLnYxLlBsYW5uZWRTdGFnZRIzChBpbmNhcGFibGVfZ3JvdXBzGAggAygLMhkubXVzdGVyLnYxLkluY2FwYWJsZUdyb3VwEikKB2NoYW5nZXMYCSADKAsyGC5tdXN0ZXIudjEuUGxhbm5lZENoYW5nZRI1ChJlc3RpbWF0ZWRfZHVyYXRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoId2FybmluZ3MYCyADKAkitwEKDFBsYW5uZWRTdGFnZRImCgVzdGFnZRgBIAEoCzIXLm11c3Rlci52MS5Sb2xsb3V0U3RhZ2USDAoEc2l6ZRgCIAEoAxISCgpuZXdfYWdlbnRzGAMgASgDEg8KB29mZmxpbmUYBCABKAMSFQoNaW5zdGFuY2VfdWlkcxgFIAMoCRI1ChJlc3RpbWF0ZWRfZHVyYXRpb24YBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoOSW5jYXBhYmxlR3JvdXASDwoHbWlzc2luZxgBIAMoCRIOCgZhZ2VudHMYAiABKAMSFQoNaW5zdGFuY2VfdWlkcxgDIAMoCSJoCg1QbGFubmVkQ2hhbmdlEhEKCWZyb21faGFzaBgBIAEoCRIPCgd0b19oYXNoGAIgASgJEg4KBmFnZW50cxgDIAEoAxIVCg1pbnN0YW5jZV91aWRzGAQgAygJEgwKBGRpZmYYBSABKAkiWwoOUm9sbG91dEZhaWx1cmUSFAoMaW5zdGFuY2VfdWlkGAEgASgJEg0KBXN0YXRlGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSDQoFc2luY2UYBCABKAkqhAEKClN0YWdlT3JkZXISGwoXU1RBR0VfT1JERVJfVU5TUEVDSUZJRUQQABIbChdTVEFHRV9PUkRFUl9TVElDS1lfSEFTSBABEhwKGFNUQUdFX09SREVSX09MREVTVF9GSVJTVBACEh4KGlNUQUdFX09SREVSX1JJU0tfTE9XX0ZJUlNUEAMqdAoQTWV0cmljQ29tcGFyaXNvbhIhCh1NRVRSSUNfQ09NUEFSSVNPTl9VTlNQRUNJRklFRBAAEhsKF01FVFJJQ19DT01QQVJJU09OX1JBVElPEAESIAocTUVUUklDX0NPTVBBUklTT05fRElGRkVSRU5DRRACKnoKDEJyZWFjaEFjdGlvbhIdChlCUkVBQ0hfQUNUSU9OX1VOU1BFQ0lGSUVEEAASFwoTQlJFQUNIX0FDVElPTl9QQVVTRRABEhYKEkJSRUFDSF9BQ1RJT05fSEFMVBACEhoKFkJSRUFDSF9BQ1RJT05fUk9MTEJBQ0sQAyqNAQoPTmV3QWdlbnRzUG9saWN5EiEKHU5FV19BR0VOVFNfUE9MSUNZX1VOU1BFQ0lGSUVEEAASHQoZTkVXX0FHRU5UU19QT0xJQ1lfQllfUkFOSxABEhwKGE5FV19BR0VOVFNfUE9MSUNZX1NUQUJMRRACEhoKFk5FV19BR0VOVFNfUE9MSUNZX0hPTEQQAyp+Cg1PZmZsaW5lUG9saWN5Eh4KGk9GRkxJTkVfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGAoUT0ZGTElORV9QT0xJQ1lfREVGRVIQARIXChNPRkZMSU5FX1BPTElDWV9GQUlMEAISGgoWT0ZGTElORV9QT0xJQ1lfRVhDTFVERRADKocBCg5Db25mbGljdFBvbGljeRIfChtDT05GTElDVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIaChZDT05GTElDVF9QT0xJQ1lfUkVKRUNUEAESGQoVQ09ORkxJQ1RfUE9MSUNZX1FVRVVFEAISHQoZQ09ORkxJQ1RfUE9MSUNZX1NVUEVSU0VERRADKosBCg9BcHByb3ZhbFZlcmRpY3QSIAocQVBQUk9WQUxfVkVSRElDVF9VTlNQRUNJRklFRBAAEhwKGEFQUFJPVkFMX1ZFUkRJQ1RfQVBQUk9WRRABEhkKFUFQUFJPVkFMX1ZFUkRJQ1RfREVOWRACEh0KGUFQUFJPVkFMX1ZFUkRJQ1RfV0lUSERSQVcQAyrDBAoMUm9sbG91dFBoYXNlEh0KGVJPTExPVVRfUEhBU0VfVU5TUEVDSUZJRUQQABIZChVST0xMT1VUX1BIQVNFX1JVTk5JTkcQARIYChRST0xMT1VUX1BIQVNFX1BBVVNFRBACEhsKF1JPTExPVVRfUEhBU0VfU1VDQ0VFREVEEAMSGAoUUk9MTE9VVF9QSEFTRV9IQUxURUQQBBIXChNST0xMT1VUX1BIQVNFX0RSQUZUEAUSHAoYUk9MTE9VVF9QSEFTRV9WQUxJREFUSU5HEAYSGQoVUk9MTE9VVF9QSEFTRV9JTlZBTElEEAcSIwofUk9MTE9VVF9QSEFTRV9BV0FJVElOR19BUFBST1ZBTBAIEhoKFlJPTExPVVRfUEhBU0VfUkVKRUNURUQQCRIbChdST0xMT1VUX1BIQVNFX1NDSEVEVUxFRBAKEh4KGlJPTExPVVRfUEhBU0VfQkFLSU5HX0ZJTkFMEAsSGwoXUk9MTE9VVF9QSEFTRV9SRVZFUlRJTkcQDBIaChZST0xMT1VUX1BIQVNFX1JFVkVSVEVEEA0SHgoaUk9MTE9VVF9QSEFTRV9ST0xMSU5HX0JBQ0sQDhIdChlST0xMT1VUX1BIQVNFX1JPTExFRF9CQUNLEA8SJQohUk9MTE9VVF9QSEFTRV9ST0xMQkFDS19JTkNPTVBMRVRFEBASHAoYUk9MTE9VVF9QSEFTRV9TVVBFUlNFREVEEBESGwoXUk9MTE9VVF9QSEFTRV9DQU5DRUxMRUQQEiqYAgoKU3RhZ2VTdGF0ZRIbChdTVEFHRV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1NUQUdFX1NUQVRFX1BFTkRJTkcQARIaChZTVEFHRV9TVEFURV9DT05WRVJHSU5HEAISFgoSU1RBR0VfU1RBVEVfQkFLSU5HEAMSFgoSU1RBR0VfU1RBVEVfUEFTU0VEEAQSGwoXU1RBR0VfU1RBVEVfRElTUEFUQ0hJTkcQBRIWChJTVEFHRV9TVEFURV9HQVRJTkcQBhIiCh5TVEFHRV9TVEFURV9BV0FJVElOR19QUk9NT1RJT04QBxIWChJTVEFHRV9TVEFURV9GQUlMRUQQCBIXChNTVEFHRV9TVEFURV9TS0lQUEVEEAkymwkKDlJvbGxvdXRTZXJ2aWNlEkwKC1BsYW5Sb2xsb3V0Eh0ubXVzdGVyLnYxLlBsYW5Sb2xsb3V0UmVxdWVzdBoeLm11c3Rlci52MS5QbGFuUm9sbG91dFJlc3BvbnNlEk8KDFN0YXJ0Um9sbG91dBIeLm11c3Rlci52MS5TdGFydFJvbGxvdXRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlN0YXJ0Um9sbG91dFJlc3BvbnNlEkkKCkdldFJvbGxvdXQSHC5tdXN0ZXIudjEuR2V0Um9sbG91dFJlcXVlc3QaHS5tdXN0ZXIudjEuR2V0Um9sbG91dFJlc3BvbnNlEk8KDExpc3RSb2xsb3V0cxIeLm11c3Rlci52MS5MaXN0Um9sbG91dHNSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RSb2xsb3V0c1Jlc3BvbnNlElEKDFdhdGNoUm9sbG91dBIeLm11c3Rlci52MS5XYXRjaFJvbGxvdXRSZXF1ZXN0Gh8ubXVzdGVyLnYxLldhdGNoUm9sbG91dFJlc3BvbnNlMAESXgoRTGlzdFJvbGxvdXRBZ2VudHMSIy5tdXN0ZXIudjEuTGlzdFJvbGxvdXRBZ2VudHNSZXF1ZXN0GiQubXVzdGVyLnYxLkxpc3RSb2xsb3V0QWdlbnRzUmVzcG9uc2USVQoORXhwbGFpblJvbGxvdXQSIC5tdXN0ZXIudjEuRXhwbGFpblJvbGxvdXRSZXF1ZXN0GiEubXVzdGVyLnYxLkV4cGxhaW5Sb2xsb3V0UmVzcG9uc2USVQoOQXBwcm92ZVJvbGxvdXQSIC5tdXN0ZXIudjEuQXBwcm92ZVJvbGxvdXRSZXF1ZXN0GiEubXVzdGVyLnYxLkFwcHJvdmVSb2xsb3V0UmVzcG9uc2USVQoOUHJvbW90ZVJvbGxvdXQSIC5tdXN0ZXIudjEuUHJvbW90ZVJvbGxvdXRSZXF1ZXN0GiEubXVzdGVyLnYxLlByb21vdGVSb2xsb3V0UmVzcG9uc2USTwoMUGF1c2VSb2xsb3V0Eh4ubXVzdGVyLnYxLlBhdXNlUm9sbG91dFJlcXVlc3QaHy5tdXN0ZXIudjEuUGF1c2VSb2xsb3V0UmVzcG9uc2USUgoNUmVzdW1lUm9sbG91dBIfLm11c3Rlci52MS5SZXN1bWVSb2xsb3V0UmVxdWVzdBogLm11c3Rlci52MS5SZXN1bWVSb2xsb3V0UmVzcG9uc2USTwoMQWJvcnRSb2xsb3V0Eh4ubXVzdGVyLnYxLkFib3J0Um9sbG91dFJlcXVlc3QaHy5tdXN0ZXIudjEuQWJvcnRSb2xsb3V0UmVzcG9uc2USUgoNUmV2ZXJ0Um9sbG91dBIfLm11c3Rlci52MS5SZXZlcnRSb2xsb3V0UmVxdWVzdBogLm11c3Rlci52MS5SZXZlcnRSb2xsb3V0UmVzcG9uc2USTAoLUmV0cnlBZ2VudHMSHS5tdXN0ZXIudjEuUmV0cnlBZ2VudHNSZXF1ZXN0Gh4ubXVzdGVyLnYxLlJldHJ5QWdlbnRzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message muster.v1.StartRolloutRequest
@@ -50,7 +50,7 @@ export type StartRolloutRequest = Message<"muster.v1.StartRolloutRequest"> & {
   reason: string;
 
   /**
-   * How long an offered agent may take to be verified; default 5 minutes, at least 10 seconds.
+   * How long an agent may take from the offer until it says applied; default 5 minutes, at least 10 seconds.
    *
    * @generated from field: google.protobuf.Duration apply_timeout = 5;
    */
@@ -69,6 +69,48 @@ export type StartRolloutRequest = Message<"muster.v1.StartRolloutRequest"> & {
    * @generated from field: bool validate_only = 7;
    */
   validateOnly: boolean;
+
+  /**
+   * Instead of stages: grow from `initial` agents by `factor`, at most `max` more at a time.
+   *
+   * @generated from field: muster.v1.RolloutGrowth growth = 8;
+   */
+  growth?: RolloutGrowth | undefined;
+
+  /**
+   * How fast, how safe, when, and for whom; every part has defaults.
+   *
+   * @generated from field: muster.v1.RolloutSettings settings = 9;
+   */
+  settings?: RolloutSettings | undefined;
+
+  /**
+   * The plan that this follows, from PlanRollout: the same request, or the plan does not count.
+   *
+   * @generated from field: string plan_id = 10;
+   */
+  planId: string;
+
+  /**
+   * Why the quarantine of the content does not count; required where it is quarantined.
+   *
+   * @generated from field: string quarantine_override = 11;
+   */
+  quarantineOverride: string;
+
+  /**
+   * Where the wish comes from: `ui`, `cli`, `git`, `terraform`, `api`.
+   *
+   * @generated from field: string source = 12;
+   */
+  source: string;
+
+  /**
+   * The commit it comes from, where there is one.
+   *
+   * @generated from field: string commit = 13;
+   */
+  commit: string;
 };
 
 /**
@@ -264,6 +306,360 @@ export const WatchRolloutBookmarkSchema: GenMessage<WatchRolloutBookmark> = /*@_
   messageDesc(file_muster_v1_rollouts, 8);
 
 /**
+ * @generated from message muster.v1.ListRolloutAgentsRequest
+ */
+export type ListRolloutAgentsRequest = Message<"muster.v1.ListRolloutAgentsRequest"> & {
+  /**
+   * The rollout.
+   *
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * Only agents in one of these states (`verified`, `failed`, ... as RolloutCounts names them). Default: all.
+   *
+   * @generated from field: repeated string states = 2;
+   */
+  states: string[];
+
+  /**
+   * How many at most; default 50, maximum 1000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message muster.v1.ListRolloutAgentsRequest.
+ * Use `create(ListRolloutAgentsRequestSchema)` to create a new message.
+ */
+export const ListRolloutAgentsRequestSchema: GenMessage<ListRolloutAgentsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 9);
+
+/**
+ * @generated from message muster.v1.ListRolloutAgentsResponse
+ */
+export type ListRolloutAgentsResponse = Message<"muster.v1.ListRolloutAgentsResponse"> & {
+  /**
+   * The agents, by uid.
+   *
+   * @generated from field: repeated muster.v1.RolloutAgent agents = 1;
+   */
+  agents: RolloutAgent[];
+
+  /**
+   * Set when more may follow.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message muster.v1.ListRolloutAgentsResponse.
+ * Use `create(ListRolloutAgentsResponseSchema)` to create a new message.
+ */
+export const ListRolloutAgentsResponseSchema: GenMessage<ListRolloutAgentsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 10);
+
+/**
+ * @generated from message muster.v1.ExplainRolloutRequest
+ */
+export type ExplainRolloutRequest = Message<"muster.v1.ExplainRolloutRequest"> & {
+  /**
+   * The rollout.
+   *
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * Only what concerns this agent. Default: everything.
+   *
+   * @generated from field: string instance_uid = 2;
+   */
+  instanceUid: string;
+
+  /**
+   * How many entries at most; default 50, maximum 1000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message muster.v1.ExplainRolloutRequest.
+ * Use `create(ExplainRolloutRequestSchema)` to create a new message.
+ */
+export const ExplainRolloutRequestSchema: GenMessage<ExplainRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 11);
+
+/**
+ * @generated from message muster.v1.ExplainRolloutResponse
+ */
+export type ExplainRolloutResponse = Message<"muster.v1.ExplainRolloutResponse"> & {
+  /**
+   * One sentence: where the rollout is, or what became of the agent, and why.
+   *
+   * @generated from field: string summary = 1;
+   */
+  summary: string;
+
+  /**
+   * What happened, oldest first.
+   *
+   * @generated from field: repeated muster.v1.RolloutEvent events = 2;
+   */
+  events: RolloutEvent[];
+
+  /**
+   * Set when more may follow.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+
+  /**
+   * The agent, when one was asked for.
+   *
+   * @generated from field: muster.v1.RolloutAgent agent = 4;
+   */
+  agent?: RolloutAgent | undefined;
+};
+
+/**
+ * Describes the message muster.v1.ExplainRolloutResponse.
+ * Use `create(ExplainRolloutResponseSchema)` to create a new message.
+ */
+export const ExplainRolloutResponseSchema: GenMessage<ExplainRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 12);
+
+/**
+ * @generated from message muster.v1.ApproveRolloutRequest
+ */
+export type ApproveRolloutRequest = Message<"muster.v1.ApproveRolloutRequest"> & {
+  /**
+   * The rollout.
+   *
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * What is said.
+   *
+   * @generated from field: muster.v1.ApprovalVerdict verdict = 2;
+   */
+  verdict: ApprovalVerdict;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string remark = 3;
+   */
+  remark: string;
+};
+
+/**
+ * Describes the message muster.v1.ApproveRolloutRequest.
+ * Use `create(ApproveRolloutRequestSchema)` to create a new message.
+ */
+export const ApproveRolloutRequestSchema: GenMessage<ApproveRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 13);
+
+/**
+ * @generated from message muster.v1.ApproveRolloutResponse
+ */
+export type ApproveRolloutResponse = Message<"muster.v1.ApproveRolloutResponse"> & {
+  /**
+   * The rollout with the approval recorded.
+   *
+   * @generated from field: muster.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * Describes the message muster.v1.ApproveRolloutResponse.
+ * Use `create(ApproveRolloutResponseSchema)` to create a new message.
+ */
+export const ApproveRolloutResponseSchema: GenMessage<ApproveRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 14);
+
+/**
+ * @generated from message muster.v1.PromoteRolloutRequest
+ */
+export type PromoteRolloutRequest = Message<"muster.v1.PromoteRolloutRequest"> & {
+  /**
+   * The rollout.
+   *
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * The stage, from 0. Default: the one at work.
+   *
+   * @generated from field: optional int32 stage = 2;
+   */
+  stage?: number | undefined;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string remark = 3;
+   */
+  remark: string;
+};
+
+/**
+ * Describes the message muster.v1.PromoteRolloutRequest.
+ * Use `create(PromoteRolloutRequestSchema)` to create a new message.
+ */
+export const PromoteRolloutRequestSchema: GenMessage<PromoteRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 15);
+
+/**
+ * @generated from message muster.v1.PromoteRolloutResponse
+ */
+export type PromoteRolloutResponse = Message<"muster.v1.PromoteRolloutResponse"> & {
+  /**
+   * The rollout with the promotion recorded.
+   *
+   * @generated from field: muster.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * Describes the message muster.v1.PromoteRolloutResponse.
+ * Use `create(PromoteRolloutResponseSchema)` to create a new message.
+ */
+export const PromoteRolloutResponseSchema: GenMessage<PromoteRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 16);
+
+/**
+ * @generated from message muster.v1.RevertRolloutRequest
+ */
+export type RevertRolloutRequest = Message<"muster.v1.RevertRolloutRequest"> & {
+  /**
+   * The rollout.
+   *
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message muster.v1.RevertRolloutRequest.
+ * Use `create(RevertRolloutRequestSchema)` to create a new message.
+ */
+export const RevertRolloutRequestSchema: GenMessage<RevertRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 17);
+
+/**
+ * @generated from message muster.v1.RevertRolloutResponse
+ */
+export type RevertRolloutResponse = Message<"muster.v1.RevertRolloutResponse"> & {
+  /**
+   * The rollout with the wish recorded; `observed_generation` tells when it took effect.
+   *
+   * @generated from field: muster.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * Describes the message muster.v1.RevertRolloutResponse.
+ * Use `create(RevertRolloutResponseSchema)` to create a new message.
+ */
+export const RevertRolloutResponseSchema: GenMessage<RevertRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 18);
+
+/**
+ * @generated from message muster.v1.RetryAgentsRequest
+ */
+export type RetryAgentsRequest = Message<"muster.v1.RetryAgentsRequest"> & {
+  /**
+   * The rollout.
+   *
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * The agents, at most 1000. Default: all that failed.
+   *
+   * @generated from field: repeated string instance_uids = 2;
+   */
+  instanceUids: string[];
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message muster.v1.RetryAgentsRequest.
+ * Use `create(RetryAgentsRequestSchema)` to create a new message.
+ */
+export const RetryAgentsRequestSchema: GenMessage<RetryAgentsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 19);
+
+/**
+ * @generated from message muster.v1.RetryAgentsResponse
+ */
+export type RetryAgentsResponse = Message<"muster.v1.RetryAgentsResponse"> & {
+  /**
+   * The rollout with the wish recorded.
+   *
+   * @generated from field: muster.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+
+  /**
+   * How many agents are tried again.
+   *
+   * @generated from field: int32 agents = 2;
+   */
+  agents: number;
+};
+
+/**
+ * Describes the message muster.v1.RetryAgentsResponse.
+ * Use `create(RetryAgentsResponseSchema)` to create a new message.
+ */
+export const RetryAgentsResponseSchema: GenMessage<RetryAgentsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 20);
+
+/**
  * @generated from message muster.v1.PauseRolloutRequest
  */
 export type PauseRolloutRequest = Message<"muster.v1.PauseRolloutRequest"> & {
@@ -287,7 +683,7 @@ export type PauseRolloutRequest = Message<"muster.v1.PauseRolloutRequest"> & {
  * Use `create(PauseRolloutRequestSchema)` to create a new message.
  */
 export const PauseRolloutRequestSchema: GenMessage<PauseRolloutRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 9);
+  messageDesc(file_muster_v1_rollouts, 21);
 
 /**
  * @generated from message muster.v1.PauseRolloutResponse
@@ -306,7 +702,7 @@ export type PauseRolloutResponse = Message<"muster.v1.PauseRolloutResponse"> & {
  * Use `create(PauseRolloutResponseSchema)` to create a new message.
  */
 export const PauseRolloutResponseSchema: GenMessage<PauseRolloutResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 10);
+  messageDesc(file_muster_v1_rollouts, 22);
 
 /**
  * @generated from message muster.v1.ResumeRolloutRequest
@@ -325,6 +721,20 @@ export type ResumeRolloutRequest = Message<"muster.v1.ResumeRolloutRequest"> & {
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * The failures so far, or the gate that stopped it, are accepted: an explicit new budget, which is logged.
+   *
+   * @generated from field: bool accept_failures = 3;
+   */
+  acceptFailures: boolean;
+
+  /**
+   * A new failure budget from now on. Default: the old one.
+   *
+   * @generated from field: muster.v1.FailureBudget failure_budget = 4;
+   */
+  failureBudget?: FailureBudget | undefined;
 };
 
 /**
@@ -332,7 +742,7 @@ export type ResumeRolloutRequest = Message<"muster.v1.ResumeRolloutRequest"> & {
  * Use `create(ResumeRolloutRequestSchema)` to create a new message.
  */
 export const ResumeRolloutRequestSchema: GenMessage<ResumeRolloutRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 11);
+  messageDesc(file_muster_v1_rollouts, 23);
 
 /**
  * @generated from message muster.v1.ResumeRolloutResponse
@@ -351,7 +761,7 @@ export type ResumeRolloutResponse = Message<"muster.v1.ResumeRolloutResponse"> &
  * Use `create(ResumeRolloutResponseSchema)` to create a new message.
  */
 export const ResumeRolloutResponseSchema: GenMessage<ResumeRolloutResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 12);
+  messageDesc(file_muster_v1_rollouts, 24);
 
 /**
  * @generated from message muster.v1.AbortRolloutRequest
@@ -370,6 +780,13 @@ export type AbortRolloutRequest = Message<"muster.v1.AbortRolloutRequest"> & {
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * Give agents back what they had, instead of leaving them as they are.
+   *
+   * @generated from field: bool rollback = 3;
+   */
+  rollback: boolean;
 };
 
 /**
@@ -377,7 +794,7 @@ export type AbortRolloutRequest = Message<"muster.v1.AbortRolloutRequest"> & {
  * Use `create(AbortRolloutRequestSchema)` to create a new message.
  */
 export const AbortRolloutRequestSchema: GenMessage<AbortRolloutRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 13);
+  messageDesc(file_muster_v1_rollouts, 25);
 
 /**
  * @generated from message muster.v1.AbortRolloutResponse
@@ -396,7 +813,7 @@ export type AbortRolloutResponse = Message<"muster.v1.AbortRolloutResponse"> & {
  * Use `create(AbortRolloutResponseSchema)` to create a new message.
  */
 export const AbortRolloutResponseSchema: GenMessage<AbortRolloutResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 14);
+  messageDesc(file_muster_v1_rollouts, 26);
 
 /**
  * One step of a rollout. Sizes are cumulative: 10, 50, 100 percent of 50 agents are 5, 25 and 50 agents.
@@ -425,14 +842,64 @@ export type RolloutStage = Message<"muster.v1.RolloutStage"> & {
      */
     value: bigint;
     case: "count";
+  } | {
+    /**
+     * Everybody that this selector matches, beside those that stages before it reached.
+     *
+     * @generated from field: string selector = 4;
+     */
+    value: string;
+    case: "selector";
   } | { case: undefined; value?: undefined };
 
   /**
-   * How long the stage must stay good after its last agent was verified; default 0.
+   * How long the stage must stay good after enough of its agents were verified; default 10 minutes.
    *
    * @generated from field: google.protobuf.Duration bake = 3;
    */
   bake?: Duration | undefined;
+
+  /**
+   * For people. Default: its number.
+   *
+   * @generated from field: string name = 5;
+   */
+  name: string;
+
+  /**
+   * Who comes first. Default: sticky hash.
+   *
+   * @generated from field: muster.v1.StageOrder order = 6;
+   */
+  order: StageOrder;
+
+  /**
+   * Agents of this stage that may be on their way at once. 0: as many as the rollout allows.
+   *
+   * @generated from field: int64 max_in_flight = 7;
+   */
+  maxInFlight: bigint;
+
+  /**
+   * Of the agents reached so far that are through, how many must be good, 0 to 100; default 100.
+   *
+   * @generated from field: optional double success_min_percent = 8;
+   */
+  successMinPercent?: number | undefined;
+
+  /**
+   * Asked in turn once the stage baked; all must pass.
+   *
+   * @generated from field: repeated muster.v1.RolloutGate gates = 9;
+   */
+  gates: RolloutGate[];
+
+  /**
+   * People who must promote the stage before the next begins; default 0.
+   *
+   * @generated from field: int32 promotions = 10;
+   */
+  promotions: number;
 };
 
 /**
@@ -440,7 +907,845 @@ export type RolloutStage = Message<"muster.v1.RolloutStage"> & {
  * Use `create(RolloutStageSchema)` to create a new message.
  */
 export const RolloutStageSchema: GenMessage<RolloutStage> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 15);
+  messageDesc(file_muster_v1_rollouts, 27);
+
+/**
+ * Stages that grow: `initial` agents, then `factor` times as many more as before, at most `max` more at a time, then all.
+ *
+ * @generated from message muster.v1.RolloutGrowth
+ */
+export type RolloutGrowth = Message<"muster.v1.RolloutGrowth"> & {
+  /**
+   * Agents of the first stage, from 1.
+   *
+   * @generated from field: int64 initial = 1;
+   */
+  initial: bigint;
+
+  /**
+   * From 1; default 2.
+   *
+   * @generated from field: double factor = 2;
+   */
+  factor: number;
+
+  /**
+   * Most agents that a stage adds; default: no limit.
+   *
+   * @generated from field: int64 max = 3;
+   */
+  max: bigint;
+
+  /**
+   * What holds for each of the stages but their sizes.
+   *
+   * @generated from field: muster.v1.RolloutStage stage = 4;
+   */
+  stage?: RolloutStage | undefined;
+};
+
+/**
+ * Describes the message muster.v1.RolloutGrowth.
+ * Use `create(RolloutGrowthSchema)` to create a new message.
+ */
+export const RolloutGrowthSchema: GenMessage<RolloutGrowth> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 28);
+
+/**
+ * What a stage is asked before it may pass.
+ *
+ * @generated from message muster.v1.RolloutGate
+ */
+export type RolloutGate = Message<"muster.v1.RolloutGate"> & {
+  /**
+   * For people and the log; unique in its stage.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What is asked.
+   *
+   * @generated from oneof muster.v1.RolloutGate.gate
+   */
+  gate: {
+    /**
+     * Every agent with the revision that is there must be healthy, also those whose failure was accepted.
+     *
+     * @generated from field: muster.v1.HealthGate health = 2;
+     */
+    value: HealthGate;
+    case: "health";
+  } | {
+    /**
+     * A number that a provider of metrics is asked for.
+     *
+     * @generated from field: muster.v1.MetricGate metric = 3;
+     */
+    value: MetricGate;
+    case: "metric";
+  } | {
+    /**
+     * A service of the operators'.
+     *
+     * @generated from field: muster.v1.WebhookGate webhook = 4;
+     */
+    value: WebhookGate;
+    case: "webhook";
+  } | {
+    /**
+     * Another rollout must have succeeded.
+     *
+     * @generated from field: muster.v1.DependencyGate dependency = 5;
+     */
+    value: DependencyGate;
+    case: "dependency";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message muster.v1.RolloutGate.
+ * Use `create(RolloutGateSchema)` to create a new message.
+ */
+export const RolloutGateSchema: GenMessage<RolloutGate> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 29);
+
+/**
+ * See RolloutGate.
+ *
+ * @generated from message muster.v1.HealthGate
+ */
+export type HealthGate = Message<"muster.v1.HealthGate"> & {
+};
+
+/**
+ * Describes the message muster.v1.HealthGate.
+ * Use `create(HealthGateSchema)` to create a new message.
+ */
+export const HealthGateSchema: GenMessage<HealthGate> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 30);
+
+/**
+ * See RolloutGate.
+ *
+ * @generated from message muster.v1.MetricGate
+ */
+export type MetricGate = Message<"muster.v1.MetricGate"> & {
+  /**
+   * `prometheus`, which is also the default.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * In the provider's language; must come to one number. `$agents` stands for a regular expression over instance uids.
+   *
+   * @generated from field: string query = 2;
+   */
+  query: string;
+
+  /**
+   * Wait before the first measurement; default 0.
+   *
+   * @generated from field: google.protobuf.Duration initial_delay = 3;
+   */
+  initialDelay?: Duration | undefined;
+
+  /**
+   * Between measurements; default 1 minute, at least 1 second.
+   *
+   * @generated from field: google.protobuf.Duration interval = 4;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * Measurements that make a verdict; default 1, at most 1000.
+   *
+   * @generated from field: int32 count = 5;
+   */
+  count: number;
+
+  /**
+   * When a number is good; default: when it is no failure.
+   *
+   * @generated from field: muster.v1.MetricCondition success = 6;
+   */
+  success?: MetricCondition | undefined;
+
+  /**
+   * When a number is bad; default: when it is no success. With both, what is neither is inconclusive.
+   *
+   * @generated from field: muster.v1.MetricCondition failure = 7;
+   */
+  failure?: MetricCondition | undefined;
+
+  /**
+   * Bad measurements that are borne; default 0.
+   *
+   * @generated from field: int32 failure_limit = 8;
+   */
+  failureLimit: number;
+
+  /**
+   * Inconclusive measurements that are borne; default 0.
+   *
+   * @generated from field: int32 inconclusive_limit = 9;
+   */
+  inconclusiveLimit: number;
+
+  /**
+   * Errors in a row that are borne; default 4.
+   *
+   * @generated from field: optional int32 error_limit = 10;
+   */
+  errorLimit?: number | undefined;
+
+  /**
+   * Measured and logged, never in the way.
+   *
+   * @generated from field: bool dry_run = 11;
+   */
+  dryRun: boolean;
+
+  /**
+   * Ask twice, for agents with the new revision and for those with the old, and judge how they compare.
+   *
+   * @generated from field: muster.v1.MetricComparison compare = 12;
+   */
+  compare: MetricComparison;
+};
+
+/**
+ * Describes the message muster.v1.MetricGate.
+ * Use `create(MetricGateSchema)` to create a new message.
+ */
+export const MetricGateSchema: GenMessage<MetricGate> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 31);
+
+/**
+ * When a number is good or bad.
+ *
+ * @generated from message muster.v1.MetricCondition
+ */
+export type MetricCondition = Message<"muster.v1.MetricCondition"> & {
+  /**
+   * `<`, `<=`, `>`, `>=`, `==` or `!=`.
+   *
+   * @generated from field: string op = 1;
+   */
+  op: string;
+
+  /**
+   * What the number is compared to.
+   *
+   * @generated from field: double value = 2;
+   */
+  value: number;
+};
+
+/**
+ * Describes the message muster.v1.MetricCondition.
+ * Use `create(MetricConditionSchema)` to create a new message.
+ */
+export const MetricConditionSchema: GenMessage<MetricCondition> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 32);
+
+/**
+ * See RolloutGate. Signed as the Standard Webhooks specification says.
+ *
+ * @generated from message muster.v1.WebhookGate
+ */
+export type WebhookGate = Message<"muster.v1.WebhookGate"> & {
+  /**
+   * http or https; workers ask hosts only that their environment allows.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * How long one question may take; default 10 seconds, at most 30.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 2;
+   */
+  timeout?: Duration | undefined;
+
+  /**
+   * Errors in a row that are borne; default 4.
+   *
+   * @generated from field: optional int32 error_limit = 3;
+   */
+  errorLimit?: number | undefined;
+
+  /**
+   * When to ask again after an error or a "not yet"; default 30 seconds, at least 1.
+   *
+   * @generated from field: google.protobuf.Duration interval = 4;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * Asked and logged, never in the way.
+   *
+   * @generated from field: bool dry_run = 5;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message muster.v1.WebhookGate.
+ * Use `create(WebhookGateSchema)` to create a new message.
+ */
+export const WebhookGateSchema: GenMessage<WebhookGate> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 33);
+
+/**
+ * See RolloutGate.
+ *
+ * @generated from message muster.v1.DependencyGate
+ */
+export type DependencyGate = Message<"muster.v1.DependencyGate"> & {
+  /**
+   * The other rollout.
+   *
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+};
+
+/**
+ * Describes the message muster.v1.DependencyGate.
+ * Use `create(DependencyGateSchema)` to create a new message.
+ */
+export const DependencyGateSchema: GenMessage<DependencyGate> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 34);
+
+/**
+ * How fast, how safe, when, and for whom.
+ *
+ * @generated from message muster.v1.RolloutSettings
+ */
+export type RolloutSettings = Message<"muster.v1.RolloutSettings"> & {
+  /**
+   * How fast agents are assigned.
+   *
+   * @generated from field: muster.v1.RolloutPace pace = 1;
+   */
+  pace?: RolloutPace | undefined;
+
+  /**
+   * How many failures are borne.
+   *
+   * @generated from field: muster.v1.FailureBudget failure_budget = 2;
+   */
+  failureBudget?: FailureBudget | undefined;
+
+  /**
+   * When things are due.
+   *
+   * @generated from field: muster.v1.RolloutTiming timing = 3;
+   */
+  timing?: RolloutTiming | undefined;
+
+  /**
+   * What is tried again.
+   *
+   * @generated from field: muster.v1.RetryPolicy retry = 4;
+   */
+  retry?: RetryPolicy | undefined;
+
+  /**
+   * Who has to approve it.
+   *
+   * @generated from field: muster.v1.ApprovalPolicy approval = 5;
+   */
+  approval?: ApprovalPolicy | undefined;
+
+  /**
+   * What becomes of agents that come to exist while it runs.
+   *
+   * @generated from field: muster.v1.NewAgentsPolicy new_agents = 6;
+   */
+  newAgents: NewAgentsPolicy;
+
+  /**
+   * What agents count as that are offline when their turn comes.
+   *
+   * @generated from field: muster.v1.OfflinePolicy offline = 7;
+   */
+  offline: OfflinePolicy;
+
+  /**
+   * Agents that cannot take the revision count as failures.
+   *
+   * @generated from field: bool incapable_fails = 8;
+   */
+  incapableFails: boolean;
+
+  /**
+   * Share of a stage's agents that must be through before it may pass, 0 to 100; default 90.
+   *
+   * @generated from field: optional double min_reached_percent = 9;
+   */
+  minReachedPercent?: number | undefined;
+
+  /**
+   * Agents that are offline when it succeeds keep what they have when they return.
+   *
+   * @generated from field: bool no_catch_up = 10;
+   */
+  noCatchUp: boolean;
+
+  /**
+   * What to do when another rollout is at work on the config.
+   *
+   * @generated from field: muster.v1.ConflictPolicy on_conflict = 11;
+   */
+  onConflict: ConflictPolicy;
+
+  /**
+   * Of those that wait for a config, the heaviest goes first; default 0.
+   *
+   * @generated from field: int32 weight = 12;
+   */
+  weight: number;
+
+  /**
+   * Makes the order of agents. Default: the rollout's id, so that it is not always the same machines that are first.
+   *
+   * @generated from field: string seed = 13;
+   */
+  seed: string;
+};
+
+/**
+ * Describes the message muster.v1.RolloutSettings.
+ * Use `create(RolloutSettingsSchema)` to create a new message.
+ */
+export const RolloutSettingsSchema: GenMessage<RolloutSettings> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 35);
+
+/**
+ * How fast agents are assigned. 0 is no limit.
+ *
+ * @generated from message muster.v1.RolloutPace
+ */
+export type RolloutPace = Message<"muster.v1.RolloutPace"> & {
+  /**
+   * Agents assigned within any minute.
+   *
+   * @generated from field: int64 max_per_minute = 1;
+   */
+  maxPerMinute: bigint;
+
+  /**
+   * Agents on their way at once, over all stages.
+   *
+   * @generated from field: int64 max_in_flight = 2;
+   */
+  maxInFlight: bigint;
+
+  /**
+   * Lets max_per_minute grow.
+   *
+   * @generated from field: muster.v1.RolloutRamp ramp = 3;
+   */
+  ramp?: RolloutRamp | undefined;
+
+  /**
+   * Attribute that tells the failure domain of an agent, e.g. `k8s.cluster.name`.
+   *
+   * @generated from field: string failure_domain_key = 4;
+   */
+  failureDomainKey: string;
+
+  /**
+   * Agents of one failure domain on their way or unwell at once.
+   *
+   * @generated from field: int64 max_unavailable_per_domain = 5;
+   */
+  maxUnavailablePerDomain: bigint;
+};
+
+/**
+ * Describes the message muster.v1.RolloutPace.
+ * Use `create(RolloutPaceSchema)` to create a new message.
+ */
+export const RolloutPaceSchema: GenMessage<RolloutPace> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 36);
+
+/**
+ * Multiplies the rate as agents are verified.
+ *
+ * @generated from message muster.v1.RolloutRamp
+ */
+export type RolloutRamp = Message<"muster.v1.RolloutRamp"> & {
+  /**
+   * Above 1.
+   *
+   * @generated from field: double factor = 1;
+   */
+  factor: number;
+
+  /**
+   * Each time so many more agents are verified, from 1.
+   *
+   * @generated from field: int64 after_verified = 2;
+   */
+  afterVerified: bigint;
+
+  /**
+   * Up to this rate.
+   *
+   * @generated from field: int64 max_per_minute = 3;
+   */
+  maxPerMinute: bigint;
+};
+
+/**
+ * Describes the message muster.v1.RolloutRamp.
+ * Use `create(RolloutRampSchema)` to create a new message.
+ */
+export const RolloutRampSchema: GenMessage<RolloutRamp> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 37);
+
+/**
+ * How many failures are borne, and what becomes of more.
+ *
+ * @generated from message muster.v1.FailureBudget
+ */
+export type FailureBudget = Message<"muster.v1.FailureBudget"> & {
+  /**
+   * Each is a bound; one that is reached breaches. Default: 10 percent of at least 5 agents.
+   *
+   * @generated from field: repeated muster.v1.FailureCriterion criteria = 1;
+   */
+  criteria: FailureCriterion[];
+
+  /**
+   * What becomes of it. Default: rollback in the first two stages, pause after.
+   *
+   * @generated from field: muster.v1.BreachAction on_breach = 2;
+   */
+  onBreach: BreachAction;
+};
+
+/**
+ * Describes the message muster.v1.FailureBudget.
+ * Use `create(FailureBudgetSchema)` to create a new message.
+ */
+export const FailureBudgetSchema: GenMessage<FailureBudget> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 38);
+
+/**
+ * One bound on failures; give percent, absolute or both.
+ *
+ * @generated from message muster.v1.FailureCriterion
+ */
+export type FailureCriterion = Message<"muster.v1.FailureCriterion"> & {
+  /**
+   * `failed`, `self_rolled_back`, `timed_out`, `went_dark`, `unhealthy`, `incapable`, `offline_deferred`. Default: all.
+   *
+   * @generated from field: repeated string types = 1;
+   */
+  types: string[];
+
+  /**
+   * Share of the assigned agents that breaches, above 0 to 100. 0: none.
+   *
+   * @generated from field: double percent = 2;
+   */
+  percent: number;
+
+  /**
+   * Number of failures that breaches, from 1. 0: none.
+   *
+   * @generated from field: int64 absolute = 3;
+   */
+  absolute: bigint;
+
+  /**
+   * Agents that must have been assigned before a share counts; default 5.
+   *
+   * @generated from field: optional int32 min_sample = 4;
+   */
+  minSample?: number | undefined;
+
+  /**
+   * Count only the stage at work, instead of all.
+   *
+   * @generated from field: bool stage_only = 5;
+   */
+  stageOnly: boolean;
+};
+
+/**
+ * Describes the message muster.v1.FailureCriterion.
+ * Use `create(FailureCriterionSchema)` to create a new message.
+ */
+export const FailureCriterionSchema: GenMessage<FailureCriterion> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 39);
+
+/**
+ * When things are due.
+ *
+ * @generated from message muster.v1.RolloutTiming
+ */
+export type RolloutTiming = Message<"muster.v1.RolloutTiming"> & {
+  /**
+   * How long an agent must be well and connected after it said applied; default 2 minutes.
+   *
+   * @generated from field: google.protobuf.Duration soak = 1;
+   */
+  soak?: Duration | undefined;
+
+  /**
+   * How long an agent that went dark after its offer may stay away; default 2 minutes 30 seconds.
+   *
+   * @generated from field: google.protobuf.Duration dark_timeout = 2;
+   */
+  darkTimeout?: Duration | undefined;
+
+  /**
+   * How long an agent may be unhealthy after it said applied; default 30 seconds.
+   *
+   * @generated from field: google.protobuf.Duration unhealthy_grace = 3;
+   */
+  unhealthyGrace?: Duration | undefined;
+
+  /**
+   * How long a stage may take before the rollout pauses; default: as long as it takes.
+   *
+   * @generated from field: google.protobuf.Duration stage_deadline = 4;
+   */
+  stageDeadline?: Duration | undefined;
+
+  /**
+   * How long the fleet is watched after the last stage; default 30 minutes.
+   *
+   * @generated from field: google.protobuf.Duration final_bake = 5;
+   */
+  finalBake?: Duration | undefined;
+
+  /**
+   * How long after its success it may be reverted; default 72 hours.
+   *
+   * @generated from field: google.protobuf.Duration revert_window = 6;
+   */
+  revertWindow?: Duration | undefined;
+
+  /**
+   * Not before.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 7;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Not after.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 8;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * What becomes of it at its end time. Default: halt.
+   *
+   * @generated from field: muster.v1.BreachAction end_behavior = 9;
+   */
+  endBehavior: BreachAction;
+
+  /**
+   * Agents are assigned only within one of these. Default: at any time.
+   *
+   * @generated from field: repeated muster.v1.RolloutWindow windows = 10;
+   */
+  windows: RolloutWindow[];
+
+  /**
+   * Calendars of freezes that it heeds.
+   *
+   * @generated from field: repeated string calendar_ids = 11;
+   */
+  calendarIds: string[];
+};
+
+/**
+ * Describes the message muster.v1.RolloutTiming.
+ * Use `create(RolloutTimingSchema)` to create a new message.
+ */
+export const RolloutTimingSchema: GenMessage<RolloutTiming> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 40);
+
+/**
+ * A recurring span of time.
+ *
+ * @generated from message muster.v1.RolloutWindow
+ */
+export type RolloutWindow = Message<"muster.v1.RolloutWindow"> & {
+  /**
+   * Five-field cron expression: when it opens.
+   *
+   * @generated from field: string cron = 1;
+   */
+  cron: string;
+
+  /**
+   * How long it stays open, up to 31 days.
+   *
+   * @generated from field: google.protobuf.Duration duration = 2;
+   */
+  duration?: Duration | undefined;
+
+  /**
+   * IANA name of the wall clock that `cron` is meant by; default UTC.
+   *
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+};
+
+/**
+ * Describes the message muster.v1.RolloutWindow.
+ * Use `create(RolloutWindowSchema)` to create a new message.
+ */
+export const RolloutWindowSchema: GenMessage<RolloutWindow> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 41);
+
+/**
+ * What is tried again.
+ *
+ * @generated from message muster.v1.RetryPolicy
+ */
+export type RetryPolicy = Message<"muster.v1.RetryPolicy"> & {
+  /**
+   * Offers of the revision to one agent at most; default 2.
+   *
+   * @generated from field: int32 max_attempts = 1;
+   */
+  maxAttempts: number;
+
+  /**
+   * `timed_out` (the default) and `went_dark`; no agent is offered again what it said that it failed.
+   *
+   * @generated from field: repeated string retry_on = 2;
+   */
+  retryOn: string[];
+
+  /**
+   * The wait before the second try; default 10 seconds.
+   *
+   * @generated from field: google.protobuf.Duration backoff = 3;
+   */
+  backoff?: Duration | undefined;
+
+  /**
+   * What it is multiplied by for each further try; default 2.
+   *
+   * @generated from field: double backoff_factor = 4;
+   */
+  backoffFactor: number;
+
+  /**
+   * The longest wait; default 5 minutes.
+   *
+   * @generated from field: google.protobuf.Duration backoff_cap = 5;
+   */
+  backoffCap?: Duration | undefined;
+
+  /**
+   * Offer also agents the content that failed it under an earlier rollout.
+   *
+   * @generated from field: bool requeue_failed_hash = 6;
+   */
+  requeueFailedHash: boolean;
+};
+
+/**
+ * Describes the message muster.v1.RetryPolicy.
+ * Use `create(RetryPolicySchema)` to create a new message.
+ */
+export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 42);
+
+/**
+ * Who has to approve a rollout before it starts.
+ *
+ * @generated from message muster.v1.ApprovalPolicy
+ */
+export type ApprovalPolicy = Message<"muster.v1.ApprovalPolicy"> & {
+  /**
+   * How many people; default 0.
+   *
+   * @generated from field: int32 required = 1;
+   */
+  required: number;
+
+  /**
+   * The author's own word counts.
+   *
+   * @generated from field: bool author_counts = 2;
+   */
+  authorCounts: boolean;
+
+  /**
+   * The role that approvers need; recorded.
+   *
+   * @generated from field: string approver_role = 3;
+   */
+  approverRole: string;
+};
+
+/**
+ * Describes the message muster.v1.ApprovalPolicy.
+ * Use `create(ApprovalPolicySchema)` to create a new message.
+ */
+export const ApprovalPolicySchema: GenMessage<ApprovalPolicy> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 43);
+
+/**
+ * A person's word.
+ *
+ * @generated from message muster.v1.RolloutApproval
+ */
+export type RolloutApproval = Message<"muster.v1.RolloutApproval"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string remark = 3;
+   */
+  remark: string;
+
+  /**
+   * The stage that was promoted, from 0; absent for an approval of the rollout.
+   *
+   * @generated from field: optional int32 stage = 4;
+   */
+  stage?: number | undefined;
+};
+
+/**
+ * Describes the message muster.v1.RolloutApproval.
+ * Use `create(RolloutApprovalSchema)` to create a new message.
+ */
+export const RolloutApprovalSchema: GenMessage<RolloutApproval> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 44);
 
 /**
  * A rollout: what was asked, and how far it is.
@@ -505,7 +1810,7 @@ export type Rollout = Message<"muster.v1.Rollout"> & {
   phase: RolloutPhase;
 
   /**
-   * Why it is there, from a closed set: `started`, `stage_baking`, `operator_paused`, `agents_failed`, `completed`, ...
+   * Why it is there, from a closed set: `started`, `stage_baking`, `manual`, `error_budget`, `completed`, ...
    *
    * @generated from field: string reason = 9;
    */
@@ -573,6 +1878,62 @@ export type Rollout = Message<"muster.v1.Rollout"> & {
    * @generated from field: google.protobuf.Timestamp end_time = 18;
    */
   endTime?: Timestamp | undefined;
+
+  /**
+   * As asked, with the defaults filled in.
+   *
+   * @generated from field: muster.v1.RolloutSettings settings = 19;
+   */
+  settings?: RolloutSettings | undefined;
+
+  /**
+   * Who started it.
+   *
+   * @generated from field: string author = 20;
+   */
+  author: string;
+
+  /**
+   * Where the wish came from.
+   *
+   * @generated from field: string source = 21;
+   */
+  source: string;
+
+  /**
+   * The commit it came from.
+   *
+   * @generated from field: string commit = 22;
+   */
+  commit: string;
+
+  /**
+   * Approvals and promotions so far.
+   *
+   * @generated from field: repeated muster.v1.RolloutApproval approvals = 23;
+   */
+  approvals: RolloutApproval[];
+
+  /**
+   * When it began to assign; absent before.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 24;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Hash of the revision.
+   *
+   * @generated from field: string config_hash = 25;
+   */
+  configHash: string;
+
+  /**
+   * Components that the revision uses (`receivers/otlp`).
+   *
+   * @generated from field: repeated string components = 26;
+   */
+  components: string[];
 };
 
 /**
@@ -580,7 +1941,7 @@ export type Rollout = Message<"muster.v1.Rollout"> & {
  * Use `create(RolloutSchema)` to create a new message.
  */
 export const RolloutSchema: GenMessage<Rollout> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 16);
+  messageDesc(file_muster_v1_rollouts, 45);
 
 /**
  * @generated from message muster.v1.RolloutStageStatus
@@ -627,7 +1988,7 @@ export type RolloutStageStatus = Message<"muster.v1.RolloutStageStatus"> & {
  * Use `create(RolloutStageStatusSchema)` to create a new message.
  */
 export const RolloutStageStatusSchema: GenMessage<RolloutStageStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 17);
+  messageDesc(file_muster_v1_rollouts, 46);
 
 /**
  * Every targeted agent is in exactly one of these.
@@ -753,6 +2114,55 @@ export type RolloutCounts = Message<"muster.v1.RolloutCounts"> & {
    * @generated from field: int64 restore_failed = 17;
    */
   restoreFailed: bigint;
+
+  /**
+   * Its turn has come, but something holds it back.
+   *
+   * @generated from field: int64 held = 18;
+   */
+  held: bigint;
+
+  /**
+   * Had this very config before it was assigned.
+   *
+   * @generated from field: int64 already_current = 19;
+   */
+  alreadyCurrent: bigint;
+
+  /**
+   * Has a newer rollout's revision.
+   *
+   * @generated from field: int64 superseded = 20;
+   */
+  superseded: bigint;
+
+  /**
+   * Gone.
+   *
+   * @generated from field: int64 removed = 21;
+   */
+  removed: bigint;
+
+  /**
+   * Taken back; is given what it had before.
+   *
+   * @generated from field: int64 rollback_offered = 22;
+   */
+  rollbackOffered: bigint;
+
+  /**
+   * Taken back; has what it had before, and is well.
+   *
+   * @generated from field: int64 rolled_back = 23;
+   */
+  rolledBack: bigint;
+
+  /**
+   * Taken back, and what it had before failed it.
+   *
+   * @generated from field: int64 rollback_failed = 24;
+   */
+  rollbackFailed: bigint;
 };
 
 /**
@@ -760,7 +2170,395 @@ export type RolloutCounts = Message<"muster.v1.RolloutCounts"> & {
  * Use `create(RolloutCountsSchema)` to create a new message.
  */
 export const RolloutCountsSchema: GenMessage<RolloutCounts> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 18);
+  messageDesc(file_muster_v1_rollouts, 47);
+
+/**
+ * One agent in a rollout.
+ *
+ * @generated from message muster.v1.RolloutAgent
+ */
+export type RolloutAgent = Message<"muster.v1.RolloutAgent"> & {
+  /**
+   * The agent.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+
+  /**
+   * What it is doing, as RolloutCounts names it.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * The stage that reached it, from 0; absent when none has.
+   *
+   * @generated from field: optional int32 stage = 3;
+   */
+  stage?: number | undefined;
+
+  /**
+   * Its failure domain; empty when the rollout has none.
+   *
+   * @generated from field: string failure_domain = 4;
+   */
+  failureDomain: string;
+
+  /**
+   * How it failed; empty when it did not.
+   *
+   * @generated from field: string failure = 5;
+   */
+  failure: string;
+
+  /**
+   * What it said.
+   *
+   * @generated from field: string error_message = 6;
+   */
+  errorMessage: string;
+
+  /**
+   * Components that it lacks.
+   *
+   * @generated from field: repeated string missing_components = 7;
+   */
+  missingComponents: string[];
+
+  /**
+   * Whether it is connected.
+   *
+   * @generated from field: bool connected = 8;
+   */
+  connected: boolean;
+};
+
+/**
+ * Describes the message muster.v1.RolloutAgent.
+ * Use `create(RolloutAgentSchema)` to create a new message.
+ */
+export const RolloutAgentSchema: GenMessage<RolloutAgent> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 48);
+
+/**
+ * Something that happened in a rollout.
+ *
+ * @generated from message muster.v1.RolloutEvent
+ */
+export type RolloutEvent = Message<"muster.v1.RolloutEvent"> & {
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * `phase`, `stage`, `gate`, `agent`, `wave`, `operator`, or for one agent also `offer`, `answer`, `health`, `connection`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * The phase then; unspecified for what an agent reported.
+   *
+   * @generated from field: muster.v1.RolloutPhase phase = 3;
+   */
+  phase: RolloutPhase;
+
+  /**
+   * Why, from a closed set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * The same as a sentence.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+
+  /**
+   * The stage at work then, from 0.
+   *
+   * @generated from field: optional int32 stage = 6;
+   */
+  stage?: number | undefined;
+
+  /**
+   * Agents it is about, a few of them.
+   *
+   * @generated from field: repeated string instance_uids = 7;
+   */
+  instanceUids: string[];
+
+  /**
+   * The figures that it rests on.
+   *
+   * @generated from field: map<string, string> inputs = 8;
+   */
+  inputs: { [key: string]: string };
+};
+
+/**
+ * Describes the message muster.v1.RolloutEvent.
+ * Use `create(RolloutEventSchema)` to create a new message.
+ */
+export const RolloutEventSchema: GenMessage<RolloutEvent> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 49);
+
+/**
+ * @generated from message muster.v1.PlanRolloutRequest
+ */
+export type PlanRolloutRequest = Message<"muster.v1.PlanRolloutRequest"> & {
+  /**
+   * The rollout to plan, as StartRollout takes it.
+   *
+   * @generated from field: muster.v1.StartRolloutRequest rollout = 1;
+   */
+  rollout?: StartRolloutRequest | undefined;
+};
+
+/**
+ * Describes the message muster.v1.PlanRolloutRequest.
+ * Use `create(PlanRolloutRequestSchema)` to create a new message.
+ */
+export const PlanRolloutRequestSchema: GenMessage<PlanRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 50);
+
+/**
+ * @generated from message muster.v1.PlanRolloutResponse
+ */
+export type PlanRolloutResponse = Message<"muster.v1.PlanRolloutResponse"> & {
+  /**
+   * Give it to StartRollout within a day to start exactly this, or be refused when the fleet has moved too far.
+   *
+   * @generated from field: string plan_id = 1;
+   */
+  planId: string;
+
+  /**
+   * The revision and its content.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * Hash of the revision.
+   *
+   * @generated from field: string config_hash = 3;
+   */
+  configHash: string;
+
+  /**
+   * Agents that the rollout is for.
+   *
+   * @generated from field: int64 targeted = 4;
+   */
+  targeted: bigint;
+
+  /**
+   * Of these, those that are not connected.
+   *
+   * @generated from field: int64 offline = 5;
+   */
+  offline: bigint;
+
+  /**
+   * Of these, those that cannot take the revision.
+   *
+   * @generated from field: int64 incapable = 6;
+   */
+  incapable: bigint;
+
+  /**
+   * The stages, and whom they reach.
+   *
+   * @generated from field: repeated muster.v1.PlannedStage stages = 7;
+   */
+  stages: PlannedStage[];
+
+  /**
+   * Why agents cannot take the revision.
+   *
+   * @generated from field: repeated muster.v1.IncapableGroup incapable_groups = 8;
+   */
+  incapableGroups: IncapableGroup[];
+
+  /**
+   * What changes for agents, per distinct result; the most common first, at most 20.
+   *
+   * @generated from field: repeated muster.v1.PlannedChange changes = 9;
+   */
+  changes: PlannedChange[];
+
+  /**
+   * How long it takes at least, when every agent is verified at once after its soak.
+   *
+   * @generated from field: google.protobuf.Duration estimated_duration = 10;
+   */
+  estimatedDuration?: Duration | undefined;
+
+  /**
+   * What deserves a look before it is started.
+   *
+   * @generated from field: repeated string warnings = 11;
+   */
+  warnings: string[];
+};
+
+/**
+ * Describes the message muster.v1.PlanRolloutResponse.
+ * Use `create(PlanRolloutResponseSchema)` to create a new message.
+ */
+export const PlanRolloutResponseSchema: GenMessage<PlanRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 51);
+
+/**
+ * A stage, and whom it reaches.
+ *
+ * @generated from message muster.v1.PlannedStage
+ */
+export type PlannedStage = Message<"muster.v1.PlannedStage"> & {
+  /**
+   * As asked.
+   *
+   * @generated from field: muster.v1.RolloutStage stage = 1;
+   */
+  stage?: RolloutStage | undefined;
+
+  /**
+   * Agents that have the revision when it is done.
+   *
+   * @generated from field: int64 size = 2;
+   */
+  size: bigint;
+
+  /**
+   * Of these, those that no stage before it reached.
+   *
+   * @generated from field: int64 new_agents = 3;
+   */
+  newAgents: bigint;
+
+  /**
+   * Of the new ones, those that are not connected.
+   *
+   * @generated from field: int64 offline = 4;
+   */
+  offline: bigint;
+
+  /**
+   * Uids of new ones, at most 100.
+   *
+   * @generated from field: repeated string instance_uids = 5;
+   */
+  instanceUids: string[];
+
+  /**
+   * How long it takes at least.
+   *
+   * @generated from field: google.protobuf.Duration estimated_duration = 6;
+   */
+  estimatedDuration?: Duration | undefined;
+};
+
+/**
+ * Describes the message muster.v1.PlannedStage.
+ * Use `create(PlannedStageSchema)` to create a new message.
+ */
+export const PlannedStageSchema: GenMessage<PlannedStage> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 52);
+
+/**
+ * Agents that cannot take the revision for the same reason.
+ *
+ * @generated from message muster.v1.IncapableGroup
+ */
+export type IncapableGroup = Message<"muster.v1.IncapableGroup"> & {
+  /**
+   * What they lack: components, or `AcceptsRemoteConfig`.
+   *
+   * @generated from field: repeated string missing = 1;
+   */
+  missing: string[];
+
+  /**
+   * How many.
+   *
+   * @generated from field: int64 agents = 2;
+   */
+  agents: bigint;
+
+  /**
+   * Uids, at most 10.
+   *
+   * @generated from field: repeated string instance_uids = 3;
+   */
+  instanceUids: string[];
+};
+
+/**
+ * Describes the message muster.v1.IncapableGroup.
+ * Use `create(IncapableGroupSchema)` to create a new message.
+ */
+export const IncapableGroupSchema: GenMessage<IncapableGroup> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 53);
+
+/**
+ * What changes for agents that run the same now and will run the same.
+ *
+ * @generated from message muster.v1.PlannedChange
+ */
+export type PlannedChange = Message<"muster.v1.PlannedChange"> & {
+  /**
+   * Hash of what they should run now; empty when nothing.
+   *
+   * @generated from field: string from_hash = 1;
+   */
+  fromHash: string;
+
+  /**
+   * Hash of what they should run then.
+   *
+   * @generated from field: string to_hash = 2;
+   */
+  toHash: string;
+
+  /**
+   * How many agents.
+   *
+   * @generated from field: int64 agents = 3;
+   */
+  agents: bigint;
+
+  /**
+   * Uids, at most 10.
+   *
+   * @generated from field: repeated string instance_uids = 4;
+   */
+  instanceUids: string[];
+
+  /**
+   * Unified diff of all their files; empty when the content is the same.
+   *
+   * @generated from field: string diff = 5;
+   */
+  diff: string;
+};
+
+/**
+ * Describes the message muster.v1.PlannedChange.
+ * Use `create(PlannedChangeSchema)` to create a new message.
+ */
+export const PlannedChangeSchema: GenMessage<PlannedChange> = /*@__PURE__*/
+  messageDesc(file_muster_v1_rollouts, 54);
 
 /**
  * @generated from message muster.v1.RolloutFailure
@@ -800,7 +2598,336 @@ export type RolloutFailure = Message<"muster.v1.RolloutFailure"> & {
  * Use `create(RolloutFailureSchema)` to create a new message.
  */
 export const RolloutFailureSchema: GenMessage<RolloutFailure> = /*@__PURE__*/
-  messageDesc(file_muster_v1_rollouts, 19);
+  messageDesc(file_muster_v1_rollouts, 55);
+
+/**
+ * Who comes first in a stage.
+ *
+ * @generated from enum muster.v1.StageOrder
+ */
+export const StageOrder = {
+  /**
+   * As STICKY_HASH.
+   *
+   * @generated from enum value: STAGE_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By a hash over seed and agent: as good as random, and always the same.
+   *
+   * @generated from enum value: STAGE_ORDER_STICKY_HASH = 1;
+   */
+  STICKY_HASH: 1,
+
+  /**
+   * Agents that exist for longest first, by the time in their UUIDv7.
+   *
+   * @generated from enum value: STAGE_ORDER_OLDEST_FIRST = 2;
+   */
+  OLDEST_FIRST: 2,
+
+  /**
+   * By the attribute `muster.risk`: low, medium (also without it), high.
+   *
+   * @generated from enum value: STAGE_ORDER_RISK_LOW_FIRST = 3;
+   */
+  RISK_LOW_FIRST: 3,
+} as const;
+
+/**
+ * Who comes first in a stage.
+ *
+ * @generated from enum muster.v1.StageOrder
+ */
+export type StageOrder = (typeof StageOrder)[keyof typeof StageOrder] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.StageOrder.
+ */
+export const StageOrderSchema: GenEnum<StageOrder> = /*@__PURE__*/
+  enumDesc(file_muster_v1_rollouts, 0);
+
+/**
+ * How two numbers are compared.
+ *
+ * @generated from enum muster.v1.MetricComparison
+ */
+export const MetricComparison = {
+  /**
+   * Not at all: one number is asked for.
+   *
+   * @generated from enum value: METRIC_COMPARISON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * New divided by old.
+   *
+   * @generated from enum value: METRIC_COMPARISON_RATIO = 1;
+   */
+  RATIO: 1,
+
+  /**
+   * New minus old.
+   *
+   * @generated from enum value: METRIC_COMPARISON_DIFFERENCE = 2;
+   */
+  DIFFERENCE: 2,
+} as const;
+
+/**
+ * How two numbers are compared.
+ *
+ * @generated from enum muster.v1.MetricComparison
+ */
+export type MetricComparison = (typeof MetricComparison)[keyof typeof MetricComparison] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.MetricComparison.
+ */
+export const MetricComparisonSchema: GenEnum<MetricComparison> = /*@__PURE__*/
+  enumDesc(file_muster_v1_rollouts, 1);
+
+/**
+ * What becomes of a rollout whose budget is breached.
+ *
+ * @generated from enum muster.v1.BreachAction
+ */
+export const BreachAction = {
+  /**
+   * Rollback in the first two stages, pause after.
+   *
+   * @generated from enum value: BREACH_ACTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Hold still.
+   *
+   * @generated from enum value: BREACH_ACTION_PAUSE = 1;
+   */
+  PAUSE: 1,
+
+  /**
+   * End it; agents keep what they have.
+   *
+   * @generated from enum value: BREACH_ACTION_HALT = 2;
+   */
+  HALT: 2,
+
+  /**
+   * Give agents back what they had.
+   *
+   * @generated from enum value: BREACH_ACTION_ROLLBACK = 3;
+   */
+  ROLLBACK: 3,
+} as const;
+
+/**
+ * What becomes of a rollout whose budget is breached.
+ *
+ * @generated from enum muster.v1.BreachAction
+ */
+export type BreachAction = (typeof BreachAction)[keyof typeof BreachAction] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.BreachAction.
+ */
+export const BreachActionSchema: GenEnum<BreachAction> = /*@__PURE__*/
+  enumDesc(file_muster_v1_rollouts, 2);
+
+/**
+ * What becomes of agents that come to exist while a rollout runs.
+ *
+ * @generated from enum muster.v1.NewAgentsPolicy
+ */
+export const NewAgentsPolicy = {
+  /**
+   * As BY_RANK.
+   *
+   * @generated from enum value: NEW_AGENTS_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Their rank decides: the new revision if its share is reached, the stable one until then.
+   *
+   * @generated from enum value: NEW_AGENTS_POLICY_BY_RANK = 1;
+   */
+  BY_RANK: 1,
+
+  /**
+   * The stable revision until the rollout succeeded.
+   *
+   * @generated from enum value: NEW_AGENTS_POLICY_STABLE = 2;
+   */
+  STABLE: 2,
+
+  /**
+   * Nothing of this config until the rollout ended.
+   *
+   * @generated from enum value: NEW_AGENTS_POLICY_HOLD = 3;
+   */
+  HOLD: 3,
+} as const;
+
+/**
+ * What becomes of agents that come to exist while a rollout runs.
+ *
+ * @generated from enum muster.v1.NewAgentsPolicy
+ */
+export type NewAgentsPolicy = (typeof NewAgentsPolicy)[keyof typeof NewAgentsPolicy] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.NewAgentsPolicy.
+ */
+export const NewAgentsPolicySchema: GenEnum<NewAgentsPolicy> = /*@__PURE__*/
+  enumDesc(file_muster_v1_rollouts, 3);
+
+/**
+ * What agents count as that are offline when their turn comes.
+ *
+ * @generated from enum muster.v1.OfflinePolicy
+ */
+export const OfflinePolicy = {
+  /**
+   * As DEFER.
+   *
+   * @generated from enum value: OFFLINE_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Missing; caught up when they return.
+   *
+   * @generated from enum value: OFFLINE_POLICY_DEFER = 1;
+   */
+  DEFER: 1,
+
+  /**
+   * Failed.
+   *
+   * @generated from enum value: OFFLINE_POLICY_FAIL = 2;
+   */
+  FAIL: 2,
+
+  /**
+   * Not there; caught up when they return.
+   *
+   * @generated from enum value: OFFLINE_POLICY_EXCLUDE = 3;
+   */
+  EXCLUDE: 3,
+} as const;
+
+/**
+ * What agents count as that are offline when their turn comes.
+ *
+ * @generated from enum muster.v1.OfflinePolicy
+ */
+export type OfflinePolicy = (typeof OfflinePolicy)[keyof typeof OfflinePolicy] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.OfflinePolicy.
+ */
+export const OfflinePolicySchema: GenEnum<OfflinePolicy> = /*@__PURE__*/
+  enumDesc(file_muster_v1_rollouts, 4);
+
+/**
+ * What to do when another rollout is at work on the config.
+ *
+ * @generated from enum muster.v1.ConflictPolicy
+ */
+export const ConflictPolicy = {
+  /**
+   * As REJECT.
+   *
+   * @generated from enum value: CONFLICT_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Refuse to start.
+   *
+   * @generated from enum value: CONFLICT_POLICY_REJECT = 1;
+   */
+  REJECT: 1,
+
+  /**
+   * Wait until it ended.
+   *
+   * @generated from enum value: CONFLICT_POLICY_QUEUE = 2;
+   */
+  QUEUE: 2,
+
+  /**
+   * Take its place.
+   *
+   * @generated from enum value: CONFLICT_POLICY_SUPERSEDE = 3;
+   */
+  SUPERSEDE: 3,
+} as const;
+
+/**
+ * What to do when another rollout is at work on the config.
+ *
+ * @generated from enum muster.v1.ConflictPolicy
+ */
+export type ConflictPolicy = (typeof ConflictPolicy)[keyof typeof ConflictPolicy] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.ConflictPolicy.
+ */
+export const ConflictPolicySchema: GenEnum<ConflictPolicy> = /*@__PURE__*/
+  enumDesc(file_muster_v1_rollouts, 5);
+
+/**
+ * What somebody says of a rollout.
+ *
+ * @generated from enum muster.v1.ApprovalVerdict
+ */
+export const ApprovalVerdict = {
+  /**
+   * Not allowed.
+   *
+   * @generated from enum value: APPROVAL_VERDICT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Yes.
+   *
+   * @generated from enum value: APPROVAL_VERDICT_APPROVE = 1;
+   */
+  APPROVE: 1,
+
+  /**
+   * No: ends the rollout before it began.
+   *
+   * @generated from enum value: APPROVAL_VERDICT_DENY = 2;
+   */
+  DENY: 2,
+
+  /**
+   * Takes the own yes back.
+   *
+   * @generated from enum value: APPROVAL_VERDICT_WITHDRAW = 3;
+   */
+  WITHDRAW: 3,
+} as const;
+
+/**
+ * What somebody says of a rollout.
+ *
+ * @generated from enum muster.v1.ApprovalVerdict
+ */
+export type ApprovalVerdict = (typeof ApprovalVerdict)[keyof typeof ApprovalVerdict] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.ApprovalVerdict.
+ */
+export const ApprovalVerdictSchema: GenEnum<ApprovalVerdict> = /*@__PURE__*/
+  enumDesc(file_muster_v1_rollouts, 6);
 
 /**
  * Where a rollout is in its life.
@@ -837,11 +2964,109 @@ export const RolloutPhase = {
   SUCCEEDED: 3,
 
   /**
-   * Ended early by an operator, left as it was.
+   * Ended early, left as it was.
    *
    * @generated from enum value: ROLLOUT_PHASE_HALTED = 4;
    */
   HALTED: 4,
+
+  /**
+   * Asked for; no worker has seen it.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_DRAFT = 5;
+   */
+  DRAFT: 5,
+
+  /**
+   * Being checked against the fleet.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_VALIDATING = 6;
+   */
+  VALIDATING: 6,
+
+  /**
+   * Ended: it cannot be run.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_INVALID = 7;
+   */
+  INVALID: 7,
+
+  /**
+   * Waits for approvals.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_AWAITING_APPROVAL = 8;
+   */
+  AWAITING_APPROVAL: 8,
+
+  /**
+   * Ended: somebody said no.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_REJECTED = 9;
+   */
+  REJECTED: 9,
+
+  /**
+   * Waits for its time, a window or another rollout.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_SCHEDULED = 10;
+   */
+  SCHEDULED: 10,
+
+  /**
+   * Every stage passed; the whole fleet is watched.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_BAKING_FINAL = 11;
+   */
+  BAKING_FINAL: 11,
+
+  /**
+   * Succeeded, and is being taken back.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_REVERTING = 12;
+   */
+  REVERTING: 12,
+
+  /**
+   * Ended: taken back after it succeeded.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_REVERTED = 13;
+   */
+  REVERTED: 13,
+
+  /**
+   * Being taken back.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_ROLLING_BACK = 14;
+   */
+  ROLLING_BACK: 14,
+
+  /**
+   * Ended: every agent that can be reached has what it had before.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_ROLLED_BACK = 15;
+   */
+  ROLLED_BACK: 15,
+
+  /**
+   * Ended: taken back, but some agents are not well.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_ROLLBACK_INCOMPLETE = 16;
+   */
+  ROLLBACK_INCOMPLETE: 16,
+
+  /**
+   * Ended: a newer rollout took its place.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_SUPERSEDED = 17;
+   */
+  SUPERSEDED: 17,
+
+  /**
+   * Ended before it began.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_CANCELLED = 18;
+   */
+  CANCELLED: 18,
 } as const;
 
 /**
@@ -855,7 +3080,7 @@ export type RolloutPhase = (typeof RolloutPhase)[keyof typeof RolloutPhase] | Un
  * Describes the enum muster.v1.RolloutPhase.
  */
 export const RolloutPhaseSchema: GenEnum<RolloutPhase> = /*@__PURE__*/
-  enumDesc(file_muster_v1_rollouts, 0);
+  enumDesc(file_muster_v1_rollouts, 7);
 
 /**
  * Where one stage is in its life.
@@ -878,7 +3103,7 @@ export const StageState = {
   PENDING: 1,
 
   /**
-   * Its agents are assigned and on their way.
+   * All that can be reached are assigned; their answers are awaited.
    *
    * @generated from enum value: STAGE_STATE_CONVERGING = 2;
    */
@@ -897,6 +3122,41 @@ export const StageState = {
    * @generated from enum value: STAGE_STATE_PASSED = 4;
    */
   PASSED: 4,
+
+  /**
+   * Its agents are being assigned.
+   *
+   * @generated from enum value: STAGE_STATE_DISPATCHING = 5;
+   */
+  DISPATCHING: 5,
+
+  /**
+   * Its gates are asked.
+   *
+   * @generated from enum value: STAGE_STATE_GATING = 6;
+   */
+  GATING: 6,
+
+  /**
+   * Waits for people.
+   *
+   * @generated from enum value: STAGE_STATE_AWAITING_PROMOTION = 7;
+   */
+  AWAITING_PROMOTION: 7,
+
+  /**
+   * Ended the rollout.
+   *
+   * @generated from enum value: STAGE_STATE_FAILED = 8;
+   */
+  FAILED: 8,
+
+  /**
+   * Reached nobody that did not have the revision.
+   *
+   * @generated from enum value: STAGE_STATE_SKIPPED = 9;
+   */
+  SKIPPED: 9,
 } as const;
 
 /**
@@ -910,17 +3170,29 @@ export type StageState = (typeof StageState)[keyof typeof StageState] | UnknownE
  * Describes the enum muster.v1.StageState.
  */
 export const StageStateSchema: GenEnum<StageState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_rollouts, 1);
+  enumDesc(file_muster_v1_rollouts, 8);
 
 /**
- * Starts, watches and steers rollouts.
+ * Plans, starts, watches, steers and explains rollouts. Who calls is taken from the metadata `muster-user`.
  *
  * @generated from service muster.v1.RolloutService
  */
 export const RolloutService: GenService<{
   /**
+   * Answers what a rollout would do if it started now, and changes nothing. The plan may be given to StartRollout within a
+   * day. FAILED_PRECONDITION as StartRollout.
+   *
+   * @generated from rpc muster.v1.RolloutService.PlanRollout
+   */
+  planRollout: {
+    methodKind: "unary";
+    input: typeof PlanRolloutRequestSchema;
+    output: typeof PlanRolloutResponseSchema;
+  },
+  /**
    * Starts a rollout of one revision to the agents its config is for.
-   * FAILED_PRECONDITION: the config has no such revision, or another rollout is at work on it.
+   * FAILED_PRECONDITION: the config has no such revision, its content is quarantined, another rollout is at work on it, or
+   * the fleet has moved too far from the plan.
    *
    * @generated from rpc muster.v1.RolloutService.StartRollout
    */
@@ -960,6 +3232,46 @@ export const RolloutService: GenService<{
     output: typeof WatchRolloutResponseSchema;
   },
   /**
+   * Lists the agents of a rollout with what each is doing in it.
+   *
+   * @generated from rpc muster.v1.RolloutService.ListRolloutAgents
+   */
+  listRolloutAgents: {
+    methodKind: "unary";
+    input: typeof ListRolloutAgentsRequestSchema;
+    output: typeof ListRolloutAgentsResponseSchema;
+  },
+  /**
+   * Tells what happened in a rollout and why, in order: all of it, or what concerns one agent.
+   *
+   * @generated from rpc muster.v1.RolloutService.ExplainRollout
+   */
+  explainRollout: {
+    methodKind: "unary";
+    input: typeof ExplainRolloutRequestSchema;
+    output: typeof ExplainRolloutResponseSchema;
+  },
+  /**
+   * Approves or denies a rollout, or withdraws an approval. FAILED_PRECONDITION: it needs none, or has ended.
+   *
+   * @generated from rpc muster.v1.RolloutService.ApproveRollout
+   */
+  approveRollout: {
+    methodKind: "unary";
+    input: typeof ApproveRolloutRequestSchema;
+    output: typeof ApproveRolloutResponseSchema;
+  },
+  /**
+   * Promotes a stage that waits for people. FAILED_PRECONDITION: the stage needs no promotion, or is over.
+   *
+   * @generated from rpc muster.v1.RolloutService.PromoteRollout
+   */
+  promoteRollout: {
+    methodKind: "unary";
+    input: typeof PromoteRolloutRequestSchema;
+    output: typeof PromoteRolloutResponseSchema;
+  },
+  /**
    * No further agent is assigned until it is resumed; agents that have it keep it.
    * FAILED_PRECONDITION: it is not running.
    *
@@ -971,7 +3283,8 @@ export const RolloutService: GenService<{
     output: typeof PauseRolloutResponseSchema;
   },
   /**
-   * Goes on. FAILED_PRECONDITION: it is not paused.
+   * Goes on. FAILED_PRECONDITION: it is not paused, or it paused for failures or a gate and the request does not say that
+   * these are accepted.
    *
    * @generated from rpc muster.v1.RolloutService.ResumeRollout
    */
@@ -981,7 +3294,7 @@ export const RolloutService: GenService<{
     output: typeof ResumeRolloutResponseSchema;
   },
   /**
-   * Ends it where it is: agents that were assigned the revision keep it, no other gets it.
+   * Ends it: agents that were assigned the revision keep it, or are given back what they had. Before it began, cancels it.
    * FAILED_PRECONDITION: it has ended already.
    *
    * @generated from rpc muster.v1.RolloutService.AbortRollout
@@ -990,6 +3303,27 @@ export const RolloutService: GenService<{
     methodKind: "unary";
     input: typeof AbortRolloutRequestSchema;
     output: typeof AbortRolloutResponseSchema;
+  },
+  /**
+   * Takes a rollout back that succeeded, within its revert window.
+   * FAILED_PRECONDITION: it did not succeed, the window is over, or a newer rollout of the config began.
+   *
+   * @generated from rpc muster.v1.RolloutService.RevertRollout
+   */
+  revertRollout: {
+    methodKind: "unary";
+    input: typeof RevertRolloutRequestSchema;
+    output: typeof RevertRolloutResponseSchema;
+  },
+  /**
+   * Tries agents again that the rollout failed. FAILED_PRECONDITION: the rollout does not assign any more.
+   *
+   * @generated from rpc muster.v1.RolloutService.RetryAgents
+   */
+  retryAgents: {
+    methodKind: "unary";
+    input: typeof RetryAgentsRequestSchema;
+    output: typeof RetryAgentsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_rollouts, 0);

@@ -1,0 +1,165 @@
+// StartRollout, and what it has in common with PlanRollout: from a request to the spec of a rollout, checked against the
+// config, its revision, its quarantine and the fleet as it is now.
+
+import {
+  type CohortAgent,
+  type ConfigId,
+  componentsUsed,
+  FleetError,
+  hasDrifted,
+  initialStatus,
+  parseConfigId,
+  type Revision,
+  type Rollout,
+  type RolloutId,
+  type RolloutSpec,
+} from "@muster/fleet";
+import type { StartRolloutRequest } from "@muster/protocol/muster/rollouts";
+import { type Cohorts, type Configs, type Rollouts, rolloutActive, type StoredConfig } from "@muster/store";
+import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
+import { existing } from "./configs.ts";
+import { parseApplyTimeout, parseSettings } from "./parse-settings.ts";
+import { parseStages } from "./parse-stages.ts";
+import { loadPlan, type PlanRecord } from "./plan-record.ts";
+
+/** What it reads and writes. */
+export interface StartDeps {
+  readonly configs: Pick<Configs, "get" | "revision">;
+  readonly rollouts: Pick<Rollouts, "start" | "quarantined" | "savePlan" | "loadPlan">;
+  readonly cohorts: Pick<Cohorts, "load">;
+  readonly nowMs: () => number;
+  readonly newRolloutId: () => RolloutId;
+}
+
+const MAX_REASON_CHARS = 1_000;
+const MAX_WORD_CHARS = 128;
+
+/** A rollout as it would start now. */
+export interface Prepared {
+  readonly spec: RolloutSpec;
+  readonly revision: Revision;
+  readonly config: StoredConfig;
+  /** Agents that it is for; null when they were not needed yet. */
+  readonly cohort: readonly CohortAgent[] | null;
+}
+
+/** Checks a request and makes the spec of it. @throws FleetError `invalid`, `not_found`, `failed_precondition` */
+export async function prepare(
+  deps: StartDeps,
+  request: StartRolloutRequest,
+  user: string,
+  needsCohort: boolean,
+): Promise<Prepared> {
+  const {
+    configId,
+    number,
+    settings,
+    requestId: _,
+    applyTimeoutMs,
+    ...texts
+  } = checked({
+    configId: () => parseConfigId(request.configId),
+    number: () => parseCount("revision", request.revision),
+    settings: () => parseSettings(request.settings),
+    applyTimeoutMs: () => parseApplyTimeout(request.applyTimeout),
+    reason: () => parseText("reason", request.reason, MAX_REASON_CHARS),
+    source: () => parseText("source", request.source, MAX_WORD_CHARS),
+    commit: () => parseText("commit", request.commit, MAX_WORD_CHARS),
+    quarantineOverride: () => parseText("quarantine_override", request.quarantineOverride, MAX_REASON_CHARS),
+    requestId: () => parseRequestId(request.requestId),
+    stages: () => parseStages(request.stages, request.growth, 1),
+  });
+  const config = await existing(deps.configs, configId);
+  const revision = await pinRevision(deps, config, number);
+  const { selector, order } = config.config;
+  const id = deps.newRolloutId();
+  const components = componentsUsed(revision.files);
+  const isNeeded = needsCohort || request.growth !== undefined || request.planId !== "";
+  const cohort = isNeeded ? await deps.cohorts.load({ id, selector, components }) : null;
+  const spec: RolloutSpec = {
+    ...settings,
+    ...texts,
+    id,
+    configId,
+    revision: revision.number,
+    hash: revision.hash,
+    selector,
+    order,
+    seed: settings.seed || id,
+    stages: parseStages(request.stages, request.growth, cohort?.length ?? 0),
+    timing: { ...settings.timing, applyTimeoutMs },
+    components,
+    planned: null,
+    author: user,
+    createdAtMs: deps.nowMs(),
+    generation: 1,
+    wish: "run",
+    wishGeneration: 1,
+    wishReason: "",
+    wishedBy: user,
+    acceptsFailures: false,
+    approvals: [],
+    promotions: [],
+    retries: [],
+  };
+  return { spec, revision, config, cohort };
+}
+
+/** Starts a rollout, or says what would be started. */
+export async function startRollout(deps: StartDeps, request: StartRolloutRequest, user: string): Promise<Rollout> {
+  const prepared = await prepare(deps, request, user, false);
+  await mustNotBeQuarantined(deps, prepared.spec);
+  const spec = request.planId === "" ? prepared.spec : await withPlan(deps, request, prepared);
+  if (request.validateOnly) return wouldStart(prepared.config, spec);
+  return await deps.rollouts.start(spec, request.requestId);
+}
+
+/** The rollout as it was planned: the same request, over a fleet that is still about the same. */
+async function withPlan(
+  deps: StartDeps,
+  request: StartRolloutRequest,
+  { spec, cohort }: Prepared,
+): Promise<RolloutSpec> {
+  const plan = await loadPlan(deps.rollouts, request);
+  const targeted = cohort?.length ?? 0;
+  if (plan.hash !== spec.hash) throw outdated(plan, `the revision was ${plan.revision}, and is ${spec.revision} now`);
+  if (hasDrifted(plan.targeted, targeted))
+    throw outdated(plan, `it was made for ${plan.targeted} agents, and ${targeted} match now`);
+  return { ...spec, seed: plan.seed, planned: { targeted: plan.targeted, stages: plan.stages } };
+}
+
+function outdated({ planId }: PlanRecord, why: string): FleetError {
+  const message = `Plan ${planId} does not hold any more: ${why}. Plan the rollout again.`;
+  return new FleetError("failed_precondition", message, { reason: "PLAN_OUTDATED", details: { plan_id: planId } });
+}
+
+/** @throws FleetError `failed_precondition` when content is quarantined and nobody overrode that */
+export async function mustNotBeQuarantined(
+  { rollouts }: Pick<StartDeps, "rollouts">,
+  { configId, hash, quarantineOverride }: RolloutSpec,
+): Promise<void> {
+  const found = (await rollouts.quarantined(configId)).find((each) => each.hash === hash);
+  if (found === undefined || quarantineOverride !== "") return;
+  const message = `This content of "${configId}" is quarantined since rollout ${found.rolloutId}: ${found.reason} Publish another revision, or start it with quarantine_override saying why that does not count.`;
+  const details = { config_id: configId, rollout_id: found.rolloutId, hash };
+  throw new FleetError("failed_precondition", message, { reason: "REVISION_QUARANTINED", details });
+}
+
+/** The revision to bring; 0 is the latest. */
+async function pinRevision({ configs }: StartDeps, { config }: StoredConfig, wanted: number): Promise<Revision> {
+  const revision = await configs.revision(config.id, wanted);
+  if (revision === undefined) throw noRevision(config.id, wanted, config.latestRevision);
+  return revision;
+}
+
+function noRevision(id: ConfigId, wanted: number, latest: number): FleetError {
+  const has =
+    latest === 0 ? "has no revision yet; publish one first." : `has no revision ${wanted}; its latest is ${latest}.`;
+  const details = { config_id: id, revision: String(wanted), latest_revision: String(latest) };
+  return new FleetError("failed_precondition", `Config "${id}" ${has}`, { reason: "REVISION_NOT_FOUND", details });
+}
+
+function wouldStart({ activeRollout }: StoredConfig, spec: RolloutSpec): Rollout {
+  if (activeRollout !== null && spec.onConflict === "reject") throw rolloutActive(spec.configId, activeRollout);
+  return { spec, status: initialStatus(spec) };
+}
