@@ -17,6 +17,13 @@ export function spanOption(text: string): number {
   return ms;
 }
 
+/** A moment, in milliseconds since 1970. */
+export function timeOption(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new InvalidArgumentError("Write a time such as 2027-01-31T08:00:00Z.");
+  return ms;
+}
+
 /** A whole number from `min` on. */
 export function countOption(min: number): (text: string) => number {
   return (text) => {
@@ -51,12 +58,13 @@ function parseStage(text: string): StageText {
   return { size: { case: "percent", value: Number(amount) }, bakeMs };
 }
 
-/** Stages for the API: those typed, or one for everybody, each with its own bake time or the common one. */
-export function toStages(typed: readonly StageText[] | undefined, bakeMs: number): RolloutStage[] {
+/** Stages for the API: those typed, or one for everybody, each with its own bake time or the common one, if there is one. */
+export function toStages(typed: readonly StageText[] | undefined, bakeMs: number | undefined): RolloutStage[] {
   const stages = typed ?? [{ size: { case: "percent", value: 100 } as const, bakeMs: null }];
-  return stages.map((stage) =>
-    create(RolloutStageSchema, { size: stage.size, bake: durationFromMs(stage.bakeMs ?? bakeMs) }),
-  );
+  return stages.map((stage) => {
+    const ms = stage.bakeMs ?? bakeMs;
+    return create(RolloutStageSchema, { size: stage.size, ...(ms !== undefined && { bake: durationFromMs(ms) }) });
+  });
 }
 
 /** Where the management server is: `host:port`, or a URL for TLS. */

@@ -3,8 +3,9 @@
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
+import type { Run } from "./action.ts";
 import { EXIT, formatFailure } from "./failure.ts";
-import { createProgram, type Run } from "./program.ts";
+import { createProgram } from "./program.ts";
 import { type Outside, openSession } from "./session.ts";
 
 /** What hears the signal ends at once; only a read of standard input may not. */

@@ -90,12 +90,15 @@ describe("muster", () => {
     await json(["configs", "create", configId, "--selector", "env=prod"]);
     await json(["configs", "publish", configId, "-f", file("a.yaml", "a: 1")]);
     const { rolloutId } = await json(["rollouts", "start", configId, "--stages", "1:5m,100%"]);
-    return parseRolloutId(rolloutId);
+    const id = parseRolloutId(rolloutId);
+    await commit(id, { phase: "running", reason: "stage_started", startedAtMs: 1, observedGeneration: 1 });
+    return id;
   }
 
   async function commit(id: ReturnType<typeof parseRolloutId>, change: Partial<RolloutStatus>): Promise<void> {
     const stored = (await store.rollouts.get(id)) ?? assert.fail("no rollout");
-    assert.ok(await store.rollouts.commit(stored, { ...stored.status, ...change }));
+    const status = { ...stored.status, ...change };
+    assert.equal(await store.rollouts.commit(stored, { status, wave: [], decisions: [] }), "committed");
   }
 
   it("lists agents as a table, as many as asked for, and says that there are more", async () => {
@@ -151,7 +154,7 @@ describe("muster", () => {
     await until(() => run.out.includes("stage 1/2"), { timeoutMs: 10_000, what: "the first line" });
     await commit(id, { message: "Half way." });
     await until(() => run.out.includes("Half way."), { what: "the second line" });
-    await commit(id, { phase: "succeeded", reason: "completed", message: "Done.", endedAtMs: 1 });
+    await commit(id, { phase: "succeeded", reason: "completed", message: "Done.", endedAtMs: 1, isSettled: true });
     await until(() => run.code !== null, { what: "the end" });
     assert.equal(run.code, 0);
     assert.match(run.out.trimEnd().split("\n").at(-1) ?? "", /^succeeded .* Done\.$/);
@@ -161,7 +164,7 @@ describe("muster", () => {
     const id = await startedRollout("bad");
     const run = start(["rollouts", "watch", id, "-o", "json"]);
     await until(() => run.out !== "", { timeoutMs: 10_000, what: "the first line" });
-    await commit(id, { phase: "halted", reason: "operator_aborted", endedAtMs: 1 });
+    await commit(id, { phase: "halted", reason: "aborted", endedAtMs: 1, isSettled: true });
     await until(() => run.code !== null, { what: "the end" });
     assert.equal(run.code, 2);
     const phases = run.out
@@ -177,7 +180,10 @@ describe("muster", () => {
     const { err, code } = await muster(["rollouts", "pause", id]);
     assert.deepEqual(
       [code, err],
-      [1, `muster: Rollout ${id} is paused and cannot be paused; resume or abort it instead.\n`],
+      [
+        1,
+        `muster: Rollout ${id} is paused and cannot be paused; resume or abort or retry or promote or approve it instead.\n`,
+      ],
     );
     assert.equal((await json(["rollouts", "resume", id])).generation, "3");
     assert.equal((await json(["rollouts", "get", id])).stages[0].stage.bake, "300s");
@@ -304,6 +310,39 @@ describe("muster", () => {
     assert.match((await muster(["packages", "show", uid])).err, /No packages are offered/);
   });
 
+  it("plans a rollout from a file, starts it as planned, and tells why it is where it is", async () => {
+    await json(["configs", "create", "planned", "--selector", "env=prod"]);
+    await json(["configs", "publish", "planned", "-f", file("a.yaml", "a: 1")]);
+    const gate = "gates: [{name: loss, metric: {query: 'sum(rate(lost[1m]))', success: {op: '<', value: 1}}}]";
+    const shape = file("rollout.yaml", `stages:\n- {percent: 10, ${gate}}\n- {percent: 100}\n`);
+    const { out } = await muster(["rollouts", "plan", "planned", "-f", shape]);
+    assert.match(out, /^plan of planned@1: 2 agents/);
+    assert.match(out, /1 +10% +\d+/);
+    const planId = /--plan (\S+)/.exec(out)?.[1] ?? "";
+    const { rolloutId } = await json(["--user", "ada", "rollouts", "start", "planned", "-f", shape, "--plan", planId]);
+    const told = await json(["rollouts", "get", rolloutId]);
+    assert.deepEqual([told.author, told.source, told.stages[0].stage.gates[0].name], ["ada", "cli", "loss"]);
+    assert.match((await muster(["rollouts", "explain", rolloutId])).out, /^The rollout is draft/);
+    assert.match((await muster(["rollouts", "agents", rolloutId, "--limit", "2"])).out, /queued/);
+    assert.match((await muster(["rollouts", "start", "planned", "--plan", "plan-x"])).err, /There is no plan plan-x/);
+    assert.match((await muster(["rollouts", "approve", rolloutId])).err, /say who you are/);
+    assert.equal((await json(["--user", "grace", "rollouts", "approve", rolloutId])).approvals[0].user, "grace");
+    await muster(["rollouts", "abort", rolloutId]);
+  });
+
+  it("keeps calendars from files", async () => {
+    const path = file(
+      "holidays.yaml",
+      "freezes:\n- {start_time: 2026-12-24T00:00:00Z, end_time: 2026-12-27T00:00:00Z, reason: Christmas}\n",
+    );
+    assert.match((await muster(["calendars", "apply", "holidays", "-f", path])).out, /holds 1 freeze and 0 recurring/);
+    assert.match((await muster(["calendars", "apply", "holidays", "-f", path])).out, /holds 1 freeze/, "again");
+    assert.match((await muster(["calendars", "list"])).out, /holidays +1 +0/);
+    assert.match((await muster(["calendars", "get", "holidays"])).out, /Christmas/);
+    assert.match((await muster(["calendars", "delete", "holidays"])).out, /is gone/);
+    assert.match((await muster(["calendars", "get", "holidays"])).err, /no calendar "holidays"/);
+  });
+
   it("exits 64 on wrong usage and 0 on help", async () => {
     const wrong = [
       ["agents", "list", "--limit", "x"],
@@ -317,7 +356,7 @@ describe("muster", () => {
     }
     const help = await muster(["rollouts", "watch", "--help"]);
     assert.equal(help.code, 0);
-    assert.match(help.out, /2 the watched rollout was halted/);
+    assert.match(help.out, /2 the watched rollout ended without success/);
   });
 
   it("says in one line what to do when no server answers", async () => {

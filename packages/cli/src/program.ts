@@ -2,25 +2,20 @@
 // and touches no process; main.ts does.
 
 import { Command, Option } from "commander";
+import { action, EXIT_CODES, type Run } from "./action.ts";
 import { getAgent, listAgents, refreshAgent, releaseAgent, restartAgent, sendMessage, watchAgents } from "./agents.ts";
 import { createConfig, getConfig, listConfigs, publishRevision, updateConfig } from "./configs.ts";
 import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
-import { countOption, serverOption, spanOption, stagesOption } from "./input.ts";
+import { countOption, serverOption, spanOption } from "./input.ts";
 import { offerPackages, showPackages, withdrawPackages } from "./packages.ts";
-import { getRollout, listRollouts, startRollout, steerRollout, watchRollout } from "./rollouts.ts";
-import type { GlobalOptions, Session } from "./session.ts";
-
-/** Runs a command with an open session. */
-export type Run = (options: GlobalOptions, work: (session: Session) => Promise<void>) => Promise<void>;
+import { addCalendars, addRollouts } from "./program-rollouts.ts";
 
 const DEFAULT_SERVER = "127.0.0.1:4321";
 const SELECTOR = "which agents: env=prod,region in (eu,us),!canary,connected=true";
-const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 the watched rollout was halted, 64 wrong usage, 130 interrupted.";
-
 /** The whole command line; `env` is where the defaults of global options may come from. */
 export function createProgram(run: Run, write: (text: string) => void, writeError: (text: string) => void): Command {
   const program = new Command("muster")
-    .description("Operates a Muster control plane: agents, configs, rollouts, connections and packages.")
+    .description("Operates a Muster control plane: agents, configs, rollouts, calendars, connections and packages.")
     .addOption(
       new Option("--server <host:port>", "management server; https://host:port for TLS")
         .env("MUSTER_SERVER")
@@ -37,6 +32,7 @@ export function createProgram(run: Run, write: (text: string) => void, writeErro
         .default(30_000, "30s")
         .argParser(spanOption),
     )
+    .addOption(new Option("--user <name>", "who you are; approvals count by it").env("MUSTER_USER").default(""))
     .helpCommand(false)
     .addHelpText("after", `\n${EXIT_CODES}`)
     .exitOverride()
@@ -48,21 +44,10 @@ export function createProgram(run: Run, write: (text: string) => void, writeErro
   addAgents(program, run);
   addConfigs(program, run);
   addRollouts(program, run);
+  addCalendars(program, run);
   addConnections(program, run);
   addPackages(program, run);
   return program;
-}
-
-/** An action that is given its session, then what commander gives: the arguments and the options. */
-function action<Given extends readonly unknown[]>(
-  run: Run,
-  work: (session: Session, ...given: Given) => Promise<void>,
-) {
-  return async (...all: unknown[]): Promise<void> => {
-    const command = all.at(-1) as Command; // commander's last word
-    const given = all.slice(0, -1) as unknown as Given; // as declared beside the action
-    await run(command.optsWithGlobals<GlobalOptions>(), (session) => work(session, ...given));
-  };
 }
 
 function addAgents(program: Command, run: Run): void {
@@ -130,53 +115,6 @@ function addConfigs(program: Command, run: Run): void {
     .option("--revision <n>", "which revision (default: the latest)", countOption(1))
     .action(action(run, getConfig));
   configs.command("list").description("list configs").action(action(run, listConfigs));
-}
-
-function addRollouts(program: Command, run: Run): void {
-  const rollouts = program.command("rollouts").description("bring revisions to agents, stage by stage");
-  rollouts
-    .command("start <config>")
-    .description("start a rollout to the agents the config is for")
-    .option("--revision <n>", "which revision (default: the latest)", countOption(1))
-    .option(
-      "--stages <stages>",
-      "cumulative sizes: 10%,50%,100% or 5,25,100%; 10%:30s bakes that stage for 30s",
-      stagesOption,
-    )
-    .option("--bake <span>", "how long each stage must stay good (default: 0s)", spanOption)
-    .option("--apply-timeout <span>", "how long an offered agent may take (default: 5m)", spanOption)
-    .option("--reason <text>", "why, for people")
-    .option("--watch", "follow it to its end")
-    .addHelpText("after", `\n${EXIT_CODES}`)
-    .action(action(run, startRollout));
-  rollouts
-    .command("watch <id>")
-    .description("follow a rollout to its end; exits 0 when it succeeded, 2 when it was halted")
-    .addHelpText("after", `\n${EXIT_CODES}`)
-    .action(action(run, watchRollout));
-  rollouts.command("get <id>").description("show a rollout").action(action(run, getRollout));
-  rollouts
-    .command("list")
-    .description("list rollouts, newest first")
-    .option("--config <id>", "of this config only (default: all)")
-    .option("--limit <n>", "how many at most", countOption(1), 50)
-    .action(action(run, listRollouts));
-  const verbs = {
-    pause: "hold a rollout still; agents that have the revision keep it",
-    resume: "let a paused rollout go on",
-    abort: "end a rollout where it is; agents that have the revision keep it",
-  } as const;
-  for (const verb of ["pause", "resume", "abort"] as const) {
-    rollouts
-      .command(`${verb} <id>`)
-      .description(verbs[verb])
-      .option("--reason <text>", "why, for people")
-      .action(
-        action(run, (session, id: string, options: { readonly reason?: string }) =>
-          steerRollout(session, verb, id, options),
-        ),
-      );
-  }
 }
 
 const OFFER_FILE = "YAML or JSON; - reads standard input";

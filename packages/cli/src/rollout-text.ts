@@ -19,6 +19,20 @@ const PHASE_WORDS = {
   [RolloutPhase.PAUSED]: "paused",
   [RolloutPhase.SUCCEEDED]: "succeeded",
   [RolloutPhase.HALTED]: "halted",
+  [RolloutPhase.DRAFT]: "draft",
+  [RolloutPhase.VALIDATING]: "validating",
+  [RolloutPhase.INVALID]: "invalid",
+  [RolloutPhase.AWAITING_APPROVAL]: "awaiting approval",
+  [RolloutPhase.REJECTED]: "rejected",
+  [RolloutPhase.SCHEDULED]: "scheduled",
+  [RolloutPhase.BAKING_FINAL]: "baking, last",
+  [RolloutPhase.REVERTING]: "reverting",
+  [RolloutPhase.REVERTED]: "reverted",
+  [RolloutPhase.ROLLING_BACK]: "rolling back",
+  [RolloutPhase.ROLLED_BACK]: "rolled back",
+  [RolloutPhase.ROLLBACK_INCOMPLETE]: "rollback incomplete",
+  [RolloutPhase.SUPERSEDED]: "superseded",
+  [RolloutPhase.CANCELLED]: "cancelled",
 } as const satisfies Record<RolloutPhase, string>;
 
 const STAGE_WORDS = {
@@ -27,15 +41,22 @@ const STAGE_WORDS = {
   [StageState.CONVERGING]: "converging",
   [StageState.BAKING]: "baking",
   [StageState.PASSED]: "passed",
+  [StageState.DISPATCHING]: "dispatching",
+  [StageState.GATING]: "at its gates",
+  [StageState.AWAITING_PROMOTION]: "awaiting promotion",
+  [StageState.FAILED]: "failed",
+  [StageState.SKIPPED]: "skipped",
 } as const satisfies Record<StageState, string>;
 
 /** The states of agents in the order of their way, good ends first. */
 const COUNT_WORDS = {
   verified: "verified",
+  alreadyCurrent: "had it already",
   appliedUnverified: "applied, not verified",
   applying: "applying",
   offered: "offered",
   assigned: "assigned",
+  held: "held",
   queued: "queued",
   failed: "failed",
   selfRolledBack: "failed, went back",
@@ -45,8 +66,13 @@ const COUNT_WORDS = {
   restoreOffered: "failed, given back",
   restored: "failed, restored",
   restoreFailed: "failed, not restored",
+  rollbackOffered: "being taken back",
+  rolledBack: "taken back",
+  rollbackFailed: "not taken back",
   offlineDeferred: "offline, later",
   incapable: "not capable",
+  superseded: "superseded",
+  removed: "gone",
 } as const satisfies Record<CountName, string>;
 
 type CountName = Exclude<keyof RolloutCounts, "targeted" | "$typeName" | "$unknown">;
@@ -110,13 +136,15 @@ function stageNumber({ stageIndex, stages }: Rollout): number {
   return Math.min(stageIndex + 1, stages.length);
 }
 
-function sizeText({ stage }: RolloutStageStatus): string {
+/** `10%`, `25` or a selector. */
+export function sizeText({ stage }: Pick<RolloutStageStatus, "stage">): string {
   return stage?.size.case === "percent" ? `${stage.size.value}%` : `${stage?.size.value ?? "?"}`;
 }
 
 function stageLine(rollout: Rollout, status: RolloutStageStatus, index: number, size: string, nowMs: number): string {
-  const isAtWork = index === rollout.stageIndex && status.state !== StageState.PASSED;
-  const mark = status.state === StageState.PASSED ? "✔" : isAtWork ? "▶" : " ";
+  const isOver = status.state === StageState.PASSED || status.state === StageState.SKIPPED;
+  const isAtWork = index === rollout.stageIndex && !isOver;
+  const mark = isOver ? "✔" : status.state === StageState.FAILED ? "✘" : isAtWork ? "▶" : " ";
   const share = shareDone(rollout.counts, status);
   const agents = status.size === 0n ? "" : ` ${counted(status.size, "agent")}`;
   return `${mark} ${index + 1}  ${size}  ${bar(share)}  ${wordOf(STAGE_WORDS, status.state)}${bakeText(status, nowMs)}${agents}`;
@@ -124,9 +152,10 @@ function stageLine(rollout: Rollout, status: RolloutStageStatus, index: number, 
 
 /** Sizes are cumulative, so the agents that are done count against the stage at work. */
 function shareDone(counts: RolloutCounts | undefined, { state, size }: RolloutStageStatus): number {
-  if (state === StageState.PASSED || state === StageState.BAKING) return 1;
-  if (state !== StageState.CONVERGING || counts === undefined || size === 0n) return 0;
-  const done = counts.verified + counts.offlineDeferred + counts.incapable;
+  if (state === StageState.PENDING || state === StageState.FAILED) return 0;
+  if (state !== StageState.CONVERGING && state !== StageState.DISPATCHING) return 1;
+  if (counts === undefined || size === 0n) return 0;
+  const done = counts.verified + counts.alreadyCurrent + counts.offlineDeferred;
   return Math.min(1, Number(done) / Number(size));
 }
 

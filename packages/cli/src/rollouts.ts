@@ -1,47 +1,56 @@
-// `muster rollouts`: brings revisions to agents, and watches and steers how they get there.
+// `muster rollouts`: plans and starts what brings revisions to agents, and shows how they get there. Steering is steer.ts.
 
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  ExplainRolloutResponseSchema,
+  ListRolloutAgentsResponseSchema,
   ListRolloutsResponseSchema,
+  PlanRolloutResponseSchema,
   type Rollout,
   RolloutPhase,
   RolloutSchema,
+  type StartRolloutRequest,
+  StartRolloutRequestSchema,
 } from "@muster/protocol/muster/rollouts";
 import { createLogUpdate } from "log-update";
+import { parseDocument, readInput } from "./document.ts";
 import { EXIT } from "./failure.ts";
-import { type StageText, toStages } from "./input.ts";
-import { formatRollout, formatRolloutLine, formatRollouts, phaseText } from "./rollout-text.ts";
+import { formatExplanation, formatPlan, formatRolloutAgents } from "./rollout-plan-text.ts";
+import { formatRollout, formatRolloutLine, formatRollouts } from "./rollout-text.ts";
 import { formatJsonLine, type Session } from "./session.ts";
+import { type RolloutOptions, startRequest } from "./start-request.ts";
 import { steady } from "./steady.ts";
 import { counted } from "./text.ts";
 
 /** What a watched rollout makes of the command: an exit code for scripts. A watch that ends otherwise failed. */
 function exitCodeOf(last: Rollout | null): number {
   if (last?.phase === RolloutPhase.SUCCEEDED) return EXIT.ok;
-  return last?.phase === RolloutPhase.HALTED ? EXIT.halted : EXIT.failed;
+  return last?.endTime === undefined ? EXIT.failed : EXIT.halted;
 }
 
 /** Options of `rollouts start`. */
-export interface StartOptions {
-  readonly revision?: number;
-  readonly stages?: readonly StageText[];
-  readonly bake?: number;
-  readonly applyTimeout?: number;
-  readonly reason?: string;
+export interface StartOptions extends RolloutOptions {
+  readonly plan?: string;
   readonly watch?: boolean;
+}
+
+async function readRequest(session: Session, configId: string, options: RolloutOptions): Promise<StartRolloutRequest> {
+  if (options.file === undefined) return startRequest(configId, options);
+  const text = Buffer.from(await readInput(session, options.file)).toString();
+  return startRequest(configId, options, parseDocument(StartRolloutRequestSchema, text, options.file));
+}
+
+/** Shows what a rollout would do. */
+export async function planRollout(session: Session, configId: string, options: RolloutOptions): Promise<void> {
+  const rollout = await readRequest(session, configId, options);
+  const plan = await session.rollouts.planRollout({ rollout }, session.call);
+  session.show(PlanRolloutResponseSchema, plan, () => formatPlan(plan, configId));
 }
 
 /** Starts a rollout, and watches it when asked to. */
 export async function startRollout(session: Session, configId: string, options: StartOptions): Promise<void> {
-  const { revision = 0, stages, bake = 0, applyTimeout, reason = "", watch = false } = options;
-  const request = {
-    configId,
-    revision: BigInt(revision),
-    stages: toStages(stages, bake),
-    reason,
-    ...(applyTimeout !== undefined && { applyTimeout: durationFromMs(applyTimeout) }),
-  };
+  const { plan = "", watch = false } = options;
+  const request = { ...(await readRequest(session, configId, options)), planId: plan };
   const { rollout = create(RolloutSchema) } = await session.rollouts.startRollout(request, session.call);
   if (watch) return await watchRollout(session, rollout.rolloutId);
   const what = `Rollout ${rollout.rolloutId} of ${configId}@${rollout.revision} began`;
@@ -49,7 +58,7 @@ export async function startRollout(session: Session, configId: string, options: 
   session.show(RolloutSchema, rollout, () => `${what}, ${counted(rollout.stages.length, "stage")}. ${next}\n`);
 }
 
-/** Shows a rollout until it has ended; the command exits with 0 when it succeeded, 2 when it was halted. */
+/** Shows a rollout until it has ended; the command exits with 0 when it succeeded, 2 when it ended otherwise. */
 export async function watchRollout(session: Session, rolloutId: string): Promise<void> {
   const { signal } = session;
   const view = createView(session);
@@ -136,20 +145,22 @@ export async function listRollouts(
   );
 }
 
-/** Asks something of a rollout. */
-export async function steerRollout(
+/** Lists the agents of a rollout. */
+export async function listAgents(
   session: Session,
-  verb: "pause" | "resume" | "abort",
   rolloutId: string,
-  { reason = "" }: { readonly reason?: string },
+  { state = [], limit }: { readonly state?: string[]; readonly limit: number },
 ): Promise<void> {
-  const { rollouts, call } = session;
-  const asked = {
-    pause: () => rollouts.pauseRollout({ rolloutId, reason }, call),
-    resume: () => rollouts.resumeRollout({ rolloutId, reason }, call),
-    abort: () => rollouts.abortRollout({ rolloutId, reason }, call),
-  };
-  const { rollout = create(RolloutSchema) } = await asked[verb]();
-  const now = `It was ${phaseText(rollout)}; see what comes of it: muster rollouts watch ${rolloutId}`;
-  session.show(RolloutSchema, rollout, () => `Asked to ${verb} rollout ${rolloutId}. ${now}\n`);
+  const listed = await session.rollouts.listRolloutAgents({ rolloutId, states: state, pageSize: limit }, session.call);
+  session.show(ListRolloutAgentsResponseSchema, listed, () => formatRolloutAgents(listed));
+}
+
+/** Tells what happened in a rollout, or to one of its agents. */
+export async function explainRollout(
+  session: Session,
+  rolloutId: string,
+  { agent = "", limit }: { readonly agent?: string; readonly limit: number },
+): Promise<void> {
+  const told = await session.rollouts.explainRollout({ rolloutId, instanceUid: agent, pageSize: limit }, session.call);
+  session.show(ExplainRolloutResponseSchema, told, () => formatExplanation(told));
 }

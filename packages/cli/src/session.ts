@@ -4,6 +4,7 @@ import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf"
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentService } from "@muster/protocol/muster/agents";
+import { CalendarService } from "@muster/protocol/muster/calendars";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { ConnectionService } from "@muster/protocol/muster/connections";
 import { PackageService } from "@muster/protocol/muster/packages";
@@ -15,6 +16,8 @@ export interface GlobalOptions {
   readonly server: string;
   readonly output: "table" | "json";
   readonly timeout: number;
+  /** Who calls; "" when nobody says. */
+  readonly user: string;
 }
 
 /** The outside of a run: what main.ts takes from the process. */
@@ -39,8 +42,9 @@ export interface Session extends Outside {
   readonly rollouts: Client<typeof RolloutService>;
   readonly connections: Client<typeof ConnectionService>;
   readonly packages: Client<typeof PackageService>;
+  readonly calendars: Client<typeof CalendarService>;
   /** For calls that answer once. */
-  readonly call: { readonly timeoutMs: number; readonly signal: AbortSignal };
+  readonly call: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly headers: Record<string, string> };
   /** Prints a message: as one JSON document, or as `text` says. */
   show<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>, text: () => string): void;
   close(): void;
@@ -58,7 +62,12 @@ export function openSession(outside: Outside, options: GlobalOptions): Session {
     rollouts: createClient(RolloutService, transport),
     connections: createClient(ConnectionService, transport),
     packages: createClient(PackageService, transport),
-    call: { timeoutMs: options.timeout, signal: outside.signal },
+    calendars: createClient(CalendarService, transport),
+    call: {
+      timeoutMs: options.timeout,
+      signal: outside.signal,
+      headers: options.user === "" ? {} : { "muster-user": options.user },
+    },
     show(schema, message, text) {
       outside.write(options.output === "json" ? formatDocument(schema, message) : text());
     },
