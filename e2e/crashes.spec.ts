@@ -11,6 +11,7 @@ import {
   openWorld,
   publish,
   publishAgain,
+  startNow,
   threeStages,
   untilListed,
   untilRollout,
@@ -31,7 +32,7 @@ it("finishes a rollout although gateway, projector and worker are killed in its 
   const { operator, stack } = world;
   await untilListed(operator, 50, "connected=true");
   const old = await publish(operator, "base");
-  const first = await operator.rollouts.startRollout({ configId: "base" });
+  const first = await startNow(operator, { configId: "base" });
   await untilSucceeded(operator, first.rollout?.rolloutId ?? "");
 
   const hash = await publishAgain(
@@ -39,7 +40,7 @@ it("finishes a rollout although gateway, projector and worker are killed in its 
     "base",
     GOOD_CONFIG.replace("nop: {}}\nservice", "nop: {}, debug: {}}\nservice"),
   );
-  const { rollout } = await operator.rollouts.startRollout({ configId: "base", stages: threeStages(1_000) });
+  const { rollout } = await startNow(operator, { configId: "base", stages: threeStages(1_000) });
   const rolloutId = rollout?.rolloutId ?? "";
   await untilRollout(operator, rolloutId, "the first stage", ({ stages }) => stages[0]?.state === StageState.BAKING);
   const [gateway] = stack.of("gateway");

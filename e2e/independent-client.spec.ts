@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { AgentCapabilities, createOpAMPClient, RemoteConfigStatuses } from "@elastic/opamp-client-node";
 import { Transport } from "@muster/protocol/muster/agents";
-import { openWorld, publish, untilListed, untilSucceeded, type World } from "./world.ts";
+import { openWorld, publish, startNow, untilListed, untilSucceeded, type World } from "./world.ts";
 
 let world: World;
 before(async () => {
@@ -39,7 +39,7 @@ it("serves @elastic/opamp-client-node end to end", async () => {
     assert.equal(agent?.connection?.transport, Transport.HTTP);
     assert.deepEqual(agent.identifyingAttributes["service.version"]?.kind, { case: "stringValue", value: "1.2.3" });
     const hash = await publish(world.operator, "shop", "service.name=shop");
-    const { rollout } = await world.operator.rollouts.startRollout({ configId: "shop" });
+    const { rollout } = await startNow(world.operator, { configId: "shop" });
     const done = await untilSucceeded(world.operator, rollout?.rolloutId ?? "");
     assert.equal(done.counts?.verified, 1n);
     const [applied] = await untilListed(world.operator, 1, "config.status=applied");

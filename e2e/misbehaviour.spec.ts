@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { type Rollout, RolloutPhase } from "@muster/protocol/muster/rollouts";
 import { until } from "@muster/testkit";
-import { listAll, openWorld, publish, untilListed, untilRollout, type World } from "./world.ts";
+import { listAll, openWorld, publish, startNow, untilListed, untilRollout, type World } from "./world.ts";
 
 let world: World;
 before(async () => {
@@ -36,12 +36,12 @@ it("fails a rollout by name for agents that are silent or dead after the offer",
   for (const agent of dying.agents) agent.misbehave({ kind: "die-after-offer" });
   await untilListed(operator, 4, "kind=odd,connected=true");
   await publish(operator, "odd", "kind=odd");
-  const { rollout } = await operator.rollouts.startRollout({ configId: "odd", applyTimeout: shortest });
+  const { rollout } = await startNow(operator, { configId: "odd", applyTimeout: shortest });
   const rolloutId = rollout?.rolloutId ?? "";
   const isNamed = ({ failures }: Rollout): boolean =>
     failures.filter(({ state }) => state === "timed_out").length === 4;
   const paused = await untilRollout(operator, rolloutId, "four that timed out", isNamed);
-  assert.deepEqual([paused.phase, paused.reason], [RolloutPhase.PAUSED, "agents_failed"]);
+  assert.deepEqual([paused.phase, paused.reason], [RolloutPhase.PAUSED, "inconclusive"]);
   const named = new Set(paused.failures.map(({ instanceUid }) => instanceUid));
   assert.deepEqual(named, new Set([...silent.agents, ...polling.agents, ...dying.agents].map(({ uid }) => uid)));
   await operator.rollouts.abortRollout({ rolloutId });

@@ -6,7 +6,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, it } from "node:test";
 import type { Fleet } from "@muster/simulator";
 import { until } from "@muster/testkit";
-import { offersTo, openWorld, publish, untilListed, untilSucceeded, type World } from "./world.ts";
+import { offersTo, openWorld, publish, startNow, untilListed, untilSucceeded, type World } from "./world.ts";
 
 let world: World;
 let proxy: RoundRobin;
@@ -31,7 +31,7 @@ it("serves polls that wander between two gateways", async () => {
   await until(() => fleet.counts().received > polls + 400, { timeoutMs: 30_000, what: "400 more polls" });
 
   const hash = await publish(operator, "base");
-  const { rollout } = await operator.rollouts.startRollout({ configId: "base" });
+  const { rollout } = await startNow(operator, { configId: "base" });
   const done = await untilSucceeded(operator, rollout?.rolloutId ?? "");
   assert.equal(done.counts?.verified, 20n);
   const afterwards = await untilListed(operator, 20, "connected=true,config.status=applied");

@@ -10,6 +10,7 @@ import {
   offersTo,
   openWorld,
   publish,
+  startNow,
   threeStages,
   untilListed,
   untilRollout,
@@ -29,7 +30,7 @@ after(() => world.close());
 it("does not mistake a lost fleet for an empty one in the middle of a rollout", async () => {
   const { operator, fleetRedis } = world;
   await publish(operator, "edge", "", "receivers: {nop: {}}\n");
-  const { rollout } = await operator.rollouts.startRollout({ configId: "edge", stages: threeStages(2_000) });
+  const { rollout } = await startNow(operator, { configId: "edge", stages: threeStages(2_000) });
   const rolloutId = rollout?.rolloutId ?? "";
   await untilRollout(operator, rolloutId, "the first stage", ({ stages }) => stages[0]?.state === StageState.BAKING);
   const redis = new Redis(fleetRedis.url);

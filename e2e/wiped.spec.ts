@@ -6,7 +6,7 @@ import { after, before, it } from "node:test";
 import type { Fleet } from "@muster/simulator";
 import { until } from "@muster/testkit";
 import { Redis } from "ioredis";
-import { listAll, openWorld, publish, untilListed, untilSucceeded, type World } from "./world.ts";
+import { listAll, openWorld, publish, startNow, untilListed, untilSucceeded, type World } from "./world.ts";
 
 let world: World;
 let fleet: Fleet;
@@ -20,7 +20,7 @@ it("has everything back within 60 s of losing it", async () => {
   const { operator, fleetRedis } = world;
   await untilListed(operator, 50, "connected=true");
   const hash = await publish(operator, "base");
-  const { rollout } = await operator.rollouts.startRollout({ configId: "base" });
+  const { rollout } = await startNow(operator, { configId: "base" });
   await untilSucceeded(operator, rollout?.rolloutId ?? "");
   const before = await listAll(operator);
   const offered = fleet.counts().offers;

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type Stack, type StackOptions, startStack } from "@muster/local";
@@ -12,7 +13,14 @@ import { type Agent, AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { ConnectionService } from "@muster/protocol/muster/connections";
 import { PackageService } from "@muster/protocol/muster/packages";
-import { type Rollout, RolloutPhase, RolloutService } from "@muster/protocol/muster/rollouts";
+import {
+  type Rollout,
+  RolloutPhase,
+  RolloutService,
+  type StartRolloutRequest,
+  type StartRolloutRequestSchema,
+  type StartRolloutResponse,
+} from "@muster/protocol/muster/rollouts";
 import { type Fleet, type FleetOptions, startFleet } from "@muster/simulator";
 import { type RedisServer, startRedis, until } from "@muster/testkit";
 
@@ -180,6 +188,22 @@ export async function untilSucceeded(operator: Operator, rolloutId: string, time
 /** Hashes that an agent was offered, in order. */
 export function offersTo(agent: Fleet["agents"][number]): readonly string[] {
   return agent.events().flatMap((event) => (event.kind === "config-offered" ? [event.hash] : []));
+}
+
+type StagesAndTimeout = Pick<
+  Exclude<MessageInitShape<typeof StartRolloutRequestSchema>, StartRolloutRequest>,
+  "stages" | "applyTimeout"
+>;
+
+/** Starts a rollout that neither soaks, bakes nor tries again unless it is told to: most specs are about something else. */
+export async function startNow(
+  { rollouts }: Pick<Operator, "rollouts">,
+  request: Partial<Pick<StartRolloutRequest, "configId" | "revision">> & StagesAndTimeout,
+): Promise<StartRolloutResponse> {
+  const none = { seconds: 0n, nanos: 0 };
+  const everybody = { size: { case: "percent", value: 100 } as const, bake: none };
+  const settings = { timing: { soak: none, finalBake: none }, retry: { maxAttempts: 1 } };
+  return await rollouts.startRollout({ stages: [everybody], settings, ...request });
 }
 
 /** Three stages of 10, 50 and 100 percent, each baking this long. */

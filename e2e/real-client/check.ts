@@ -16,7 +16,7 @@ import { promisify } from "node:util";
 import { root } from "@muster/local";
 import { type Agent, PackageState, RemoteConfigState } from "@muster/protocol/muster/agents";
 import { until } from "@muster/testkit";
-import { openWorld, publish, type World } from "../world.ts";
+import { openWorld, publish, startNow, type World } from "../world.ts";
 
 const run = promisify(execFile);
 
@@ -189,7 +189,7 @@ async function checkRollout(world: World, endpoint: string): Promise<void> {
   await known(world, agent.uid, "the agent", (a) => a.connection?.connected === true);
   await publish(world.operator, "real", "service.name=real-client");
   const stages = [{ size: { case: "percent", value: 100 } as const }];
-  await world.operator.rollouts.startRollout({ configId: "real", revision: 1n, stages });
+  await startNow(world.operator, { configId: "real", revision: 1n, stages });
   await known(world, agent.uid, "its word on the config", ({ remoteConfigStatus, desiredConfig }) => {
     return remoteConfigStatus?.state === RemoteConfigState.APPLIED && remoteConfigStatus.hash === desiredConfig?.hash;
   });

@@ -1,13 +1,13 @@
 // Steady heartbeats against one real gateway process: what one costs in processor time of the gateway, and what an
 // idle agent costs in its memory, both read from /proc and so independent of how busy the load generator is.
 
-import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startStack } from "@muster/local";
 import { startFleet } from "@muster/simulator";
 import { startRedis, until } from "@muster/testkit";
+import { cpuMicros, residentBytes } from "../process-cost.ts";
 
 /** What was measured. */
 export interface HeartbeatResult {
@@ -61,15 +61,4 @@ export async function runHeartbeats(agents: number, rounds: number): Promise<Hea
     await redis.stop();
     await rm(stateDir, { recursive: true, force: true });
   }
-}
-
-/** User and system time of a process so far; /proc counts in hundredths of a second. */
-function cpuMicros(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
-function residentBytes(pid: number): number {
-  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
-  return Number(kilobytes) * 1024;
 }
