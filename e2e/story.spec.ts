@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { RemoteConfigState } from "@muster/protocol/muster/agents";
-import { RolloutPhase, StageState } from "@muster/protocol/muster/rollouts";
+import { type Rollout, RolloutPhase, StageState } from "@muster/protocol/muster/rollouts";
 import type { Fleet } from "@muster/simulator";
 import {
   listAll,
@@ -122,7 +122,7 @@ describe("a rollout to fifty agents", () => {
     assert.equal(have.length, 6); // 10 % of 51, rounded up
   });
 
-  it("pauses when agents fail, names one, and never offers the hash again", async () => {
+  it("takes itself back when agents fail, names one, and never offers the hash again", async () => {
     const { operator } = world;
     const bad = await publishAgain(
       operator,
@@ -132,17 +132,12 @@ describe("a rollout to fifty agents", () => {
     );
     const { rollout } = await startNow(operator, { configId: "base", stages: threeStages(0) });
     const rolloutId = rollout?.rolloutId ?? "";
-    const paused = await untilRollout(operator, rolloutId, "the pause", ({ phase }) => phase === RolloutPhase.PAUSED);
-    assert.equal(paused.reason, "inconclusive");
-    await untilRollout(
-      operator,
-      rolloutId,
-      "six that were given back what they had",
-      ({ counts }) => counts?.restored === 6n,
-    );
+    const isBack = ({ phase }: Rollout): boolean => phase === RolloutPhase.ROLLED_BACK;
+    const { failures, counts } = await untilRollout(operator, rolloutId, "the way back", isBack);
+    assert.equal(counts?.restored, 6n);
+    assert.match(failures[0]?.errorMessage ?? "", /exited unexpectedly/);
     const victims = fleet.agents.filter((agent) => offersTo(agent).includes(bad));
     for (const victim of victims) assert.equal(offersTo(victim).filter((h) => h === bad).length, 1);
-    await operator.rollouts.abortRollout({ rolloutId });
   });
 
   it("succeeds for a config that is for nobody", async () => {

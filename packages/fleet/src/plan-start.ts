@@ -2,7 +2,6 @@
 
 import { activeFreeze, isOpen, nextOpening } from "./calendar.ts";
 import { end, enter, type Pass, withStatus } from "./pass.ts";
-import { isCapable } from "./reach.ts";
 import type { RolloutSpec } from "./rollout.ts";
 import { isBeforeStart } from "./rollout-states.ts";
 
@@ -59,13 +58,12 @@ function validated(pass: Pass): Pass {
   return enter(pass, "scheduled", "checked", `${cohort.length} agents are targeted.`, { targeted: cohort.length });
 }
 
-/** A revision that nobody can take would pass every stage by reaching nobody. */
+/** A revision that uses what nobody has would pass every stage by reaching nobody. */
 function unableAll(pass: Pass): Pass | null {
   const { cohort } = pass.input;
-  if (cohort.length === 0 || cohort.some(isCapable)) return null;
+  if (cohort.length === 0 || cohort.some(({ lacking = [] }) => lacking.length === 0)) return null;
   const lacking = [...new Set(cohort.flatMap((agent) => agent.lacking ?? []))].sort();
-  const why = lacking.length === 0 ? "none accepts remote configs" : `they lack ${lacking.slice(0, 5).join(", ")}`;
-  const message = `Not one of ${cohort.length} agents can take the revision: ${why}.`;
+  const message = `Not one of ${cohort.length} agents can run the revision: they lack ${lacking.slice(0, 5).join(", ")}.`;
   return end(pass, "invalid", "incapable", message, { targeted: cohort.length });
 }
 

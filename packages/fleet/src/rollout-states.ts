@@ -54,7 +54,7 @@ export const ROLLOUT_REASONS = {
   checked: "It was checked against the fleet.",
   plan_outdated: "The fleet has moved too far from the plan that it was started with.",
   quarantined: "A rollout of the same content was taken back or aborted before, and nobody overrode that.",
-  incapable: "No agent that it is for can take the revision.",
+  incapable: "No agent that it is for has the components that the revision uses.",
   approval_needed: "Approvals are missing.",
   approved: "Enough people approved.",
   approval_withdrawn: "An approval was withdrawn, and too few are left.",

@@ -12,7 +12,7 @@ import {
   type RolloutSpec,
 } from "@muster/fleet";
 import { LRUCache } from "lru-cache";
-import { type Agents, type Candidates, candidatesFor } from "./agents.ts";
+import { type Agents, candidatesFor } from "./agents.ts";
 import type { DesiredConfigs } from "./desired.ts";
 import type { Inventories } from "./inventories.ts";
 import type { RolloutRecords } from "./rollout-records.ts";
@@ -46,77 +46,68 @@ const PAGE = 1_000;
 /** Inventories that are remembered: which components they name never changes. */
 const MAX_INVENTORIES = 1_000;
 
-type Excluded = ReadonlyMap<InstanceUid, Exclusion>;
+/** Agents of one page, before it is known whom the rollout failed. */
+type Found = Omit<CohortAgent, "exclusion">;
 
 /** Reads cohorts. */
 export function createCohorts(deps: CohortDeps): Cohorts {
-  const known = new LRUCache<string, ReadonlySet<string>>({ max: MAX_INVENTORIES });
-  async function componentsAt(address: string): Promise<ReadonlySet<string> | null> {
-    const before = known.get(address);
-    if (before !== undefined) return before;
-    const names = await deps.inventories.components(address);
-    if (names === undefined || names.length === 0) return null;
-    const components = new Set(names);
-    known.set(address, components);
-    return components;
-  }
-  async function page(
-    spec: CohortSpec,
-    excluded: Excluded,
-    candidates: Candidates | undefined,
-    after: string,
-    limit: number,
-  ) {
+  const componentsAt = rememberComponents(deps.inventories);
+  async function read(spec: CohortSpec, after: string, limit: number) {
     const selector = parseSelector(spec.selector);
-    const uids = await deps.agents.page(after, limit, candidates);
-    const last = uids.at(-1);
-    if (last === undefined) return { agents: [], next: null };
+    const uids = await deps.agents.page(after, limit, candidatesFor(selector));
     const [views, desired] = await Promise.all([deps.agents.load(uids), deps.desired.load(uids)]);
     const desiredOf = new Map(uids.map((uid, i) => [uid, desired[i] ?? null]));
-    const agents: CohortAgent[] = [];
+    const found: Found[] = [];
     for (const { view } of views) {
       if (view.description === null || !matches(selector, labelsOf(view))) continue;
       const address = view.components?.value.address;
       const has = typeof address === "string" && spec.components.length > 0 ? await componentsAt(address) : null;
-      // An agent that goes on under another uid is still the one that it was.
-      const uid = [view.uid, ...view.previousUids].find((each) => excluded.has(each));
-      const exclusion = uid === undefined ? undefined : excluded.get(uid);
-      agents.push({
-        view,
-        desired: desiredOf.get(view.uid) ?? null,
-        exclusion,
-        lacking: lacking(spec.components, has),
-      });
+      found.push({ view, desired: desiredOf.get(view.uid) ?? null, lacking: lacking(spec.components, has) });
     }
-    return { agents, next: last };
+    return { found, next: uids.at(-1) ?? null };
   }
   return {
     componentsAt,
     async page(spec, after, limit) {
-      return await page(
-        spec,
-        await deps.exclusions(spec.id),
-        candidatesFor(parseSelector(spec.selector)),
-        after,
-        limit,
-      );
+      const { found, next } = await read(spec, after, limit);
+      return { agents: withExclusions(found, await deps.exclusions(spec.id)), next };
     },
     async load(spec) {
-      const excluded = await deps.exclusions(spec.id);
-      const candidates = candidatesFor(parseSelector(spec.selector));
-      const all: CohortAgent[] = [];
+      const all: Found[] = [];
       for (let after: string | null = ""; after !== null; ) {
-        const found: { readonly agents: readonly CohortAgent[]; readonly next: string | null } = await page(
-          spec,
-          excluded,
-          candidates,
-          after,
-          PAGE,
-        );
-        for (const agent of found.agents) all.push(agent);
-        after = found.next;
+        const { found, next }: Awaited<ReturnType<typeof read>> = await read(spec, after, PAGE);
+        for (const agent of found) all.push(agent);
+        after = next;
       }
-      return all;
+      // Read last: an agent whose exclusion came in between must not look as if it had never failed.
+      return withExclusions(all, await deps.exclusions(spec.id));
     },
+  };
+}
+
+function withExclusions(
+  found: readonly Found[],
+  excluded: ReadonlyMap<InstanceUid, Exclusion>,
+): readonly CohortAgent[] {
+  if (excluded.size === 0) return found;
+  return found.map((agent) => {
+    // An agent that goes on under another uid is still the one that it was.
+    const { uid, previousUids } = agent.view;
+    const known = [uid, ...previousUids].find((each) => excluded.has(each));
+    return known === undefined ? agent : { ...agent, exclusion: excluded.get(known) };
+  });
+}
+
+/** One that names none says nothing: its agent names them in another way. */
+function rememberComponents(inventories: CohortDeps["inventories"]): Cohorts["componentsAt"] {
+  const known = new LRUCache<string, ReadonlySet<string>>({ max: MAX_INVENTORIES });
+  return async (address) => {
+    const before = known.get(address);
+    if (before !== undefined) return before;
+    const names = await inventories.components(address);
+    if (names === undefined || names.length === 0) return null;
+    const components = new Set(names);
+    known.set(address, components);
+    return components;
   };
 }

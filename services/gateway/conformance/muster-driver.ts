@@ -7,7 +7,7 @@ import { AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { ConnectionService } from "@muster/protocol/muster/connections";
 import { PackageService } from "@muster/protocol/muster/packages";
-import { RolloutPhase, RolloutService } from "@muster/protocol/muster/rollouts";
+import { RolloutService } from "@muster/protocol/muster/rollouts";
 import { waitFor } from "./check.ts";
 import { type Driver, type OfferedFile, Refused } from "./driver.ts";
 import { knownAgent, toConnectionSettings, toPackages } from "./muster-words.ts";
@@ -18,6 +18,8 @@ const REFUSALS = new Set([Code.InvalidArgument, Code.FailedPrecondition, Code.No
 const NONE = { seconds: 0n, nanos: 0 };
 /** A rollout to everybody that neither soaks nor bakes. */
 const AT_ONCE = {
+  // Cases offer content again that a newer wish ended.
+  quarantineOverride: "conformance",
   stages: [{ size: { case: "percent", value: 100 } as const, bake: NONE }],
   settings: { timing: { soak: NONE, finalBake: NONE } },
 };
@@ -97,8 +99,7 @@ function createConfigs(transport: ReturnType<typeof createGrpcTransport>) {
     }
     const hasEnded = async (): Promise<true | null> => {
       const { rollout } = await rollouts.getRollout({ rolloutId });
-      const isOver = rollout?.phase === RolloutPhase.SUCCEEDED || rollout?.phase === RolloutPhase.HALTED;
-      return isOver ? true : null;
+      return rollout?.endTime === undefined ? null : true;
     };
     await waitFor(hasEnded, {
       withinMs: TIMEOUT_MS,

@@ -10,6 +10,7 @@ import { type SpecApi, startApi } from "./spec-api.ts";
 
 const SERVICES = [
   "muster.v1.AgentService",
+  "muster.v1.CalendarService",
   "muster.v1.ConfigService",
   "muster.v1.ConnectionService",
   "muster.v1.PackageService",

@@ -67,7 +67,6 @@ function aWorld(given: Given = {}, overrides: Partial<ReconcileDeps> = {}) {
     async forgive(_, uids) {
       done.push(`forgive ${short(uids)}`);
     },
-    exclusions: async () => new Map(),
     decideAgain: async (uid) => {
       done.push(`decide ${short([uid])}`);
     },
@@ -185,43 +184,9 @@ describe("reconcile", () => {
   it("lets an operator have agents tried again, and decides them anew", async () => {
     const exclusion: Exclusion = { rolloutId: ROLLOUT_ID, hash: base.hash, state: "failed", error: "", atMs: 5 };
     const spec = aRollout(stages(100), { generation: 2, retries: [{ uid: aUid(1), atMs: 6 }] });
-    const { deps, done } = aWorld(
-      { spec, status: ALL_REACHED, cohort: [unassigned(1)] },
-      { exclusions: async () => new Map([[aUid(1), exclusion]]) },
-    );
+    const { deps, done } = aWorld({ spec, status: ALL_REACHED, cohort: [{ ...unassigned(1), exclusion }] });
     await reconcile(ROLLOUT_ID, deps);
     assert.ok(done.indexOf("forgive 01") < done.indexOf("decide 01") && done.includes("forgive 01"));
-  });
-
-  it("knows an agent that was failed under a uid that it had before", async () => {
-    const exclusion: Exclusion = { rolloutId: ROLLOUT_ID, hash: base.hash, state: "failed", error: "", atMs: 5 };
-    const renamed = { view: { ...anAgent({ uid: aUid(2) }), previousUids: [aUid(1)] }, desired: null };
-    const { deps, stored } = aWorld(
-      { spec: aRollout(stages(100)), status: ALL_REACHED, cohort: [renamed] },
-      { exclusions: async () => new Map([[aUid(1), exclusion]]) },
-    );
-    await reconcile(ROLLOUT_ID, deps);
-    assert.equal(stored()?.status.counts.restore_offered, 1);
-  });
-
-  it("reads whom it failed only after the cohort, so that nobody seems never to have failed", async () => {
-    const order: string[] = [];
-    const { deps } = aWorld(
-      {},
-      {
-        async loadCohort() {
-          await Promise.resolve();
-          order.push("cohort");
-          return fleet;
-        },
-        async exclusions() {
-          order.push("exclusions");
-          return new Map();
-        },
-      },
-    );
-    await reconcile(ROLLOUT_ID, deps);
-    assert.deepEqual(order, ["cohort", "exclusions"]);
   });
 
   for (const [outcome, wake] of [

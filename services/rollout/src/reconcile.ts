@@ -23,7 +23,7 @@ import { unheardFromMs } from "./unheard.ts";
 /** What it needs. */
 export interface ReconcileDeps {
   loadRollout(id: RolloutId): Promise<StoredRollout | undefined>;
-  /** Every agent that the rollout is for now. */
+  /** Every agent that the rollout is for now, and how it failed those that it failed. */
   loadCohort(spec: RolloutSpec): Promise<readonly CohortAgent[]>;
   loadPeers(rollout: StoredRollout): Promise<Peers>;
   loadCalendars(ids: readonly string[]): Promise<readonly Calendar[]>;
@@ -37,8 +37,6 @@ export interface ReconcileDeps {
   /** Lets the rollout no longer count for agents that it failed. */
   exclude(id: RolloutId, exclusions: ReadonlyMap<InstanceUid, Exclusion>): Promise<void>;
   forgive(id: RolloutId, uids: readonly InstanceUid[]): Promise<void>;
-  /** Those that it failed before. */
-  exclusions(id: RolloutId): Promise<ReadonlyMap<InstanceUid, Exclusion>>;
   /** Has what an agent should run decided anew. */
   decideAgain(uid: InstanceUid): Promise<void>;
   partitionOf(uid: InstanceUid): Partition;
@@ -98,25 +96,16 @@ export function isDue({ dueAtMs }: Measurement, nowMs: number): boolean {
 /** Everything that a plan rests on. */
 export async function loadInput(rollout: StoredRollout, deps: ReconcileDeps): Promise<PlanInput> {
   const { spec, status, wave } = rollout;
-  const [matching, peers, calendars, readings, quarantine] = await Promise.all([
+  const [cohort, peers, calendars, readings, quarantine] = await Promise.all([
     deps.loadCohort(spec),
     deps.loadPeers(rollout),
     deps.loadCalendars(spec.timing.calendarIds),
     spec.stages.some(({ gates }) => gates.length > 0) ? deps.loadReadings(spec.id) : [],
     deps.quarantineOf(spec),
   ]);
-  // Asked afterwards: who was given back what it had while the cohort was read must not look as if it had never failed,
-  // and a loss meanwhile must not go unseen.
-  const [exclusions, fleetLostAtMs] = await Promise.all([deps.exclusions(spec.id), deps.fleetLostAtMs()]);
-  const cohort = exclusions.size === 0 ? matching : matching.map((agent) => withExclusion(agent, exclusions));
+  // Asked afterwards: a loss while the cohort was read must not go unseen.
+  const fleetLostAtMs = await deps.fleetLostAtMs();
   return { spec, status, cohort, wave, readings, calendars, peers, quarantine, fleetLostAtMs, nowMs: deps.nowMs() };
-}
-
-/** An agent that goes on under another uid is still the one that it was. */
-function withExclusion(agent: CohortAgent, exclusions: ReadonlyMap<InstanceUid, Exclusion>): CohortAgent {
-  const { uid, previousUids } = agent.view;
-  const known = [uid, ...previousUids].find((each) => exclusions.has(each));
-  return known === undefined ? agent : { ...agent, exclusion: exclusions.get(known) };
 }
 
 /** What was committed is done; what dying in between leaves undone is found again by the next pass. */

@@ -16,11 +16,15 @@ export interface StoreWatcher {
 
 /** A store that a world looks on. */
 export function watchedStore(opened: Store, { isDeleted, onHint, lostAtMs }: StoreWatcher): Store {
-  const { agents, gateways, rollouts } = opened;
+  const { agents, cohorts, gateways, rollouts } = opened;
   return {
     ...opened,
     // Nothing deletes agents yet; what does will leave no view.
     agents: { ...agents, load: (uids) => agents.load(uids.filter((uid) => !isDeleted(uid))) },
+    cohorts: {
+      ...cohorts,
+      load: async (spec) => (await cohorts.load(spec)).filter(({ view }) => !isDeleted(view.uid)),
+    },
     gateways: {
       ...gateways,
       async hint(to, hint) {

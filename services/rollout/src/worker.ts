@@ -5,11 +5,9 @@ import type { Clock } from "@muster/runtime";
 import type { Store, WorkHandlers, WorkQueue } from "@muster/store";
 import type { Logger, Metrics } from "@muster/telemetry";
 import type { Tracer } from "@muster/telemetry/trace";
-import { LRUCache } from "lru-cache";
 import pLimit from "p-limit";
 import { type AssignDeps, assign } from "./assign.ts";
 import { createBreather } from "./breather.ts";
-import { loadCohort } from "./cohort.ts";
 import { type MeasureDeps, measure } from "./measure.ts";
 import { type MeasureDueDeps, measureDue } from "./measure-due.ts";
 import { loadPeers } from "./peers.ts";
@@ -30,9 +28,6 @@ export interface WorkerDeps {
   readonly signal: AbortSignal;
 }
 
-/** Inventories that a worker remembers: which components they name never changes. */
-const MAX_INVENTORIES = 1_000;
-
 /** Deciding is work for the processor: more partitions at once would only keep the first agents waiting for the last. */
 const ASSIGNS_AT_ONCE = 2;
 
@@ -42,12 +37,11 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
   const { agents, desired, rollouts, gateways, partitions, sessions } = store;
   const counts = { reconciled: 0, conflicts: 0, assigned: 0, measured: 0 };
   observe(metrics, counts);
-  const componentsAt = rememberComponents(store);
-  const reconcileDeps = createReconcileDeps(deps, componentsAt);
+  const reconcileDeps = createReconcileDeps(deps);
   const assignDeps: AssignDeps = {
     loadViews: agents.load,
     loadDesired: desired.load,
-    componentsAt,
+    componentsAt: store.cohorts.componentsAt,
     partitionOf: sessions.partitionOf,
     page: agents.pageOf,
     assignments: desired.assignments,
@@ -89,17 +83,11 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
   };
 }
 
-type ComponentsAt = AssignDeps["componentsAt"];
-
-function createReconcileDeps(
-  { store, queue, clock, log, tracer }: WorkerDeps,
-  componentsAt: ComponentsAt,
-): ReconcileDeps {
-  const { agents, desired, rollouts, calendars, partitions, sessions } = store;
-  const cohortDeps = { page: agents.page, loadViews: agents.load, loadDesired: desired.load, componentsAt };
+function createReconcileDeps({ store, queue, clock, log, tracer }: WorkerDeps): ReconcileDeps {
+  const { cohorts, desired, rollouts, calendars, partitions, sessions } = store;
   return {
     loadRollout: rollouts.get,
-    loadCohort: ({ selector, components }) => loadCohort(selector, components, cohortDeps),
+    loadCohort: cohorts.load,
     loadPeers: (rollout) => loadPeers(rollout, rollouts),
     async loadCalendars(ids) {
       const found = await Promise.all(ids.map((id) => calendars.get(id)));
@@ -114,7 +102,6 @@ function createReconcileDeps(
     requestAssign: queue.requestAssign,
     exclude: rollouts.exclude,
     forgive: rollouts.forgive,
-    exclusions: rollouts.exclusions,
     decideAgain: desired.decideAgain,
     partitionOf: sessions.partitionOf,
     requestReconcileAt: queue.requestReconcileAt,
@@ -146,20 +133,6 @@ function createMeasureDeps(
     record: store.rollouts.record,
     requestReconcile: queue.requestReconcile,
     signal,
-  };
-}
-
-/** The components that inventories name. One that names none says nothing: its agent names them in another way. */
-function rememberComponents({ inventories }: Store): ComponentsAt {
-  const known = new LRUCache<string, ReadonlySet<string>>({ max: MAX_INVENTORIES });
-  return async (address) => {
-    const before = known.get(address);
-    if (before !== undefined) return before;
-    const names = await inventories.components(address);
-    if (names === undefined || names.length === 0) return null;
-    const components = new Set(names);
-    known.set(address, components);
-    return components;
   };
 }
 

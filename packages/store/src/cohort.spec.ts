@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type DesiredRecord, desiredOf, FleetError, type InstanceUid, parseConfigId } from "@muster/fleet";
 import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
-import type { Candidates } from "@muster/store";
-import { type CohortDeps, loadCohort } from "./cohort.ts";
+import type { Candidates } from "./agents.ts";
+import { type CohortDeps, createCohorts } from "./cohort.ts";
 
 const contribution = {
   configId: parseConfigId("base"),
@@ -22,24 +22,29 @@ function aFleet(size: number) {
   });
   const asked: (Candidates | undefined)[] = [];
   const deps: CohortDeps = {
-    async page(after, limit, candidates) {
-      asked.push(candidates);
-      return views
-        .map(({ uid }) => uid)
-        .filter((uid) => uid > after)
-        .slice(0, limit);
+    agents: {
+      async page(after, limit, candidates) {
+        asked.push(candidates);
+        return views
+          .map(({ uid }) => uid)
+          .filter((uid) => uid > after)
+          .slice(0, limit);
+      },
+      load: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
     },
-    loadViews: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
-    loadDesired: async (uids) => uids.map((uid) => (uid === aUid(1) ? record : null)),
-    componentsAt: async () => null,
+    desired: { load: async (uids) => uids.map((uid) => (uid === aUid(1) ? record : null)) },
+    inventories: { components: async () => undefined },
+    exclusions: async () => new Map(),
   };
   return { deps, asked };
 }
 
+const loadCohort = (selector: string, components: readonly string[], deps: CohortDeps) =>
+  createCohorts(deps).load({ id: ROLLOUT_ID, selector, components });
 const uidsOf = async (selector: string, deps: CohortDeps): Promise<readonly InstanceUid[]> =>
   (await loadCohort(selector, [], deps)).map(({ view }) => view.uid);
 
-describe("loadCohort", () => {
+describe("a cohort", () => {
   it("takes everyone that matches and has said what it is", async () => {
     const { deps } = aFleet(8);
     assert.deepEqual(await uidsOf("env=prod", deps), [1, 5, 7].map(aUid));
@@ -59,8 +64,8 @@ describe("loadCohort", () => {
 
   it("pairs them also when an agent of a page is gone", async () => {
     const { deps } = aFleet(5);
-    const page: CohortDeps["page"] = async (after) => (after === "" ? [aUid(0), aUid(1), aUid(5)] : []);
-    const cohort = await loadCohort("env=prod", [], { ...deps, page });
+    const page: CohortDeps["agents"]["page"] = async (after) => (after === "" ? [aUid(0), aUid(1), aUid(5)] : []);
+    const cohort = await loadCohort("env=prod", [], { ...deps, agents: { ...deps.agents, page } });
     assert.deepEqual(
       cohort.map(({ view, desired }) => [view.uid, desired]),
       [
@@ -84,22 +89,65 @@ describe("loadCohort", () => {
   it("says what the revision needs and an agent is known to lack", async () => {
     const { deps } = aFleet(8);
     const components = { epoch: 1, n: 1, atMs: 0, value: { inventory: "i", address: "a" } };
-    const loadViews: CohortDeps["loadViews"] = async (uids) =>
-      (await deps.loadViews(uids)).map(({ view, version }, i) => ({
+    const load: CohortDeps["agents"]["load"] = async (uids) =>
+      (await deps.agents.load(uids)).map(({ view, version }, i) => ({
         view: i === 0 ? { ...view, components } : view,
         version,
       }));
     const asked: string[] = [];
-    const componentsAt = async (address: string) => {
-      asked.push(address);
-      return new Set(["receivers/otlp"]);
+    const inventories: CohortDeps["inventories"] = {
+      async components(address) {
+        asked.push(address);
+        return ["receivers/otlp"];
+      },
     };
     const lackingOf = async (names: readonly string[]) =>
-      (await loadCohort("env=prod", names, { ...deps, loadViews, componentsAt })).map(({ lacking }) => lacking);
+      (await loadCohort("env=prod", names, { ...deps, inventories, agents: { ...deps.agents, load } })).map(
+        ({ lacking }) => lacking,
+      );
     assert.deepEqual(await lackingOf(["receivers/otlp", "exporters/kafka"]), [["exporters/kafka"], [], []]);
     asked.length = 0;
     assert.deepEqual(await lackingOf([]), [[], [], []]);
     assert.deepEqual(asked, [], "nobody is asked where nothing is needed");
+  });
+
+  it("says whom the rollout failed, also under a uid it had before, as read after everybody else", async () => {
+    const { deps } = aFleet(5);
+    const order: string[] = [];
+    const exclusion = { rolloutId: ROLLOUT_ID, hash: aHash(), state: "failed", error: "", atMs: 1 } as const;
+    const load: CohortDeps["agents"]["load"] = async (uids) => {
+      order.push("agents");
+      return (await deps.agents.load(uids)).map(({ view, version }) => ({
+        view: view.uid === aUid(5) ? { ...view, previousUids: [aUid(99)] } : view,
+        version,
+      }));
+    };
+    const exclusions = async () => {
+      order.push("exclusions");
+      return new Map([
+        [aUid(1), exclusion],
+        [aUid(99), exclusion],
+      ]);
+    };
+    const cohort = await loadCohort("", [], { ...deps, exclusions, agents: { ...deps.agents, load } });
+    assert.deepEqual(
+      cohort.filter((agent) => agent.exclusion !== undefined).map(({ view }) => view.uid),
+      [aUid(1), aUid(5)],
+    );
+    assert.equal(order.at(-1), "exclusions");
+  });
+
+  it("pages, and remembers what inventories name", async () => {
+    const { deps } = aFleet(5);
+    let asks = 0;
+    const inventories = { components: async () => (++asks === 1 ? ["receivers/otlp"] : assert.fail("asked twice")) };
+    const cohorts = createCohorts({ ...deps, inventories });
+    assert.deepEqual([...((await cohorts.componentsAt("a")) ?? [])], ["receivers/otlp"]);
+    await cohorts.componentsAt("a");
+    const spec = { id: ROLLOUT_ID, selector: "", components: [] };
+    const first = await cohorts.page(spec, "", 2);
+    assert.deepEqual([first.agents.length, first.next], [2, aUid(2)]);
+    assert.deepEqual(await cohorts.page(spec, aUid(5), 2), { agents: [], next: null });
   });
 
   it("refuses a selector that cannot be read", async () => {
