@@ -173,7 +173,7 @@ Try, in another terminal:
 
   npx muster agents list
   npx muster configs create demo && npx muster configs publish demo -f examples/collector.yaml
-  npx muster rollouts start demo --stages 10%,50%,100% --bake 5s --watch
+  npx muster rollouts start demo --stages 10%,50%,100% --bake 5s --soak 5s --final-bake 5s --watch
 
 Ctrl-C stops everything; the next start finds its state again.
 `;

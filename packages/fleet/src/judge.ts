@@ -21,8 +21,8 @@ export interface WaveEntry {
 export interface Judged extends Placed, Assessment {
   /** The rollout brought it what it should run. */
   readonly isDispatched: boolean;
-  /** The storm that it is in. */
-  readonly storm: Storm | null;
+  /** The storm that it is in, and whether an operator let the rollout go on in spite of that. */
+  readonly storm: (Storm & { readonly isAccepted: boolean }) | null;
 }
 
 /** What judging rests on. */
@@ -48,16 +48,17 @@ export function judge({ spec, cohort, wave, nowMs }: JudgeInput, status: Rollout
       isAdmitted: !status.isPaced || waved.has(agent.view.uid),
       isOver: isEnded(status.phase),
     };
-    const storm = storms.get(agent) ?? null;
+    const found = storms.get(agent);
+    const storm = found === undefined ? null : { ...found, isAccepted: status.acceptedStorms.includes(found.name) };
     const assessed = inStorm(assess(agent, intent, terms, nowMs), storm);
     return { ...placed, ...assessed, isDispatched: isDispatched(agent, spec.id), storm };
   });
 }
 
 /** Dark in a storm is no failure: the agent is judged when it is back. */
-function inStorm(assessed: Assessment, storm: Storm | null): Assessment {
-  const isAccused = assessed.state === "went_dark" || assessed.failure?.state === "went_dark";
-  return storm !== null && isAccused && assessed.state === "went_dark" ? { ...assessed, failure: null } : assessed;
+function inStorm(assessed: Assessment, storm: Judged["storm"]): Assessment {
+  const isExcused = storm !== null && !storm.isAccepted && assessed.state === "went_dark";
+  return isExcused ? { ...assessed, failure: null } : assessed;
 }
 
 function stormsIn(cohort: readonly CohortAgent[], spec: RolloutSpec, status: RolloutStatus, nowMs: number) {
@@ -69,8 +70,7 @@ function stormsIn(cohort: readonly CohortAgent[], spec: RolloutSpec, status: Rol
     sinceMs: status.startedAtMs,
     afterMs: darkTimeoutMs / 3,
   };
-  const found = findStorms(cohort, rule, nowMs);
-  return new Map([...found].filter(([, { name }]) => !status.acceptedStorms.includes(name)));
+  return findStorms(cohort, rule, nowMs);
 }
 
 function isPassed({ stages }: RolloutStatus, stage: number): boolean {

@@ -56,7 +56,8 @@ export function admit(
   const limit = rateLimit(spec.pace, status, nowMs);
   for (const one of open) {
     const { uid } = one.agent.view;
-    if (isBusyElsewhere(one, peers.others, spec.timing.soakMs, nowMs) || !room.hasDomain(one)) held.add(uid);
+    const isBusy = peers.waved.has(uid) || isBusyElsewhere(one, peers.others, spec.timing.soakMs, nowMs);
+    if (isBusy || !room.hasDomain(one)) held.add(uid);
     else if (admitted.length < Math.min(limit.left, MAX_WAVE) && room.has(one)) {
       admitted.push(uid);
       room.take(one);

@@ -41,6 +41,8 @@ export interface PlanInput {
 export interface Peers {
   /** Those at work on other configs: agents that they have on their way wait. */
   readonly others: ReadonlySet<RolloutId>;
+  /** Agents that these have admitted, and maybe not assigned yet. */
+  readonly waved: ReadonlySet<InstanceUid>;
   /** The one that has the config; null: none has. */
   readonly holder: RolloutId | null;
   /** Whether another that waits for the config goes first. */
@@ -54,6 +56,7 @@ export interface Peers {
 /** Nobody else is there. */
 export const NO_PEERS: Peers = {
   others: new Set(),
+  waved: new Set(),
   holder: null,
   isBehind: false,
   supersededBy: null,

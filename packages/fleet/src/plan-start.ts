@@ -38,12 +38,18 @@ function target({ selector }: RolloutSpec): string {
   return selector === "" ? "every agent" : `agents that match ${selector}`;
 }
 
+/** Its content was taken back or ended, maybe while this one waited, and nobody overrode that; null: it may go on. */
+function quarantined(pass: Pass): Pass | null {
+  const { spec, quarantine } = pass.input;
+  if (quarantine === null || spec.quarantineOverride !== "") return null;
+  const message = `Its content is quarantined: ${quarantine} Start it again with a reason to override that.`;
+  return end(pass, "invalid", "quarantined", message);
+}
+
 function validated(pass: Pass): Pass {
-  const { spec, quarantine, cohort } = pass.input;
-  if (quarantine !== null && spec.quarantineOverride === "") {
-    const message = `Its content is quarantined: ${quarantine}. Start it again with a reason to override that.`;
-    return end(pass, "invalid", "quarantined", message);
-  }
+  const { spec, cohort } = pass.input;
+  const barred = quarantined(pass);
+  if (barred !== null) return barred;
   if (spec.planned !== null && hasDrifted(spec.planned.targeted, cohort.length)) {
     const message = `It was planned for ${spec.planned.targeted} agents, and ${cohort.length} match now; plan it again.`;
     return end(pass, "invalid", "plan_outdated", message, { planned: spec.planned.targeted, targeted: cohort.length });
@@ -99,8 +105,8 @@ function scheduled(pass: Pass): Pass {
     const waiting = wait(pass);
     if (waiting !== null) return waiting;
   }
-  const unable = unableAll(pass);
-  if (unable !== null) return unable;
+  const barred = quarantined(pass) ?? unableAll(pass);
+  if (barred !== null) return barred;
   return withStatus(enter(pass, "running", "started", `Began, for ${pass.input.cohort.length} agents.`), {
     startedAtMs: nowMs,
   });

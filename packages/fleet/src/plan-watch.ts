@@ -37,10 +37,15 @@ export function withFailureList(pass: Pass): Pass {
 
 /** A domain or a gateway that goes dark stops the rollout and is nobody's fault; it goes on when that is back. */
 function withStorm(pass: Pass): Pass {
-  const storm = pass.judged.find(({ storm: each }) => each !== null)?.storm ?? null;
-  if (storm === null || !isGoing(pass)) return pass;
+  const present = new Set(pass.judged.flatMap(({ storm }) => (storm === null ? [] : [storm.name])));
+  // One that is over is forgotten: the next in the same place is a new one.
+  const acceptedStorms = pass.status.acceptedStorms.filter((name) => present.has(name));
+  const kept =
+    acceptedStorms.length === pass.status.acceptedStorms.length ? pass : withStatus(pass, { acceptedStorms });
+  const storm = pass.judged.find((one) => one.storm?.isAccepted === false)?.storm ?? null;
+  if (storm === null || !isGoing(pass)) return kept;
   const message = `A storm: ${storm.darkCount} of ${storm.totalCount} agents of ${storm.name} are dark. The rollout waits until they are back; resume it to go on without them.`;
-  return enter(pass, "paused", "storm", message, { storm: storm.name, dark: storm.darkCount, total: storm.totalCount });
+  return enter(kept, "paused", "storm", message, { storm: storm.name, dark: storm.darkCount, total: storm.totalCount });
 }
 
 /** More failures than the budget bears. */

@@ -76,7 +76,12 @@ function resumed(pass: Pass, spec: RolloutSpec): Pass {
   const { status, judged, input } = pass;
   const failed = judged.filter((one) => failureKind(one, spec) !== null).map(({ agent }) => agent.view.uid);
   const storms = new Set(judged.flatMap(({ storm }) => (storm === null ? [] : [storm.name])));
-  const accepted: readonly InstanceUid[] = spec.acceptsFailures ? failed : status.acceptedFailures;
+  // Those that are dark in the storm are what it goes on without.
+  const dark = judged
+    .filter(({ storm, isDispatched }) => storm !== null && isDispatched)
+    .map(({ agent }) => agent.view.uid);
+  const borne = spec.acceptsFailures ? failed : status.acceptedFailures;
+  const accepted: readonly InstanceUid[] = [...new Set([...borne, ...dark])];
   const hasGate = spec.acceptsFailures && status.reason === "gate";
   const gates = hasGate ? [...status.acceptedGates, status.stageIndex] : status.acceptedGates;
   const note = spec.acceptsFailures ? ` with ${failed.length} failed agents accepted` : "";

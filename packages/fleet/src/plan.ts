@@ -64,7 +64,8 @@ export function plan(input: PlanInput): Plan {
   const { pass, wave } = withWaves(moved.pass, moved.hold);
   const isBusy = forgivenOf(pass).length > 0 || pass.judged.some((one) => isStillOnItsWay(one, pass));
   const isSettled = isEnded(pass.status.phase) && !isBusy;
-  const settled = withStatus(pass, { isSettled, hasSettled: isSettled || pass.status.hasSettled });
+  const hasSettled = isSettled || pass.status.hasSettled;
+  const settled = withStatus(pass, { isSettled, hasSettled, acceptedFailures: withoutForgiven(pass) });
   const restores = restoresOf(settled);
   const logged = logFailures(settled, restores);
   // A decision is one with the status that it led to: who cannot write that must not log it.
@@ -80,6 +81,13 @@ export function plan(input: PlanInput): Plan {
     measurement: nextMeasurement(logged),
     wakeAtMs: next.isSettled ? null : wakeAt(logged, moved.hold),
   };
+}
+
+/** Who is tried again fails anew if it does: the failure that was accepted was the one before. */
+function withoutForgiven(pass: Pass): RolloutStatus["acceptedFailures"] {
+  const forgiven = new Set(forgivenOf(pass));
+  const { acceptedFailures } = pass.status;
+  return forgiven.size === 0 ? acceptedFailures : acceptedFailures.filter((uid) => !forgiven.has(uid));
 }
 
 /** Whether nothing can come of looking: it ended, nobody is on the way, and nobody can be caught up with it any more. */

@@ -23,9 +23,19 @@ export interface Place {
   readonly labels: ReadonlyMap<string, string>;
 }
 
+/** Ranks that were worked out: every pass asks for those of the whole fleet again. A pure function's answers. */
+const known = new Map<string, Rank>();
+const MAX_KNOWN = 200_000;
+
 /** An agent's rank in the order that `seed` makes: 16 hexadecimal digits, uniform over (seed, instance uid). */
 export function rankOf(seed: string, uid: string): Rank {
-  return createHash("sha256").update(seed).update("\0").update(uid).digest("hex").slice(0, 16);
+  const key = `${seed}\0${uid}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const rank = createHash("sha256").update(key).digest("hex").slice(0, 16);
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(key, rank);
+  return rank;
 }
 
 /** An agent's rank in an order. Those that are alike to it are ranked by the seed. */

@@ -55,6 +55,9 @@ export const DEFAULT_POLICIES: Policies = {
   catchUpAfterSuccess: true,
 };
 
+/** More stages than anybody may have: whoever asks for them is told so, and not given a last one that is larger. */
+const MAX_GROWTH = 10 * MAX_STAGES;
+
 /** The stages that a growth shortcut stands for: `initial` agents, then `factor` times as many, up to `max` more at a time. */
 export function growthStages(
   { initial, factor, max }: { readonly initial: number; readonly factor: number; readonly max: number },
@@ -63,7 +66,7 @@ export function growthStages(
 ): readonly Stage[] {
   const sizes: number[] = [];
   let step = initial;
-  for (let reached = step; reached < fleetSize && sizes.length < MAX_STAGES - 1; reached += step) {
+  for (let reached = step; reached < fleetSize && sizes.length < MAX_GROWTH; reached += step) {
     sizes.push(reached);
     step = Math.min(max, Math.max(step, Math.floor(step * factor)));
   }

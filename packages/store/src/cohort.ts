@@ -10,6 +10,7 @@ import {
   matches,
   parseSelector,
   type RolloutSpec,
+  type Selector,
 } from "@muster/fleet";
 import { LRUCache } from "lru-cache";
 import { type Agents, candidatesFor } from "./agents.ts";
@@ -30,6 +31,8 @@ export interface Cohorts {
     after: string,
     limit: number,
   ): Promise<{ readonly agents: readonly CohortAgent[]; readonly next: string | null }>;
+  /** One of them; undefined when it is not known, or the rollout is not for it. */
+  find(spec: CohortSpec, uid: InstanceUid): Promise<CohortAgent | undefined>;
   /** Components that an inventory names; null when nobody told it, or when it names none in the way of Collectors. */
   componentsAt(address: string): Promise<ReadonlySet<string> | null>;
 }
@@ -55,6 +58,13 @@ export function createCohorts(deps: CohortDeps): Cohorts {
   async function read(spec: CohortSpec, after: string, limit: number) {
     const selector = parseSelector(spec.selector);
     const uids = await deps.agents.page(after, limit, candidatesFor(selector));
+    return { found: await membersOf(spec, selector, uids), next: uids.at(-1) ?? null };
+  }
+  async function membersOf(
+    spec: CohortSpec,
+    selector: Selector,
+    uids: readonly InstanceUid[],
+  ): Promise<readonly Found[]> {
     const [views, desired] = await Promise.all([deps.agents.load(uids), deps.desired.load(uids)]);
     const desiredOf = new Map(uids.map((uid, i) => [uid, desired[i] ?? null]));
     const found: Found[] = [];
@@ -64,10 +74,14 @@ export function createCohorts(deps: CohortDeps): Cohorts {
       const has = typeof address === "string" && spec.components.length > 0 ? await componentsAt(address) : null;
       found.push({ view, desired: desiredOf.get(view.uid) ?? null, lacking: lacking(spec.components, has) });
     }
-    return { found, next: uids.at(-1) ?? null };
+    return found;
   }
   return {
     componentsAt,
+    async find(spec, uid) {
+      const found = await membersOf(spec, parseSelector(spec.selector), [uid]);
+      return withExclusions(found, await deps.exclusions(spec.id))[0];
+    },
     async page(spec, after, limit) {
       const { found, next } = await read(spec, after, limit);
       return { agents: withExclusions(found, await deps.exclusions(spec.id)), next };

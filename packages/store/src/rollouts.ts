@@ -208,7 +208,8 @@ async function commit(
 /** A rollout that begins claims its config, and one that ended leaves it to the next. */
 function claimOf(before: RolloutStatus, next: RolloutStatus): "claim" | "release" | "" {
   if (isEnded(next.phase)) return "release";
-  return before.startedAtMs === null && next.startedAtMs !== null ? "claim" : "";
+  const isAnew = next.phase === "reverting" && before.phase === "succeeded";
+  return isAnew || (before.startedAtMs === null && next.startedAtMs !== null) ? "claim" : "";
 }
 
 /** The content, and why it is quarantined from now on; '' twice when nothing changes. */

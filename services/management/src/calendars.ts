@@ -1,7 +1,7 @@
 // CalendarService: keeps calendars of freezes, which rollouts name and workers heed.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Calendar, FleetError, type Freeze, parseConfigId, type Violation } from "@muster/fleet";
 import {
   CalendarSchema,
@@ -12,7 +12,7 @@ import type { Calendars, StoredCalendar } from "@muster/store";
 import type { MethodsOf } from "./call.ts";
 import { checked } from "./checked.ts";
 import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
-import { parseWindows } from "./parse-settings.ts";
+import { parseWindows, timeOf } from "./parse-settings.ts";
 import { createSpans } from "./parse-span.ts";
 import { toWindow } from "./translate-settings.ts";
 
@@ -107,11 +107,13 @@ function parseFreeze(
   field: string,
   violations: Violation[],
 ): Freeze {
-  const [fromMs, toMs] = [startTime, endTime].map((time) => (time === undefined ? 0 : timestampMs(time)));
-  if (startTime === undefined || endTime === undefined)
+  const fromMs = timeOf(startTime, `${field}.start_time`, violations);
+  const toMs = timeOf(endTime, `${field}.end_time`, violations);
+  if (startTime === undefined || endTime === undefined) {
     violations.push({ field, description: "give a start and an end time." });
-  else if ((toMs ?? 0) <= (fromMs ?? 0))
+  } else if (fromMs !== null && toMs !== null && toMs <= fromMs) {
     violations.push({ field: `${field}.end_time`, description: "is not after the start time." });
+  }
   return { fromMs: fromMs ?? 0, toMs: toMs ?? 0, reason: reason.slice(0, MAX_TEXT_CHARS) };
 }
 

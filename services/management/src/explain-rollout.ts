@@ -19,14 +19,7 @@ import type {
   ListRolloutAgentsResponseSchema,
   RolloutEventSchema,
 } from "@muster/protocol/muster/rollouts";
-import {
-  type Agents,
-  type Cohorts,
-  type DesiredConfigs,
-  MAX_LOG_LINES,
-  type Rollouts,
-  type StoredRollout,
-} from "@muster/store";
+import { type Cohorts, MAX_LOG_LINES, type Rollouts, type StoredRollout } from "@muster/store";
 import { agentHistory } from "./agent-history.ts";
 import { checked, invalid } from "./checked.ts";
 import { existingRollout } from "./existing-rollout.ts";
@@ -35,10 +28,8 @@ import { toEvent, toRolloutAgent } from "./translate-rollout.ts";
 
 /** What it reads. */
 export interface ExplainDeps {
-  readonly rollouts: Pick<Rollouts, "get" | "log" | "exclusions">;
-  readonly cohorts: Pick<Cohorts, "page">;
-  readonly agents: Pick<Agents, "load">;
-  readonly desired: Pick<DesiredConfigs, "load">;
+  readonly rollouts: Pick<Rollouts, "get" | "log">;
+  readonly cohorts: Pick<Cohorts, "page" | "find">;
   readonly nowMs: () => number;
 }
 
@@ -100,7 +91,7 @@ export async function explainRollout(
     summary: summaryOf(rollout, uid, judged),
     events: page,
     nextPageToken: isMore ? encodeToken(list, String(from + pageSize)) : "",
-    ...(judged !== null && { agent: toRolloutAgent(judged) }),
+    agent: judged === null ? { instanceUid: uid, state: "removed" } : toRolloutAgent(judged),
   };
 }
 
@@ -123,22 +114,17 @@ type Event = MessageInitShape<typeof RolloutEventSchema>;
 
 /** What the agent reported and what was decided about it, its stage and the rollout, in order of time. */
 async function explainAgent(
-  { rollouts, agents, desired, nowMs }: ExplainDeps,
+  { rollouts, cohorts, nowMs }: ExplainDeps,
   rollout: StoredRollout,
   uid: InstanceUid,
 ): Promise<{ readonly judged: Judged | null; readonly events: readonly Event[] }> {
-  const [[loaded], [present = null], lines, excluded] = await Promise.all([
-    agents.load([uid]),
-    desired.load([uid]),
+  const [agent, lines] = await Promise.all([
+    cohorts.find(rollout.spec, uid),
     rollouts.log(rollout.spec.id, 0, MAX_LOG_LINES),
-    rollouts.exclusions(rollout.spec.id),
   ]);
-  if (loaded === undefined)
+  if (agent === undefined) {
     return { judged: null, events: lines.filter(({ agents: named }) => named.includes(uid)).map(toEvent) };
-  const exclusion = [uid, ...loaded.view.previousUids]
-    .map((each) => excluded.get(each))
-    .find((each) => each !== undefined);
-  const agent = { view: loaded.view, desired: present, exclusion };
+  }
   const [judged = null] = judge({ ...rollout, cohort: [agent], nowMs: nowMs() }, rollout.status);
   const decisions = lines.filter((line) => concerns(line, uid, judged?.stage ?? null)).map(toEvent);
   const history = agentHistory(agent, rollout.spec);
@@ -157,7 +143,7 @@ function timeOf({ time }: Event): number {
 }
 
 function summaryOf({ spec }: StoredRollout, uid: InstanceUid, judged: Judged | null): string {
-  if (judged === null) return `Agent ${uid} is not known any more.`;
+  if (judged === null) return `Agent ${uid} is removed: ${AGENT_STATES.removed}`;
   const { state, stage, failure } = judged;
   const where = stage === null ? "no stage has reached it" : `stage ${stage + 1} of ${spec.stages.length} reached it`;
   const why = failure === null ? "" : ` It ${failure.state.replaceAll("_", " ")}: ${failure.error || "no word"}.`;

@@ -1,7 +1,7 @@
 // The settings of a rollout, from the API's words, with every default. Pure; everything that is wrong is told at once.
 
 import { create } from "@bufbuild/protobuf";
-import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import {
   type ApprovalPolicy,
   assessWindow,
@@ -43,9 +43,12 @@ import {
 import { invalid } from "./checked.ts";
 import { createSpans, type Spans } from "./parse-span.ts";
 
+const MAX_APPLY_TIMEOUT_MS = 86_400_000;
+
 /** How long an agent may take. @throws FleetError `invalid` */
 export function parseApplyTimeout(duration: Duration | undefined): number {
   const ms = duration === undefined ? DEFAULT_TIMING.applyTimeoutMs : durationMs(duration);
+  if (ms > MAX_APPLY_TIMEOUT_MS) throw invalid("apply_timeout", `${ms / 1_000} s is more than a day.`);
   if (ms >= MIN_APPLY_TIMEOUT_MS) return ms;
   const reason = "a supervisor alone takes 5 s to answer";
   throw invalid("apply_timeout", `${ms / 1_000} s is less than ${MIN_APPLY_TIMEOUT_MS / 1_000} s; ${reason}.`);
@@ -114,8 +117,11 @@ function parsePace(pace: RolloutPace, spans: Spans, violations: Violation[]): Pa
   const { ramp } = pace;
   const maxPerMinute = spans.limit(`${field}.max_per_minute`, pace.maxPerMinute);
   const maxUnavailablePerDomain = spans.limit(`${field}.max_unavailable_per_domain`, pace.maxUnavailablePerDomain);
-  if (ramp !== undefined && (ramp.factor <= 1 || ramp.afterVerified < 1n)) {
-    violations.push({ field: `${field}.ramp`, description: "give a factor above 1 and after_verified from 1 on." });
+  if (ramp !== undefined && (!(ramp.factor > 1 && ramp.factor <= 1_000) || ramp.afterVerified < 1n)) {
+    violations.push({
+      field: `${field}.ramp`,
+      description: "give a factor above 1, up to 1000, and after_verified from 1 on.",
+    });
   }
   if (ramp !== undefined && maxPerMinute === null) {
     violations.push({ field: `${field}.ramp`, description: "multiplies max_per_minute; give that too." });
@@ -192,7 +198,8 @@ function parseTiming(
   const field = "settings.timing";
   const span = (name: string, value: Parameters<Spans["read"]>[1], missing: number) =>
     spans.read(`${field}.${name}`, value, missing);
-  const [startAtMs, endAtMs] = [timeOf(timing.startTime), timeOf(timing.endTime)];
+  const startAtMs = timeOf(timing.startTime, `${field}.start_time`, violations);
+  const endAtMs = timeOf(timing.endTime, `${field}.end_time`, violations);
   if (startAtMs !== null && endAtMs !== null && endAtMs <= startAtMs) {
     violations.push({ field: `${field}.end_time`, description: "is not after the start time." });
   }
@@ -217,8 +224,16 @@ function parseTiming(
   };
 }
 
-function timeOf(time: Timestamp | undefined): number | null {
-  return time === undefined ? null : timestampMs(time);
+/** The first and the last moment that a date can be written for. */
+const [FIRST_MS, LAST_MS] = [Date.parse("0001-01-01T00:00:00Z"), Date.parse("9999-12-31T23:59:59Z")];
+
+/** A moment in milliseconds since 1970; null where there is none. */
+export function timeOf(time: Timestamp | undefined, field: string, violations: Violation[]): number | null {
+  if (time === undefined) return null;
+  const ms = Number(time.seconds) * 1_000 + time.nanos / 1e6;
+  if (ms >= FIRST_MS && ms <= LAST_MS) return Math.floor(ms);
+  violations.push({ field, description: "is not within the years 1 to 9999." });
+  return null;
 }
 
 /** Recurring spans of time, of a rollout or a calendar. */

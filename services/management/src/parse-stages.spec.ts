@@ -103,10 +103,14 @@ describe("a growth", () => {
     assert.deepEqual(sizes(parseStages([], growth(5, 2, 0), 3)), ["all"]);
   });
 
-  it("has the same bake time at every stage, and never more stages than there may be", () => {
-    const stages = parseStages([], growth(1, 1, 1), 1_000_000);
-    assert.equal(stages.length, 50);
-    assert.ok(stages.every(({ bakeMs }) => bakeMs === 1_000));
+  it("has the same bake time at every stage, and is refused where it takes more stages than there may be", () => {
+    assert.ok(parseStages([], growth(5, 2, 0), 100).every(({ bakeMs }) => bakeMs === 1_000));
+    assert.throws(() => parseStages([], growth(1, 1, 1), 1_000_000), { code: "invalid" });
+    assert.throws(
+      () => parseStages([], growth(1, 2, 100), 10_000),
+      { code: "invalid" },
+      "its last step would be too large",
+    );
   });
 
   it("is refused beside stages, and when it does not grow", () => {

@@ -103,13 +103,18 @@ async function diffOf(
   const names = [...new Set([...before.keys(), ...after.keys()])].sort();
   const patches = names.flatMap((name) => {
     const [old, now] = [before.get(name) ?? "", after.get(name) ?? ""];
-    return old === now ? [] : [createTwoFilesPatch(name, name, old, now, "", "", PATCH)];
+    if (old === now) return [];
+    return [
+      createTwoFilesPatch(name, name, old, now, "", "", PATCH) ?? `${name}: too different to be shown line by line\n`,
+    ];
   });
   return patches.join("");
 }
 
+/** What is longer to compare than this is not compared: it would hold up everybody else. */
+const DIFF_TIMEOUT_MS = 250;
 /** As `diff -u` writes it. */
-const PATCH = { context: 3, headerOptions: FILE_HEADERS_ONLY };
+const PATCH = { context: 3, headerOptions: FILE_HEADERS_ONLY, timeout: DIFF_TIMEOUT_MS };
 
 /** The files of a desired config, by name. */
 async function textsOf(

@@ -14,6 +14,9 @@ export interface PlanRecord {
   readonly hash: ConfigHash;
   readonly revision: number;
   readonly targeted: number;
+  /** As the config said when it was planned. */
+  readonly selector: string;
+  readonly order: number;
   /** Agents that each stage reaches. */
   readonly stages: readonly number[];
   /** The ranks of the plan are those of the rollout that follows it: it reaches the very agents that were shown. */

@@ -38,30 +38,31 @@ export async function planRollout(
   const { spec, revision } = prepared;
   const cohort = prepared.cohort ?? [];
   const capable = cohort.filter(isCapable);
+  const previews = previewStages(cohort, spec);
   const times = estimate(
     spec,
-    previewStages(cohort, spec).map(({ members }) => members.length),
+    previews.map(({ target }) => target.newCount),
   );
-  const stages = previewStages(cohort, spec).map(
-    ({ target, members }, i): MessageInitShape<typeof PlannedStageSchema> => {
-      const stage = spec.stages[i];
-      const reached = members.filter(({ agent }) => isCapable(agent));
-      return {
-        ...(stage !== undefined && { stage: toStage(stage) }),
-        size: BigInt(target.size),
-        newAgents: BigInt(target.newCount),
-        offline: BigInt(reached.filter(({ agent }) => !isConnected(agent.view)).length),
-        instanceUids: reached.slice(0, MAX_STAGE_UIDS).map(({ agent }) => agent.view.uid),
-        estimatedDuration: durationFromMs(times.stages[i] ?? 0),
-      };
-    },
-  );
+  const stages = previews.map(({ target, members }, i): MessageInitShape<typeof PlannedStageSchema> => {
+    const stage = spec.stages[i];
+    const reached = members.filter(({ agent }) => isCapable(agent));
+    return {
+      ...(stage !== undefined && { stage: toStage(stage) }),
+      size: BigInt(target.size),
+      newAgents: BigInt(target.newCount),
+      offline: BigInt(reached.filter(({ agent }) => !isConnected(agent.view)).length),
+      instanceUids: reached.slice(0, MAX_STAGE_UIDS).map(({ agent }) => agent.view.uid),
+      estimatedDuration: durationFromMs(times.stages[i] ?? 0),
+    };
+  });
   const plan: PlanRecord = {
     planId: `plan-${spec.id}`,
     digest: digestOf(request),
     hash: spec.hash,
     revision: spec.revision,
     targeted: cohort.length,
+    selector: spec.selector,
+    order: spec.order,
     stages: stages.map(({ size = 0n }) => Number(size)),
     seed: spec.seed,
   };

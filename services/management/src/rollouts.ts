@@ -4,6 +4,7 @@
 
 import {
   FleetError,
+  type InstanceUid,
   parseConfigId,
   parseInstanceUid,
   parseRolloutId,
@@ -34,7 +35,7 @@ import { abortWish, amended, mustAccept, mustAllow, type Verb, type Wisher, wish
 
 /** What this service writes and reads. */
 export interface RolloutDeps extends PlanDeps, ExplainDeps {
-  readonly desired: PlanDeps["desired"] & ExplainDeps["desired"];
+  readonly desired: PlanDeps["desired"];
   readonly cohorts: PlanDeps["cohorts"] & ExplainDeps["cohorts"];
   readonly rollouts: StartDeps["rollouts"] &
     ExplainDeps["rollouts"] &
@@ -114,19 +115,22 @@ function createSteering(deps: RolloutDeps) {
       on("abort", request, call, request.reason, (rollout, who) =>
         wished(rollout.spec, abortWish(rollout, request.rollback), who),
       ),
-    revertRollout: (request: Given, call: Call) =>
-      on("revert", request, call, request.reason, (rollout, who) => reverted(rollout, who), true),
+    revertRollout: async (request: Given, call: Call) => {
+      await mustBeStable(deps, request.rolloutId);
+      return await on("revert", request, call, request.reason, (rollout, who) => reverted(rollout, who), true);
+    },
     approveRollout: (request: ApproveRolloutRequest, call: Call) =>
       on("approve", request, call, request.remark, (rollout, who) => approved(rollout, request.verdict, who)),
     promoteRollout: (request: PromoteRolloutRequest, call: Call) =>
       on("promote", request, call, request.remark, (rollout, who) => promoted(rollout, request, who)),
     retryAgents: async (request: RetryAgentsRequest, call: Call) => {
-      const uids = await retried(deps, request);
-      const answer = await on("retry", request, call, request.reason, ({ spec }, { atMs }) => {
-        const others = spec.retries.filter(({ uid }) => !uids.includes(uid));
-        return amended(spec, { retries: [...others, ...uids.map((uid) => ({ uid, atMs }))].slice(-MAX_RETRIES) });
+      const retries = await retried(deps, request);
+      const again = new Set(retries.map(({ uid }) => uid));
+      const answer = await on("retry", request, call, request.reason, ({ spec }) => {
+        const others = spec.retries.filter(({ uid }) => !again.has(uid));
+        return amended(spec, { retries: [...others, ...retries].slice(-MAX_RETRIES) });
       });
-      return { ...answer, agents: uids.length };
+      return { ...answer, agents: retries.length };
     },
   };
 }
@@ -154,6 +158,15 @@ function reverted({ spec, status }: Rollout, wisher: Wisher): RolloutSpec {
     reason: "REVERT_WINDOW_OVER",
     details: { rollout_id: spec.id },
   });
+}
+
+/** Only what is stable can be reverted: under a newer one there is nothing to take back. */
+async function mustBeStable({ rollouts, configs }: RolloutDeps, rolloutId: string): Promise<void> {
+  const { spec, status } = await existingRollout(rollouts, parseRolloutId(rolloutId));
+  const stable = (await configs.get(spec.configId))?.stableRevision;
+  if (status.phase !== "succeeded" || stable === spec.revision) return;
+  const message = `Revision ${stable} of "${spec.configId}" is stable since, and not the ${spec.revision} of rollout ${spec.id}; revert its rollout, or roll out another revision.`;
+  throw new FleetError("failed_precondition", message, { reason: "NOT_STABLE", details: { rollout_id: spec.id } });
 }
 
 function approved({ spec }: Rollout, verdict: ApprovalVerdict, { by, reason, atMs }: Wisher): RolloutSpec {
@@ -200,10 +213,12 @@ async function retried({ rollouts }: RolloutDeps, { rolloutId, instanceUids }: R
     throw invalid("instance_uids", `${instanceUids.length} are more than ${MAX_RETRIES}.`);
   await existingRollout(rollouts, id);
   const failed = await rollouts.exclusions(id);
-  if (instanceUids.length === 0) return [...failed.keys()].slice(0, MAX_RETRIES);
+  // Named by its time: a failure that comes later is another, whatever the clocks of those who say so.
+  const retry = (uid: InstanceUid) => ({ uid, atMs: (failed.get(uid)?.atMs ?? 0) + 1 });
+  if (instanceUids.length === 0) return [...failed.keys()].slice(0, MAX_RETRIES).map(retry);
   const uids = instanceUids.map((uid) => parseInstanceUid(uid));
   const stranger = uids.find((uid) => !failed.has(uid));
-  if (stranger === undefined) return uids;
+  if (stranger === undefined) return uids.map(retry);
   const details = { rollout_id: id, instance_uid: stranger };
   throw new FleetError("failed_precondition", `Agent ${stranger} did not fail in rollout ${id}.`, {
     reason: "AGENT_NOT_FAILED",

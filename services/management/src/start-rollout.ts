@@ -15,7 +15,14 @@ import {
   type RolloutSpec,
 } from "@muster/fleet";
 import type { StartRolloutRequest } from "@muster/protocol/muster/rollouts";
-import { type Cohorts, type Configs, type Rollouts, rolloutActive, type StoredConfig } from "@muster/store";
+import {
+  type Calendars,
+  type Cohorts,
+  type Configs,
+  type Rollouts,
+  rolloutActive,
+  type StoredConfig,
+} from "@muster/store";
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
 import { existing } from "./configs.ts";
 import { parseApplyTimeout, parseSettings } from "./parse-settings.ts";
@@ -27,6 +34,7 @@ export interface StartDeps {
   readonly configs: Pick<Configs, "get" | "revision">;
   readonly rollouts: Pick<Rollouts, "start" | "quarantined" | "savePlan" | "loadPlan">;
   readonly cohorts: Pick<Cohorts, "load">;
+  readonly calendars: Pick<Calendars, "get">;
   readonly nowMs: () => number;
   readonly newRolloutId: () => RolloutId;
 }
@@ -69,6 +77,7 @@ export async function prepare(
     requestId: () => parseRequestId(request.requestId),
     stages: () => parseStages(request.stages, request.growth, 1),
   });
+  await mustHaveCalendars(deps, settings.timing.calendarIds);
   const config = await existing(deps.configs, configId);
   const revision = await pinRevision(deps, config, number);
   const { selector, order } = config.config;
@@ -105,6 +114,15 @@ export async function prepare(
   return { spec, revision, config, cohort };
 }
 
+/** A calendar that is not there freezes nothing, and nobody would notice. */
+async function mustHaveCalendars({ calendars }: StartDeps, ids: readonly string[]): Promise<void> {
+  const found = await Promise.all(ids.map((id) => calendars.get(id)));
+  const missing = ids.filter((_, i) => found[i] === undefined);
+  if (missing.length === 0) return;
+  const description = `there is no calendar ${missing.map((id) => `"${id.slice(0, 63)}"`).join(", ")}; list those there are.`;
+  throw FleetError.invalid([{ field: "settings.timing.calendar_ids", description }]);
+}
+
 /** Starts a rollout, or says what would be started. */
 export async function startRollout(deps: StartDeps, request: StartRolloutRequest, user: string): Promise<Rollout> {
   const prepared = await prepare(deps, request, user, false);
@@ -123,6 +141,8 @@ async function withPlan(
   const plan = await loadPlan(deps.rollouts, request);
   const targeted = cohort?.length ?? 0;
   if (plan.hash !== spec.hash) throw outdated(plan, `the revision was ${plan.revision}, and is ${spec.revision} now`);
+  if (plan.selector !== spec.selector || plan.order !== spec.order)
+    throw outdated(plan, "the config is for others now, or merges elsewhere");
   if (hasDrifted(plan.targeted, targeted))
     throw outdated(plan, `it was made for ${plan.targeted} agents, and ${targeted} match now`);
   return { ...spec, seed: plan.seed, planned: { targeted: plan.targeted, stages: plan.stages } };

@@ -101,8 +101,9 @@ export function mustAccept({ spec, status }: Rollout, accepts: boolean): void {
 
 /** An abort means this of a rollout where it stands. */
 export function abortWish({ status }: Rollout, rollback: boolean): RolloutWish {
-  if (isBeforeStart(status.phase)) return "cancel";
-  return rollback ? "rollback" : "abort";
+  // Before the start both cancel; a worker may start it before it sees this.
+  if (rollback) return "rollback";
+  return isBeforeStart(status.phase) ? "cancel" : "abort";
 }
 
 function stanceOf({ spec, status }: Rollout): Stance {

@@ -41,6 +41,7 @@ describe("the rollouts around one", () => {
   it("are none where it is alone", async () => {
     assert.deepEqual(await peersOf([]), {
       others: new Set(),
+      waved: new Set(),
       holder: null,
       isBehind: false,
       supersededBy: null,

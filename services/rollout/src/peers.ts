@@ -11,16 +11,14 @@ export async function loadPeers(
 ): Promise<Peers> {
   const [ids, holder] = await Promise.all([rollouts.active(), rollouts.holder(spec.configId)]);
   const found = await Promise.all(ids.filter((id) => id !== spec.id).map(rollouts.get));
-  const others = found
-    .filter((each) => each !== undefined && !isEnded(each.status.phase))
-    .filter((each) => each !== undefined);
+  const others = found.filter((each) => each !== undefined).filter(({ status }) => !isEnded(status.phase));
+  const elsewhere = others.filter((each) => each.spec.configId !== spec.configId && isAtWork(each));
   const ofConfig = others.filter((each) => each.spec.configId === spec.configId);
   const waiting = ofConfig.filter(({ status }) => status.phase === "scheduled" && status.reason === "queued");
   const successor = waiting.find((each) => each.spec.onConflict === "supersede" && each.spec.id > spec.id);
   return {
-    others: new Set(
-      others.filter((each) => each.spec.configId !== spec.configId && isAtWork(each)).map((each) => each.spec.id),
-    ),
+    others: new Set(elsewhere.map((each) => each.spec.id)),
+    waved: new Set(elsewhere.flatMap(({ wave }) => wave.map(({ uid }) => uid))),
     holder,
     isBehind: waiting.some((each) => goesBefore(each.spec, spec)),
     supersededBy: successor?.spec.id ?? null,
