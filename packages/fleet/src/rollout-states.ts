@@ -1,5 +1,5 @@
 // The state machines of a rollout as tables: its phases, the states of its stages and of its agents, which may follow
-// which, and why. Nothing else decides what is allowed; docs/rollouts.md draws its diagrams from here.
+// which, and why. Nothing else decides what is allowed; docs/rollout-states.md is drawn from here.
 
 /** Where a rollout is in its life, with what it means. */
 export const ROLLOUT_PHASES = {

@@ -1,13 +1,30 @@
 import assert from "node:assert/strict";
-import { it } from "node:test";
+import { describe, it } from "node:test";
 import { createBreather } from "./breather.ts";
 
-it("lets a pass begin at once, and the next after a break in proportion to what it took", () => {
-  const breather = createBreather<string>();
-  assert.equal(breather.nextAtMs("a"), 0);
-  breather.noteEnd("a", 1_000, 1_400);
-  assert.equal(breather.nextAtMs("a"), 2_200);
-  assert.equal(breather.nextAtMs("b"), 0, "others have theirs");
-  breather.noteEnd("a", 0, 60_000);
-  assert.equal(breather.nextAtMs("a"), 65_000, "and never a long one");
+describe("passes over a rollout", () => {
+  it("begin at once, and again after a break in proportion to what the last took, never a long one", () => {
+    const breather = createBreather<string>();
+    assert.equal(breather.begin("a", 1_000, false), null);
+    breather.end("a", 1_400);
+    assert.equal(breather.begin("a", 2_000, false), 2_200);
+    assert.equal(breather.begin("b", 2_000, false), null, "others have theirs");
+    assert.equal(breather.begin("a", 2_200, false), null);
+    breather.end("a", 62_200);
+    assert.equal(breather.begin("a", 62_300, false), 67_200);
+  });
+
+  it("are one at a time", () => {
+    const breather = createBreather<string>();
+    assert.equal(breather.begin("a", 1_000, false), null);
+    assert.equal(breather.begin("a", 1_001, false), 1_201);
+  });
+
+  it("let other work go before them for a while, and no longer", () => {
+    const breather = createBreather<string>();
+    assert.equal(breather.begin("a", 10_000, true), null, "the first waits for nothing");
+    breather.end("a", 10_100);
+    assert.equal(breather.begin("a", 10_300, true), 10_500);
+    assert.equal(breather.begin("a", 13_300, true), null);
+  });
 });

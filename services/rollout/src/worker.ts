@@ -65,11 +65,10 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
   const measureDeps = createMeasureDeps(deps, reconcileDeps, counts);
   return {
     async reconcile(id) {
-      const startedAtMs = clock.nowMs();
-      // The wake-up is one per rollout: whoever asks while there is a break is served at its end.
-      if (startedAtMs < breather.nextAtMs(id)) return await queue.requestReconcileAt(id, breather.nextAtMs(id));
-      const outcome = await reconcile(id, reconcileDeps);
-      breather.noteEnd(id, startedAtMs, clock.nowMs());
+      // Assigning goes first: it is what the pass before decided. The wake-up is one per rollout, for whoever asks meanwhile.
+      const againAtMs = breather.begin(id, clock.nowMs(), inTurn.activeCount > 0);
+      if (againAtMs !== null) return await queue.requestReconcileAt(id, againAtMs);
+      const outcome = await reconcile(id, reconcileDeps).finally(() => breather.end(id, clock.nowMs()));
       counts.reconciled += 1;
       if (outcome.kind === "conflict") counts.conflicts += 1;
     },
