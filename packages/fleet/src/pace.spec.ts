@@ -7,7 +7,7 @@ import { parseRolloutId } from "./ids.ts";
 import { mustPace, ratePerMinute } from "./pace.ts";
 import { NO_PEERS } from "./pass.ts";
 import { initialStatus, type Pace, type RolloutSpec } from "./rollout.ts";
-import { DEFAULT_PACE } from "./rollout-defaults.ts";
+import { DEFAULT_PACE, DEFAULT_RETRY } from "./rollout-defaults.ts";
 
 describe("ratePerMinute", () => {
   const ramp = { factor: 2, afterVerified: 100, maxPerMinute: 50 };
@@ -182,5 +182,25 @@ describe("the way back", () => {
     world.wish(rollout, { wish: "revert" });
     world.advance(600_000);
     assert.equal(rollout.status.phase, "rollback_incomplete");
+  });
+});
+
+describe("agents that are tried again", () => {
+  it("are assigned again within the limit per minute, beside those that are new", () => {
+    const world = aWorld(aFleet(6, () => ({ react: () => "slow" })));
+    const rollout = world.start(
+      aRollout(stages(100), {
+        pace: { ...DEFAULT_PACE, maxPerMinute: 2 },
+        retry: { ...DEFAULT_RETRY, maxAttempts: 2 },
+      }),
+    );
+    world.advance(3_600_000);
+    const times = [...world.agents.values()]
+      .flatMap(({ offers }) => offers.map(({ atMs }) => atMs))
+      .sort((a, b) => a - b);
+    assert.deepEqual([rollout.status.phase, times.length], ["succeeded", 12]);
+    for (const from of times) {
+      assert.ok(times.filter((atMs) => atMs >= from && atMs < from + 60_000).length <= 2, "two in any minute");
+    }
   });
 });

@@ -41,29 +41,31 @@ export function ratePerMinute({ maxPerMinute, ramp }: Pace, verifiedCount: numbe
   return Math.min(Math.max(ramp.maxPerMinute, maxPerMinute), Math.floor(maxPerMinute * ramp.factor ** steps));
 }
 
-/** Chooses the agents to admit now. `judged` has those that were admitted before as on their way. */
+/** Chooses the agents to admit now, beside so many that are tried again. `judged` has those that were admitted before as on their way. */
 export function admit(
   judged: readonly Judged[],
   spec: RolloutSpec,
   status: RolloutStatus,
   peers: Peers,
   nowMs: number,
+  retryCount = 0,
 ): Admission {
   const open = judged.filter((one) => isOpen(one) && isConnected(one.agent.view)).sort(byTurn);
   const held = new Set<InstanceUid>();
   const admitted: InstanceUid[] = [];
   const room = createRoom(judged, spec);
   const limit = rateLimit(spec.pace, status, nowMs);
+  const left = limit.left - retryCount;
   for (const one of open) {
     const { uid } = one.agent.view;
     const isBusy = peers.waved.has(uid) || isBusyElsewhere(one, peers.others, spec.timing.soakMs, nowMs);
     if (isBusy || !room.hasDomain(one)) held.add(uid);
-    else if (admitted.length < Math.min(limit.left, MAX_WAVE) && room.has(one)) {
+    else if (admitted.length < Math.min(left, MAX_WAVE - retryCount) && room.has(one)) {
       admitted.push(uid);
       room.take(one);
     }
   }
-  return { admitted, held, moreAtMs: admitted.length === limit.left ? limit.moreAtMs : null };
+  return { admitted, held, moreAtMs: admitted.length === left ? limit.moreAtMs : null };
 }
 
 /**
@@ -98,23 +100,34 @@ export function relieve(
   return chosen;
 }
 
-/** The wave as it stands: those of before that wait for a worker still, and those that are admitted now. */
+/** Agents whose next try is due and that no wave names yet, as many as may be assigned now: a try is an assignment too. */
+export function dueRetries(
+  before: readonly WaveEntry[],
+  judged: readonly Judged[],
+  { pace }: RolloutSpec,
+  status: RolloutStatus,
+  nowMs: number,
+): readonly WaveEntry[] {
+  const known = new Set(before.map(({ uid, tries }) => `${uid} ${tries}`));
+  const due = judged.flatMap(({ agent, retry }) =>
+    retry !== undefined && nowMs >= retry.dueAtMs ? [{ uid: agent.view.uid, tries: retry.tries }] : [],
+  );
+  const news = due.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`));
+  return news.slice(0, Math.min(MAX_WAVE, rateLimit(pace, status, nowMs).left));
+}
+
+/** The wave as it stands: those of before that wait for a worker still, and those that are added now. */
 export function nextWave(
   before: readonly WaveEntry[],
   judged: readonly Judged[],
-  admitted: readonly InstanceUid[],
-  nowMs: number,
+  news: readonly WaveEntry[],
 ): readonly WaveEntry[] {
   const judgedOf = new Map(judged.map((one) => [one.agent.view.uid, one]));
   const waiting = before.filter(({ uid, tries }) => {
     const one = judgedOf.get(uid);
     return one !== undefined && isWaiting(one, tries);
   });
-  const retries = judged.flatMap(({ agent, retry }) =>
-    retry !== undefined && nowMs >= retry.dueAtMs ? [{ uid: agent.view.uid, tries: retry.tries }] : [],
-  );
   const known = new Set(waiting.map(({ uid, tries }) => `${uid} ${tries}`));
-  const news = [...retries, ...admitted.map((uid) => ({ uid, tries: 1 }))];
   return [...waiting, ...news.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`))];
 }
 

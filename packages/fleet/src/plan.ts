@@ -12,7 +12,7 @@
 
 import type { InstanceUid } from "./ids.ts";
 import { countStates, isOnItsWay, type Judged, judge, type WaveEntry } from "./judge.ts";
-import { type Admission, admit, mustPace, nextWave, recentDispatches } from "./pace.ts";
+import { type Admission, admit, dueRetries, mustPace, nextWave, recentDispatches } from "./pace.ts";
 import {
   agentsText,
   beginPass,
@@ -165,12 +165,14 @@ function withWaves(pass: Pass, hold: Hold | null): { readonly pass: Pass; readon
   const paced = isBeforeStart(status.phase) || isEnded(status.phase) ? pass : withJudged(withStatus(pass, { isPaced }));
   if (!isFree(pass) || hold !== null || isRebuilding(input.fleetLostAtMs, nowMs))
     return { pass: withHeld(paced, null), wave: [] };
+  const retries = dueRetries(input.wave, paced.judged, spec, status, nowMs);
   const admission = isPaced
-    ? admit(paced.judged, spec, status, peers, nowMs)
+    ? admit(paced.judged, spec, status, peers, nowMs, retries.length)
     : { admitted: [], held: new Set<InstanceUid>(), moreAtMs: null };
-  const wave = nextWave(input.wave, paced.judged, admission.admitted, nowMs);
+  const admitted = admission.admitted.map((uid) => ({ uid, tries: 1 }));
+  const wave = nextWave(input.wave, paced.judged, [...retries, ...admitted]);
   const counted = { ...paced, judged: judge({ ...input, wave }, paced.status) };
-  const told = logWave(withHeld(counted, admission.held), admission.admitted);
+  const told = logWave(withHeld(counted, admission.held), admission.admitted, retries);
   return { pass: withStandstill(told, admission), wave };
 }
 
@@ -200,22 +202,25 @@ function withHeld(pass: Pass, held: ReadonlySet<InstanceUid> | null): Pass {
   return { ...pass, judged, status: { ...pass.status, counts: countStates(judged) } };
 }
 
-function logWave(pass: Pass, admitted: readonly InstanceUid[]): Pass {
+function logWave(pass: Pass, admitted: readonly InstanceUid[], retries: readonly WaveEntry[]): Pass {
   const { nowMs } = pass.input;
   const { dispatches, wave } = pass.status;
   const recent = recentDispatches(dispatches, nowMs);
-  if (admitted.length === 0)
+  if (admitted.length + retries.length === 0)
     return recent.length === dispatches.length ? pass : withStatus(pass, { dispatches: recent });
   const number = wave + 1;
   const inputs = {
     wave: number,
     agents: admitted.length,
+    retries: retries.length,
     inFlight: pass.judged.filter(isOnItsWay).length,
     verified: pass.status.counts.verified,
   };
-  const message = `Wave ${number}: ${agentsText(admitted.length)} admitted.`;
-  const logged = log(pass, { kind: "wave", reason: "stage_started", message, agents: admitted, inputs });
-  return withStatus(logged, { wave: number, dispatches: [...recent, [nowMs, admitted.length]] });
+  const again = retries.length === 0 ? "" : `, ${retries.length} tried again`;
+  const message = `Wave ${number}: ${agentsText(admitted.length)} admitted${again}.`;
+  const agents = [...admitted, ...retries.map(({ uid }) => uid)];
+  const logged = log(pass, { kind: "wave", reason: "stage_started", message, agents, inputs });
+  return withStatus(logged, { wave: number, dispatches: [...recent, [nowMs, agents.length]] });
 }
 
 function isSameStatus(a: RolloutStatus, b: RolloutStatus): boolean {

@@ -71,6 +71,9 @@ function aWorld(given: Given = {}, overrides: Partial<ReconcileDeps> = {}) {
       done.push(`decide ${short([uid])}`);
     },
     partitionOf: () => 1,
+    requestPeers: async () => {
+      done.push("peers");
+    },
     requestReconcileAt: async (_, atMs) => {
       done.push(`wake +${atMs - NOW_MS}`);
     },
@@ -204,7 +207,7 @@ describe("reconcile", () => {
     const spec: RolloutSpec = { ...base, generation: 2, wish: "abort", wishGeneration: 2 };
     const { deps, done } = aWorld({ spec, status: ALL_REACHED });
     assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "settled" });
-    assert.deepEqual(done, ["commit", "halted aborted", "assign 0", "assign 1"]);
+    assert.deepEqual(done, ["commit", "halted aborted", "peers", "assign 0", "assign 1"]);
   });
 
   it("starts no stage while a lost fleet state is told again", async () => {

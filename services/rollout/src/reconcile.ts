@@ -42,6 +42,8 @@ export interface ReconcileDeps {
   partitionOf(uid: InstanceUid): Partition;
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
   requestMeasure(id: RolloutId): Promise<void>;
+  /** Has every other rollout looked at that is at work or waits. */
+  requestPeers(id: RolloutId): Promise<void>;
   onMoved(rollout: StoredRollout, next: Plan, input: PlanInput): void;
   nowMs(): number;
   readonly partitions: number;
@@ -73,6 +75,7 @@ export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Out
       return { kind: "conflict" };
     }
     deps.onMoved(rollout, next, input);
+    if (isTurning(rollout, next)) await deps.requestPeers(id);
   }
   const unheard = input.cohort.flatMap(({ view, desired }) => {
     const fromMs = unheardFromMs(view, desired);
@@ -86,6 +89,12 @@ export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Out
   const untilMs = times.reduce((soonest, ms) => Math.min(soonest, ms), next.wakeAtMs);
   await deps.requestReconcileAt(id, untilMs);
   return { kind: "waiting", untilMs };
+}
+
+/** Whether others may have waited for this: it ended, or it waits to take another's place. */
+function isTurning({ status }: StoredRollout, { status: next }: Plan): boolean {
+  const hasEnded = isEnded(next.phase) && !isEnded(status.phase);
+  return hasEnded || (next.reason === "queued" && status.reason !== "queued");
 }
 
 /** Whether a measurement is to be taken now. */

@@ -161,7 +161,6 @@ describe("rollouts that meet", () => {
     assert.deepEqual([await world.at(light), await world.at(heavy)], ["scheduled queued", "scheduled queued"]);
     await world.advanceTo(first, "succeeded");
     await world.advanceTo(heavy, "succeeded");
-    assert.ok((await world.status(light)).startedAtMs === null || (await world.status(light)).phase === "succeeded");
     await world.advanceTo(light, "succeeded");
     const [one, two] = [await world.status(heavy), await world.status(light)];
     assert.ok((one.endedAtMs ?? 0) <= (two.startedAtMs ?? 0), "one after the other, the heavier first");

@@ -105,6 +105,10 @@ function createReconcileDeps({ store, queue, clock, log, tracer }: WorkerDeps): 
     partitionOf: sessions.partitionOf,
     requestReconcileAt: queue.requestReconcileAt,
     requestMeasure: queue.requestMeasure,
+    async requestPeers(id) {
+      const others = (await rollouts.active()).filter((each) => each !== id);
+      await Promise.all(others.map((each) => queue.requestReconcile(each)));
+    },
     nowMs: clock.nowMs,
     partitions,
     onMoved(rollout, next, input) {
