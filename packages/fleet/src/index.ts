@@ -90,13 +90,7 @@ export type {
   WebhookGate,
 } from "./gate.ts";
 export { AGENTS_PLACEHOLDER, MAX_QUERY_AGENTS, renderQuery } from "./gate-query.ts";
-export {
-  assessGates,
-  MAX_GATE_COUNT,
-  MAX_WEBHOOK_TIMEOUT_MS,
-  METRIC_PROVIDERS,
-  MIN_GATE_INTERVAL_MS,
-} from "./gate-rules.ts";
+export { assessGates } from "./gate-rules.ts";
 export { assessGate, judgeValue } from "./gate-verdict.ts";
 export {
   type ConfigHash,
@@ -112,14 +106,14 @@ export {
 } from "./ids.ts";
 export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
-export { MAX_WAVE, ROLLBACK_SPEEDUP, ratePerMinute } from "./pace.ts";
+export { ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
 export { isOver, type Plan, plan } from "./plan.ts";
 export type { Measurement } from "./plan-gate.ts";
 export type { Restore } from "./plan-restore.ts";
-export { approvers, hasDrifted, PLAN_DRIFT_PERCENT, REBUILD_MS } from "./plan-start.ts";
+export { approvers, hasDrifted, REBUILD_MS } from "./plan-start.ts";
 export { quarantineAfter } from "./quarantine.ts";
-export { bornAtMs, EVERYONE, NOBODY, type Place, placeIn, type Rank, RISK_KEY, rankOf } from "./rank.ts";
+export { bornAtMs, EVERYONE, NOBODY, type Place, placeIn, type Rank, rankOf } from "./rank.ts";
 export { isCapable, type Placed, previewStages, stageSize, type Target } from "./reach.ts";
 export {
   type Approval,

@@ -104,6 +104,11 @@ export function withJudged(pass: Pass): Pass {
   return { ...pass, judged, status: { ...pass.status, counts: countStates(judged) } };
 }
 
+/** Whether it goes on by itself: it assigns or bakes, and nothing holds it back. */
+export function isGoing({ status: { phase } }: Pass): boolean {
+  return phase === "running" || phase === "baking_final";
+}
+
 /** Changes a status without a decision. */
 export function withStatus(pass: Pass, change: Partial<RolloutStatus>): Pass {
   return { ...pass, status: { ...pass.status, ...change } };

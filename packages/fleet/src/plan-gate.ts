@@ -6,7 +6,7 @@ import { assertNever } from "./error.ts";
 import { isConnected } from "./facts.ts";
 import type { Gate, GateVerdict, Reading } from "./gate.ts";
 import { assessGate } from "./gate-verdict.ts";
-import { act, enter, log, type Pass } from "./pass.ts";
+import { act, enter, enterStage, log, type Pass } from "./pass.ts";
 import type { Stage, StageStatus } from "./rollout.ts";
 import { isEnded } from "./rollout-states.ts";
 
@@ -76,12 +76,7 @@ function logOnce(pass: Pass, gate: Gate, message: string): Pass {
     message: `Gate ${gate.name} passed: ${message}`,
     inputs: { gate: gate.name, verdict: "pass" },
   });
-  const at = stages[stageIndex];
-  if (at === undefined) return logged;
-  return {
-    ...logged,
-    status: { ...logged.status, stages: stages.with(stageIndex, { ...at, gatesPassed: [...passed, gate.name] }) },
-  };
+  return enterStage(logged, { state: "gating", gatesPassed: [...passed, gate.name] });
 }
 
 function verdictOf(pass: Pass, gate: Gate, index: number, at: StageStatus): GateVerdict {

@@ -3,7 +3,7 @@
 
 import { assessBudget, breachAction, budgetText, type Outcome } from "./budget.ts";
 import { failureKind, failureOf, isGood, isOnItsWay, type Judged, progressOf } from "./judge.ts";
-import { act, agentsText, enter, type Pass, withStatus } from "./pass.ts";
+import { act, agentsText, enter, isGoing, type Pass, withStatus } from "./pass.ts";
 import { approvalsOf } from "./plan-start.ts";
 import type { RolloutFailure, RolloutSpec } from "./rollout.ts";
 
@@ -17,10 +17,6 @@ export function withWatch(pass: Pass): Pass {
     (at, step) => (at.status.endedAtMs === null && at.status.phase !== "rolling_back" ? step(at) : at),
     pass,
   );
-}
-
-function isGoing({ status }: Pass): boolean {
-  return status.phase === "running" || status.phase === "baking_final";
 }
 
 /** Failures that nobody accepted. */

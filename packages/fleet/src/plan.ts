@@ -19,6 +19,7 @@ import {
   type Decision,
   end,
   enter,
+  isGoing,
   log,
   type Pass,
   type PlanInput,
@@ -134,18 +135,14 @@ function advance(pass: Pass, hold: Hold | null): Pass {
   return isTakingBack(told.status.phase) ? withWayBack(withBackPace(told)) : told;
 }
 
-function isFree({ status: { phase } }: Pass): boolean {
-  return phase === "running" || phase === "baking_final";
-}
-
 function withProgressIfFree(pass: Pass, hold: Hold | null): Pass {
-  return isFree(pass) ? withProgress(pass, hold) : pass;
+  return isGoing(pass) ? withProgress(pass, hold) : pass;
 }
 
 /** What held the rollout back is over: said before what it does next. */
 function saidOver(pass: Pass, held: RolloutReason): Pass {
   const reason = held === "storm" ? "storm_over" : "window_open";
-  return isFree(pass)
+  return isGoing(pass)
     ? enter(pass, pass.status.phase, reason, "What held the rollout back is over; it goes on.")
     : pass;
 }
@@ -163,7 +160,7 @@ function withWaves(pass: Pass, hold: Hold | null): { readonly pass: Pass; readon
   if (isTakingBack(status.phase)) return withWaveBack(pass);
   const isPaced = mustPace(spec, status, peers);
   const paced = isBeforeStart(status.phase) || isEnded(status.phase) ? pass : withJudged(withStatus(pass, { isPaced }));
-  if (!isFree(pass) || hold !== null || isRebuilding(input.fleetLostAtMs, nowMs))
+  if (!isGoing(pass) || hold !== null || isRebuilding(input.fleetLostAtMs, nowMs))
     return { pass: withHeld(paced, null), wave: [] };
   const retries = dueRetries(input.wave, paced.judged, spec, status, nowMs);
   const admission = isPaced
