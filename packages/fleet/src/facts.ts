@@ -3,7 +3,7 @@
 import { FACET_NAMES } from "./agent.ts";
 import type { AttributeValue } from "./event.ts";
 import type { InstanceUid } from "./ids.ts";
-import type { AgentView } from "./view.ts";
+import type { AgentView, Description } from "./view.ts";
 
 /** Whether a session of the agent is live. */
 export function isConnected(agent: AgentView): boolean {
@@ -37,9 +37,21 @@ export function updatedAtMs(agent: AgentView): number {
  * What selectors see of an agent: every attribute that is a single value, as text; where a key is both
  * identifying and not, the identifying one counts.
  */
-export function labelsOf(agent: AgentView): ReadonlyMap<string, string> {
+export function labelsOf({ description }: Pick<AgentView, "description">): ReadonlyMap<string, string> {
+  if (description === null) return UNLABELLED;
+  const before = known.get(description);
+  if (before !== undefined) return before;
+  const labels = labelsIn(description.value);
+  known.set(description, labels);
+  return labels;
+}
+
+const UNLABELLED: ReadonlyMap<string, string> = new Map();
+/** A pass over a rollout asks several times, and descriptions hardly ever change. A pure function's answers. */
+const known = new WeakMap<object, ReadonlyMap<string, string>>();
+
+function labelsIn({ identifying, nonIdentifying }: Description): ReadonlyMap<string, string> {
   const labels = new Map<string, string>();
-  const { nonIdentifying = [], identifying = [] } = agent.description?.value ?? {};
   for (const [key, value] of [...nonIdentifying, ...identifying]) {
     const text = labelText(value);
     if (text !== null) labels.set(key, text);

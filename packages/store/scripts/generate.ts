@@ -14,7 +14,7 @@ function camelCase(name: string): string {
 function generate(file: string): string {
   const text = readFileSync(new URL(file, source), "utf8");
   const header = text.split("\n").filter((line) => line.startsWith("-- "));
-  for (const part of [`-- ${file} — `, "-- KEYS[1]", "-- ARGV[1]", "-- Returns", "-- Why atomic"]) {
+  for (const part of [`-- ${file} — `, "-- KEYS[1", "-- ARGV[1", "-- Returns", "-- Why atomic"]) {
     if (!header.some((line) => line.startsWith(part))) throw new Error(`${file}: the header lacks a line "${part}"`);
   }
   if (text.split("\n").length > MAX_LINES) throw new Error(`${file} is longer than ${MAX_LINES} lines`);

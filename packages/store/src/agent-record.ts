@@ -19,9 +19,15 @@ export interface VersionedView {
   readonly version: number;
 }
 
+/** A view with what tells its record from any other that there ever was. */
+export interface StampedView extends VersionedView {
+  /** "" of an agent that was never saved. Unlike versions, stamps do not come again after the fleet state was lost. */
+  readonly stamp: string;
+}
+
 /** What is kept under a uid. */
 export type AgentRecord =
-  | { readonly kind: "view"; readonly stored: VersionedView }
+  | { readonly kind: "view"; readonly stored: StampedView }
   /** The agent goes on under another uid, and so does everything that is said of this one. */
   | { readonly kind: "alias"; readonly to: InstanceUid };
 
@@ -60,7 +66,8 @@ export function decodeRecord(uid: InstanceUid, fields: Readonly<Record<string, s
     if (text !== undefined) view[facet] = JSON.parse(text);
   }
   // Written by saveArguments below, field for field.
-  return { kind: "view", stored: { view: view as unknown as AgentView, version: Number(fields["v"]) } };
+  const [version, stamp = ""] = [Number(fields["v"]), fields["stamp"]];
+  return { kind: "view", stored: { view: view as unknown as AgentView, version, stamp } };
 }
 
 type ScriptArguments = [keys: string[], args: (string | number)[]];
@@ -68,12 +75,12 @@ type ScriptArguments = [keys: string[], args: (string | number)[]];
 /** Arguments of save-agent.lua. */
 export function saveArguments(
   p: Partition,
-  { view: before, version }: VersionedView,
+  { view: before, version, stamp }: StampedView,
   after: AgentView,
 ): ScriptArguments {
   const isNew = version === 0;
-  const [joins, leaves] = difference(isNew ? new Set() : indexKeys(p, before), indexKeys(p, after));
-  const [used, unused] = difference(isNew ? new Set() : bodiesOf(before), bodiesOf(after));
+  const [joins, leaves] = changed(INDEXED, isNew, before, after, (view) => indexKeys(p, view));
+  const [used, unused] = changed(EMBODIED, isNew, before, after, bodiesOf);
   // Who is known by another origin has another rank, and so maybe another config.
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
   const bodies = [...used, ...unused];
@@ -84,7 +91,7 @@ export function saveArguments(
     ...leaves,
   ];
   const counts = [used.length, unused.length, joins.length];
-  const fixed = [version, after.uid, CHANGES_LENGTH, mustDecide ? "1" : "0", UNUSED_BODY_TTL_S, ...counts];
+  const fixed = [version, after.uid, CHANGES_LENGTH, mustDecide ? "1" : "0", UNUSED_BODY_TTL_S, ...counts, stamp];
   return [keys, [...fixed, ...bodies, ...changedFields(before, after)]];
 }
 
@@ -110,6 +117,22 @@ function recordKeys(p: Partition, uid: InstanceUid): string[] {
     fleetKeys.unassigned(p),
     fleetKeys.bodyUses(p),
   ];
+}
+
+/** Facets that indexes are made of, and those that refer to bodies. */
+const INDEXED = ["connection", "description"] as const satisfies readonly (keyof AgentView)[];
+const EMBODIED = ["effectiveConfig", "customMessages", "unrecognized"] as const satisfies readonly (keyof AgentView)[];
+
+/** What is read off some facets: what is new of it, and what is no more. Most changes touch neither. */
+function changed(
+  facets: readonly (keyof AgentView)[],
+  isNew: boolean,
+  before: AgentView,
+  after: AgentView,
+  read: (view: AgentView) => ReadonlySet<string>,
+): readonly [string[], string[]] {
+  if (isNew) return [[...read(after)], []];
+  return facets.every((facet) => before[facet] === after[facet]) ? [[], []] : difference(read(before), read(after));
 }
 
 /** What only `after` has, and what only `before` has. */

@@ -18,6 +18,7 @@ import { aHash, aUid } from "@muster/fleet/builders";
 import fc from "fast-check";
 import { candidatesFor } from "./agents.ts";
 import { useStore } from "./spec-store.ts";
+import type { Store } from "./store.ts";
 
 const gateways = ["gw-1", "gw-2"].map(parseGatewayId);
 const health = {
@@ -108,7 +109,8 @@ describe("agents", () => {
       ([, facet]) => facet === null || (Array.isArray(facet) && !facet.length),
     );
     assert.deepEqual(empty, [], "or not every facet was tried");
-    assert.deepEqual(await spec.store.agents.get(uid), { view: after, version: 1 });
+    const { view, version } = (await spec.store.agents.get(uid)) ?? assert.fail("it was saved");
+    assert.deepEqual([view, version], [after, 1]);
   });
 
   it("changes nothing when the same events come again, not even the version", async () => {
@@ -129,6 +131,45 @@ describe("agents", () => {
       views.map(({ view }) => view.uid),
       [aUid(2)],
     );
+  });
+
+  it("tells views as they are, also where it remembers others", async () => {
+    const [uid, other] = [aUid(), await spec.open()];
+    const seenBy = async (store: Store) =>
+      (await store.agents.load([uid])).map(({ view }) => labelsOf(view).get("env") ?? "");
+    await project(described(uid, 1, { env: "a" }));
+    assert.deepEqual([await seenBy(spec.store), await seenBy(other)], [["a"], ["a"]]);
+    await project(described(uid, 2, { env: "b" }));
+    assert.deepEqual([await seenBy(spec.store), await seenBy(other)], [["b"], ["b"]]);
+    await spec.redis.flushall();
+    assert.deepEqual([await seenBy(spec.store), await seenBy(other)], [[], []]);
+    for (const n of [1, 2]) await other.agents.project(uid, [described(uid, n, { env: "c" })]);
+    assert.deepEqual(await seenBy(spec.store), ["c"], "of the version that it remembers another of");
+  });
+
+  it("folds onto what is stored, whatever it remembers", async () => {
+    const [uid, other] = [aUid(), await spec.open()];
+    const events = [connected(uid, 1), described(uid, 2, { env: "a" })];
+    await project(...events);
+    await other.agents.project(uid, [described(uid, 3, { env: "b" })]);
+    const { before, after } = await project(offered(uid, 4));
+    assert.deepEqual(
+      [before, after].map((view) => labelsOf(view).get("env")),
+      ["b", "b"],
+    );
+    await spec.redis.flushall(); // as when a backup is older than what a projector remembers
+    await project(...events);
+    assert.equal((await spec.store.agents.get(uid))?.version, 1, "what it remembers is no reason to save nothing");
+  });
+
+  it("loads thousands, in the order that they are asked for", async () => {
+    const uids = Array.from({ length: 1_100 }, (_, n) => aUid(n + 1));
+    await Promise.all(uids.slice(0, -100).map((uid) => project(connected(uid, 1))));
+    const asked = uids.toReversed();
+    for (const _ of [1, 2]) {
+      const found = (await spec.store.agents.load(asked)).map(({ view }) => view.uid);
+      assert.deepEqual(found, asked.slice(100));
+    }
   });
 
   it("loses nothing when 50 projectors fold events of one agent at once", async () => {

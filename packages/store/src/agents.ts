@@ -3,9 +3,13 @@
 
 import { type AgentEvent, FACT_KEYS, type GatewayId, type InstanceUid, type Selector } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { MAX_INDEXED_VALUE, type VersionedView } from "./agent-record.ts";
+import { LRUCache } from "lru-cache";
+import { decodeRecord, MAX_INDEXED_VALUE, type StampedView, type VersionedView } from "./agent-record.ts";
+import { eachPartition } from "./each-partition.ts";
+import { loadAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { type CopyBody, follow, type Projected, projectAgent, readRecord } from "./project-agent.ts";
+import { type CopyBody, follow, type ProjectContext, type Projected, projectAgent } from "./project-agent.ts";
+import { run } from "./redis.ts";
 
 /** Agent views. */
 export interface Agents {
@@ -52,15 +56,24 @@ function wantsConnected({ requirements }: Selector): boolean {
   );
 }
 
+/** Views that are remembered, a few kilobytes each: what is read again and again, as by passes over a rollout, costs little. */
+const MAX_REMEMBERED = 20_000;
+
 /** @param copyBody brings a body along when an agent goes on in another partition. Closes nothing: `fleet` is the caller's */
 export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody): Agents {
-  const context = { fleet, partitions, copyBody };
+  const remembered = new LRUCache<InstanceUid, StampedView>({ max: MAX_REMEMBERED });
+  const context: ProjectContext = { fleet, partitions, copyBody, remembered };
   const all = Array.from({ length: partitions }, (_, p) => p);
   return {
     get: async (uid) => (await follow(context, uid))?.found,
     async load(uids) {
-      const records = await Promise.all(uids.map((uid) => readRecord(context, uid)));
-      return records.flatMap((record) => (record?.kind === "view" ? [record.stored] : []));
+      const stored = await eachPartition(
+        uids,
+        partitions,
+        (uid) => uid,
+        (p, some) => loadSome(context, p, some),
+      );
+      return stored.filter((each) => each !== null);
     },
     project: (uid, events) => projectAgent(context, uid, events),
     async page(after, limit, candidates) {
@@ -79,6 +92,32 @@ export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBod
       return lists.flat();
     },
   };
+}
+
+/** Views of one partition, in the order of the uids; null where there is none under that uid. */
+async function loadSome(
+  { fleet, remembered }: ProjectContext,
+  p: Partition,
+  uids: readonly InstanceUid[],
+): Promise<readonly (StampedView | null)[]> {
+  const own = uids.map((uid) => remembered.get(uid));
+  const keys = uids.map((uid) => fleetKeys.agent(p, uid));
+  const stamps = own.map((view) => view?.stamp ?? "");
+  const replies = (await run(fleet, loadAgents, keys, stamps)) as readonly (readonly string[])[]; // the script's header
+  return uids.map((uid, i) => {
+    const [reply = [], known] = [replies[i], own[i]];
+    if (reply.length === 1 && known !== undefined) return known;
+    const record = decodeRecord(uid, fieldsOf(reply));
+    if (record?.kind !== "view") return null;
+    remembered.set(uid, record.stored);
+    return record.stored;
+  });
+}
+
+function fieldsOf(flat: readonly string[]): Readonly<Record<string, string>> {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i < flat.length; i += 2) fields[flat[i] ?? ""] = flat[i + 1] ?? "";
+  return fields;
 }
 
 async function rangeAfter(fleet: Redis, key: string, after: string, limit: number): Promise<InstanceUid[]> {

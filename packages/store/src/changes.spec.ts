@@ -15,7 +15,7 @@ describe("changes", () => {
   });
 
   const change = async (...ns: readonly number[]): Promise<void> => {
-    for (const n of ns) await spec.store.desired.assign(aUid(n), null, 1, 0);
+    for (const n of ns) await spec.store.desired.assign([{ uid: aUid(n), desired: null }], 1, 0);
   };
   /** A partition's stream that holds the last of many changes. */
   const trim = (p: number, length: number) => spec.redis.xtrim(`muster:{${p}}:changes`, "MAXLEN", length);

@@ -9,6 +9,7 @@ import {
   parseGatewayId,
 } from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
+import type { DesiredWrite } from "./desired.ts";
 import { useStore } from "./spec-store.ts";
 
 const aDesired = (revision: number): Desired =>
@@ -25,8 +26,10 @@ const aDesired = (revision: number): Desired =>
 describe("desired", () => {
   const spec = useStore();
   const desired = () => spec.store.desired;
+  const decide = async (decision: Omit<DesiredWrite, "uid">, version: number, nowMs: number, uid = aUid()) =>
+    (await desired().assign([{ uid, ...decision }], version, nowMs))[0];
   const assign = (revision: number, version: number, uid = aUid()) =>
-    desired().assign(uid, aDesired(revision), version, 50);
+    decide({ desired: aDesired(revision) }, version, 50, uid);
 
   it("reads decisions in the order of the uids, null where there is none", async () => {
     await assign(1, 1, aUid(1));
@@ -38,7 +41,7 @@ describe("desired", () => {
 
   it("takes an opinion back", async () => {
     await assign(1, 1);
-    assert.equal(await desired().assign(aUid(), null, 2, 60), null);
+    assert.equal(await decide({ desired: null }, 2, 60), null);
     assert.deepEqual(await desired().load([aUid()]), [null]);
   });
 
@@ -62,14 +65,14 @@ describe("desired", () => {
   it("does not let a worker that was presumed dead take an agent back", async () => {
     await assign(2, 10);
     assert.equal(await assign(1, 9), "stale");
-    assert.equal(await desired().assign(aUid(), null, 9, 60), "stale");
+    assert.equal(await decide({ desired: null }, 9, 60), "stale");
     assert.deepEqual((await desired().load([aUid()]))[0]?.hash, aHash("2"));
     assert.equal(await assign(1, 10), null, "of the same version, the later one counts");
   });
 
   it("writes a decision over the one that it rests on, and over no other", async () => {
     const over = async (revision: number, present: DesiredRecord | null) =>
-      await desired().assign(aUid(), aDesired(revision), 1, 50, present);
+      await decide({ desired: aDesired(revision), present }, 1, 50);
     assert.equal(await over(1, null), null);
     const [first = null] = await desired().load([aUid()]);
     assert.equal(await over(2, null), "moved", "it was read before the first was written");
@@ -79,10 +82,10 @@ describe("desired", () => {
     const exclusion = { rolloutId: ROLLOUT_ID, hash: aHash("2"), state: "failed", error: 'é " {}', atMs: 1 } as const;
     const [second = null] = await desired().load([aUid()]);
     const rich = { ...aDesired(4), tries: 2, exclusions: [exclusion], returned: [ROLLOUT_ID] };
-    assert.equal(await desired().assign(aUid(), rich, 1, 60, second), null);
+    assert.equal(await decide({ desired: rich, present: second }, 1, 60), null);
     const [third = null] = await desired().load([aUid()]);
     assert.deepEqual(third, { ...rich, assignedAtMs: 60 });
-    assert.equal(await desired().assign(aUid(), null, 1, 70, third), null);
+    assert.equal(await decide({ desired: null, present: third }, 1, 70), null);
     assert.equal(await over(5, null), null, "no opinion is as none");
   });
 

@@ -4,7 +4,8 @@
 import type { Assignment, ConfigId, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { CHANGES_LENGTH } from "./agent-record.ts";
-import { assignDesired, decideAgain, settleUnassigned } from "./gen/scripts.ts";
+import { eachPartition } from "./each-partition.ts";
+import { assignDesired, decideAgain, loadDesired, settleUnassigned } from "./gen/scripts.ts";
 import { controlKeys, fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";
 
@@ -17,23 +18,29 @@ export interface Assignments {
 /** What an agent should run, with the rollouts that do not count for it any more. */
 export type WantedConfig = Omit<DesiredRecord, "assignedAtMs">;
 
+/** What one agent should run. */
+export interface DesiredWrite {
+  readonly uid: InstanceUid;
+  /** null: no opinion. */
+  readonly desired: WantedConfig | null;
+  /** What the decision rests on; default: it does not matter. */
+  readonly present?: DesiredRecord | null;
+}
+
+/**
+ * What became of a decision: written, with the gateway to hint, null when none holds the agent; or "stale", a decision on
+ * newer assignments stands; or "moved", another stands than the one that it rests on.
+ */
+export type DesiredOutcome = GatewayId | null | "stale" | "moved";
+
 /** Desired configs. */
 export interface DesiredConfigs {
   /** In the order of the uids; null where there is no opinion. */
   load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]>;
   /** Has what one agent should run decided anew. */
   decideAgain(uid: InstanceUid): Promise<void>;
-  /**
-   * Writes one decision. Answers the gateway to hint, null when none holds the agent, "stale" when a decision on newer
-   * assignments stands, and "moved" when another does than `present`, which the decision rests on; default: it does not matter.
-   */
-  assign(
-    uid: InstanceUid,
-    desired: WantedConfig | null,
-    version: number,
-    nowMs: number,
-    present?: DesiredRecord | null,
-  ): Promise<GatewayId | null | "stale" | "moved">;
+  /** Writes decisions that rest on the assignments of one version. Answers what became of each, in their order. */
+  assign(decisions: readonly DesiredWrite[], version: number, nowMs: number): Promise<readonly DesiredOutcome[]>;
   /** What decisions rest on. */
   assignments(): Promise<Assignments>;
   /** Agents that are new or described themselves anew, with the version of the view that says so. */
@@ -52,28 +59,29 @@ export interface DesiredConfigs {
 export function createDesired(fleet: Redis, control: Redis, partitions: number): DesiredConfigs {
   return {
     async load(uids) {
-      const texts = await Promise.all(
-        uids.map((uid) => fleet.hget(fleetKeys.desired(partitionOf(uid, partitions), uid), "json")),
+      const texts = await eachPartition(
+        uids,
+        partitions,
+        (uid) => uid,
+        async (p, some) => {
+          const keys = some.map((uid) => fleetKeys.desired(p, uid));
+          return (await run(fleet, loadDesired, keys, [])) as readonly string[]; // the script's header
+        },
       );
-      return texts.map((text) => (text === null || text === "" ? null : (JSON.parse(text) as DesiredRecord))); // written below
+      const parse = createParser();
+      return texts.map(parse);
     },
     async decideAgain(uid) {
       const p = partitionOf(uid, partitions);
       await run(fleet, decideAgain, [fleetKeys.unassigned(p), fleetKeys.agent(p, uid)], [uid]);
     },
-    async assign(uid, desired, version, nowMs, present) {
-      const p = partitionOf(uid, partitions);
-      const record: DesiredRecord | null = desired === null ? null : { ...desired, assignedAtMs: nowMs };
-      const reply = await run(
-        fleet,
-        assignDesired,
-        [fleetKeys.desired(p, uid), fleetKeys.session(p, uid), fleetKeys.changes(p)],
-        [version, textOf(record), uid, CHANGES_LENGTH, present === undefined ? "*" : textOf(present)],
-      );
-      const [written, gateway = ""] = reply as readonly [number, string?]; // the script's header
-      if (written !== 1) return written === 0 ? "stale" : "moved";
-      return gateway === "" ? null : (gateway as GatewayId); // written by that gateway
-    },
+    assign: (decisions, version, nowMs) =>
+      eachPartition(
+        decisions,
+        partitions,
+        ({ uid }) => uid,
+        (p, some) => assignSome(fleet, p, some, version, nowMs),
+      ),
     async assignments() {
       // The version is read first: layers newer than it are at worst decided on twice.
       const version = Number((await control.get(controlKeys.assignmentsVersion)) ?? 0);
@@ -97,6 +105,50 @@ export function createDesired(fleet: Redis, control: Redis, partitions: number):
     async setAssignedVersion(partition, version) {
       await fleet.set(fleetKeys.assignedVersion(partition), String(version));
     },
+  };
+}
+
+/** Writes decisions of one partition. */
+async function assignSome(
+  fleet: Redis,
+  p: Partition,
+  decisions: readonly DesiredWrite[],
+  version: number,
+  nowMs: number,
+): Promise<readonly DesiredOutcome[]> {
+  const places = new Map<string, number>();
+  /** Where a text is among those of the command, from 1. */
+  const placeOf = (record: DesiredRecord | null): number => {
+    const text = textOf(record);
+    const place = places.get(text) ?? places.size + 1;
+    places.set(text, place);
+    return place;
+  };
+  const agents = decisions.flatMap(({ uid, desired, present }) => [
+    uid,
+    placeOf(desired === null ? null : { ...desired, assignedAtMs: nowMs }),
+    present === undefined ? 0 : placeOf(present),
+  ]);
+  const keys = decisions.flatMap(({ uid }) => [fleetKeys.desired(p, uid), fleetKeys.session(p, uid)]);
+  const args = [version, CHANGES_LENGTH, places.size, ...places.keys(), ...agents];
+  const replies = (await run(fleet, assignDesired, [fleetKeys.changes(p), ...keys], args)) as readonly string[]; // the script's header
+  return replies.map(outcomeOf);
+}
+
+function outcomeOf(reply: string): DesiredOutcome {
+  if (!reply.startsWith("1")) return reply === "0" ? "stale" : "moved";
+  return reply === "1" ? null : (reply.slice(1) as GatewayId); // written by that gateway
+}
+
+/** Reads records; those that are alike, as most agents' are, are read once. */
+function createParser(): (text: string) => DesiredRecord | null {
+  const known = new Map<string, DesiredRecord | null>([["", null]]);
+  return (text) => {
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const record = JSON.parse(text) as DesiredRecord; // written above
+    known.set(text, record);
+    return record;
   };
 }
 

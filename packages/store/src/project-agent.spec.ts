@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type AgentEvent, type InstanceUid, isConnected, labelsOf, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
+import { LRUCache } from "lru-cache";
+import type { StampedView } from "./agent-record.ts";
 import { createBodies } from "./bodies.ts";
 import { type CopyBody, projectAgent } from "./project-agent.ts";
 import { useStore } from "./spec-store.ts";
@@ -78,7 +80,7 @@ describe("an agent that goes on under another uid", () => {
   it("leaves nothing of the old uid but its alias", async () => {
     const address = await putBody(OLD, "a: 1");
     await project(OLD, connected(OLD, 1), described(OLD, 1, 2, "prod"), reported(OLD, 1, 3, address));
-    await spec.store.desired.assign(OLD, { hash: aHash(), contributions: [] }, 1, 1);
+    await spec.store.desired.assign([{ uid: OLD, desired: { hash: aHash(), contributions: [] } }], 1, 1);
     const position = await spec.store.changes.end();
     await project(NEW, connected(NEW, 2), renamed(NEW, OLD));
     const p = partitionOf(OLD);
@@ -195,7 +197,9 @@ describe("an agent that goes on under another uid", () => {
     const dying = Object.create(spec.redis, {
       "muster-retire-agent": { value: async () => Promise.reject(new Error("killed")) },
     });
-    const context = { fleet: dying, partitions: spec.store.partitions, copyBody: copy satisfies CopyBody };
+    const remembered = new LRUCache<InstanceUid, StampedView>({ max: 1 });
+    const { partitions } = spec.store;
+    const context = { fleet: dying, partitions, copyBody: copy satisfies CopyBody, remembered };
     await assert.rejects(projectAgent(context, NEW, events), /killed/);
   }
 });

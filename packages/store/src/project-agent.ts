@@ -5,10 +5,19 @@
 //   P2. The new uid's view has everything before the old one's is replaced by an alias, and an alias is never undone.
 //       A crash in between leaves two views: the repeated events, or the next ones of the new uid, take it from there.
 //   P3. What is said of the old uid afterwards counts for the new one; its bodies are brought along.
+//   P4. A remembered view saves a read and proves nothing: only a save over it shows that it still was the stored one.
 
 import { type AgentEvent, type AgentView, adopt, apply, bodiesOf, type InstanceUid, unknownAgent } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { type AgentRecord, decodeRecord, retireArguments, saveArguments, type VersionedView } from "./agent-record.ts";
+import type { LRUCache } from "lru-cache";
+import {
+  type AgentRecord,
+  decodeRecord,
+  retireArguments,
+  type StampedView,
+  saveArguments,
+  type VersionedView,
+} from "./agent-record.ts";
 import { retireAgent, saveAgent } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";
@@ -21,6 +30,8 @@ export interface ProjectContext {
   readonly fleet: Redis;
   readonly partitions: number;
   readonly copyBody: CopyBody;
+  /** Views as they were last read or saved here. */
+  readonly remembered: LRUCache<InstanceUid, StampedView>;
 }
 
 /** What became of a view. */
@@ -45,7 +56,7 @@ export async function readRecord(context: ProjectContext, uid: InstanceUid): Pro
 export async function follow(
   context: ProjectContext,
   uid: InstanceUid,
-): Promise<{ readonly uid: InstanceUid; readonly found: VersionedView | undefined } | null> {
+): Promise<{ readonly uid: InstanceUid; readonly found: StampedView | undefined } | null> {
   let at = uid;
   for (let hops = 0; hops <= MAX_HOPS; hops++) {
     const record = await readRecord(context, at);
@@ -61,20 +72,25 @@ export async function projectAgent(
   uid: InstanceUid,
   events: readonly AgentEvent[],
 ): Promise<Projected> {
+  const { remembered } = context;
   const atMs = events[0]?.atMs ?? 0;
   let first: AgentView | null = null;
   for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
-    const target = await follow(context, uid);
+    const own = remembered.get(uid);
+    remembered.delete(uid); // it is set again by what proves it (P4)
+    const target = own === undefined ? await follow(context, uid) : { uid, found: own };
     if (target === null) return nothing(uid, atMs);
-    const before = target.found ?? { view: unknownAgent(target.uid, atMs), version: 0 };
+    const before = target.found ?? { view: unknownAgent(target.uid, atMs), version: 0, stamp: "" };
     const formers = await loadFormers(context, before.view, events);
     const known = formers.reduce((view, former) => adopt(view, former.view), before.view);
     const after = events.reduce(apply, known);
     if (after !== before.view) {
       await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
-      if (!(await save(context, before, after))) continue;
+      const saved = await save(context, before, after);
+      if (saved === null) continue;
+      remembered.set(after.uid, saved);
       first ??= before.view;
-    }
+    } else if (own !== undefined) continue;
     if (await retireAll(context, formers, after.uid)) return { before: first ?? before.view, after };
   }
   throw new Error(`the view of agent ${uid} was changed by others ${MAX_CONFLICTS} times in a row`);
@@ -119,9 +135,15 @@ async function bringBodies(
   await Promise.all([...from].flatMap((p) => news.map((address) => copyBody(p, to, address))));
 }
 
-async function save({ fleet, partitions }: ProjectContext, before: VersionedView, after: AgentView): Promise<boolean> {
+/** Answers what was saved; null when the record is not `before` any more. */
+async function save(
+  { fleet, partitions }: ProjectContext,
+  before: StampedView,
+  after: AgentView,
+): Promise<StampedView | null> {
   const p = partitionOf(after.uid, partitions);
-  return (await run(fleet, saveAgent, ...saveArguments(p, before, after))) === 1;
+  const stamp = (await run(fleet, saveAgent, ...saveArguments(p, before, after))) as string; // the script's header
+  return stamp === "" ? null : { view: after, version: before.version + 1, stamp };
 }
 
 /** Answers false when one of them changed meanwhile: it is then to be taken over again. */

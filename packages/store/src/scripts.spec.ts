@@ -139,6 +139,8 @@ describe("scripts", () => {
   describe("save-agent", () => {
     interface Save {
       readonly version?: number;
+      /** Default: the one that is stored. */
+      readonly stamp?: string;
       readonly decide?: string;
       readonly used?: readonly string[];
       readonly unused?: readonly string[];
@@ -146,18 +148,21 @@ describe("scripts", () => {
       readonly leaves?: readonly string[];
       readonly uid?: string;
     }
-    const save = (given: Save = {}): Promise<unknown> => {
+    const save = async (given: Save = {}): Promise<unknown> => {
       const { version = 0, decide = "0", used = [], unused = [], joins = [], leaves = [], uid = "u" } = given;
       const bodies = [...used, ...unused];
       const bodyKeys = bodies.map((address) => `body:${address}`);
       const keys = [`agent:${uid}`, "agents", "changes", "unassigned", "uses", ...bodyKeys, ...joins, ...leaves];
       const counts = [used.length, unused.length, joins.length];
-      return call(scripts.saveAgent, keys, [version, uid, 100, decide, 60, ...counts, ...bodies, "first", "1"]);
+      const { stamp = (await spec.redis.hget(`agent:${uid}`, "stamp")) ?? "" } = given;
+      const fixed = [version, uid, 100, decide, 60, ...counts, stamp];
+      return await call(scripts.saveAgent, keys, [...fixed, ...bodies, "first", "1"]);
     };
 
     it("saves a first version, lists the agent and tells watchers", async () => {
-      assert.equal(await save({ decide: "1" }), 1);
-      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", first: "1" });
+      const stamp = await save({ decide: "1" });
+      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", first: "1", stamp });
+      assert.equal((await spec.redis.xrange("changes", "-", "+"))[0]?.[0], stamp);
       assert.deepEqual(await spec.redis.zrange("agents", 0, "-1"), ["u"]);
       assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
       assert.equal(await spec.redis.zscore("unassigned", "u"), "1");
@@ -173,11 +178,20 @@ describe("scripts", () => {
     for (const version of [0, 1, 3]) {
       it(`saves nothing on version ${version} when version 2 is there`, async () => {
         await spec.redis.hset("agent:u", { v: "2", first: "0" });
-        assert.equal(await save({ version, decide: "1", used: ["b"], joins: ["label:a"] }), 0);
+        assert.equal(await save({ version, decide: "1", used: ["b"], joins: ["label:a"] }), "");
         assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "2", first: "0" });
         assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
       });
     }
+
+    it("saves nothing over another record of the same version", async () => {
+      const first = await save();
+      await spec.redis.del("agent:u");
+      const second = await save();
+      assert.notEqual(first, second);
+      assert.equal(await save({ version: 1, stamp: String(first) }), "");
+      assert.notEqual(await save({ version: 1, stamp: String(second) }), "");
+    });
 
     it("joins and leaves indexes", async () => {
       await save({ joins: ["label:a", "label:b"] });
@@ -308,38 +322,76 @@ describe("scripts", () => {
   });
 
   describe("assign-desired", () => {
-    const assign = (version: number, json = "config", present = "*"): Promise<unknown> =>
-      call(scripts.assignDesired, ["desired", "session", "changes"], [version, json, "u", 100, present]);
+    const assignTo = (names: readonly string[], version: number, json: string, present: string) => {
+      const keys = ["changes", ...names.flatMap((name) => [`desired:${name}`, `session:${name}`])];
+      const agents = names.flatMap((name) => [name, 1, present === "*" ? 0 : 2]);
+      return call(scripts.assignDesired, keys, [version, 100, 2, json, present, ...agents]);
+    };
+    const assign = (version: number, json = "config", present = "*") => assignTo(["u"], version, json, present);
 
     it("writes a decision, tells watchers and names no gateway when none has the agent", async () => {
-      assert.deepEqual(await assign(3), [1, ""]);
-      assert.deepEqual(await spec.redis.hgetall("desired"), { version: "3", json: "config" });
+      assert.deepEqual(await assign(3), ["1"]);
+      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "3", json: "config" });
       assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
     });
 
     it("names the gateway that has the agent, and not one that had it", async () => {
-      await spec.redis.hset("session", { open: "1", gateway: "gw" });
-      assert.deepEqual(await assign(3), [1, "gw"]);
-      await spec.redis.hset("session", { open: "0" });
-      assert.deepEqual(await assign(3), [1, ""], "the same version again is no newer decision");
+      await spec.redis.hset("session:u", { open: "1", gateway: "gw" });
+      assert.deepEqual(await assign(3), ["1gw"]);
+      await spec.redis.hset("session:u", { open: "0" });
+      assert.deepEqual(await assign(3), ["1"], "the same version again is no newer decision");
     });
 
     it("refuses a decision that is older than the one that stands", async () => {
       await assign(10);
-      assert.deepEqual(await assign(9, "older"), [0]);
-      assert.deepEqual(await assign(9, "older", "config"), [0], "also where it read that very one");
-      assert.deepEqual(await spec.redis.hgetall("desired"), { version: "10", json: "config" });
+      assert.deepEqual(await assign(9, "older"), ["0"]);
+      assert.deepEqual(await assign(9, "older", "config"), ["0"], "also where it read that very one");
+      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "10", json: "config" });
       assert.equal(await spec.redis.xlen("changes"), 1);
     });
 
     it("refuses a decision that rests on another than the one that stands", async () => {
-      assert.deepEqual(await assign(3, "first", ""), [1, ""], "there was none");
-      assert.deepEqual(await assign(3, "late", ""), [2]);
-      assert.deepEqual(await assign(4, "late", "other"), [2], "also under newer assignments");
-      assert.deepEqual(await spec.redis.hgetall("desired"), { version: "3", json: "first" });
+      assert.deepEqual(await assign(3, "first", ""), ["1"], "there was none");
+      assert.deepEqual(await assign(3, "late", ""), ["2"]);
+      assert.deepEqual(await assign(4, "late", "other"), ["2"], "also under newer assignments");
+      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "3", json: "first" });
       assert.equal(await spec.redis.xlen("changes"), 1);
-      assert.deepEqual(await assign(4, "", "first"), [1, ""], "no opinion is a decision, too");
-      assert.deepEqual(await assign(4, "again", ""), [1, ""]);
+      assert.deepEqual(await assign(4, "", "first"), ["1"], "no opinion is a decision, too");
+      assert.deepEqual(await assign(4, "again", ""), ["1"]);
+    });
+
+    it("decides for each agent by itself, in order", async () => {
+      await assignTo(["b"], 3, "other", "*");
+      await assignTo(["c"], 9, "newer", "*");
+      await spec.redis.hset("session:d", { open: "1", gateway: "gw" });
+      assert.deepEqual(await assignTo(["a", "b", "c", "d"], 3, "config", ""), ["1", "2", "0", "1gw"]);
+      const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.hget(`desired:${name}`, "json")));
+      assert.deepEqual(texts, ["config", "other", "newer", "config"]);
+    });
+  });
+
+  describe("load-desired", () => {
+    it("tells each agent's, and of none that there is none", async () => {
+      await spec.redis.hset("desired:a", { version: "1", json: "config" });
+      await spec.redis.hset("desired:c", { version: "1", json: "" });
+      const keys = ["c", "b", "a"].map((name) => `desired:${name}`);
+      assert.deepEqual(await call(scripts.loadDesired, keys, []), ["", "", "config"]);
+    });
+  });
+
+  describe("load-agents", () => {
+    it("tells records, and nothing of those that the caller has or that there are not", async () => {
+      await spec.redis.hset("agent:a", { v: "1", stamp: "1-0", desc: "x" });
+      await spec.redis.hset("agent:b", { v: "2", alias: "a" });
+      const load = (...stamps: readonly string[]) =>
+        call(scripts.loadAgents, ["agent:a", "agent:b", "agent:c"], stamps);
+      const [a, b] = [
+        ["v", "1", "stamp", "1-0", "desc", "x"],
+        ["v", "2", "alias", "a"],
+      ];
+      assert.deepEqual(await load("", "", ""), [a, b, []]);
+      assert.deepEqual(await load("1-0", "1-0", "1-0"), [["1-0"], b, []]);
+      assert.deepEqual(await load("2-0", "", ""), [a, b, []]);
     });
   });
 

@@ -98,9 +98,9 @@ describe("sessions", () => {
 
   it("tells what the agent should run", async () => {
     const desired = { hash: aHash(), contributions: [] };
-    await spec.store.desired.assign(uid, desired, 1, 5);
+    await spec.store.desired.assign([{ uid, desired }], 1, 5);
     assert.deepEqual((await open()).desired, { ...desired, assignedAtMs: 5 });
-    await spec.store.desired.assign(uid, null, 2, 5);
+    await spec.store.desired.assign([{ uid, desired: null }], 2, 5);
     assert.equal((await open()).desired, null);
   });
 

@@ -133,7 +133,7 @@ describe("AgentService", () => {
     const contributions = [
       { configId: parseConfigId("base"), revision: 2, hash: aHash("b"), order: 100, rolloutId: ROLLOUT_ID },
     ];
-    await api.store.desired.assign(uid, { hash: aHash("b"), contributions }, 1, 6_000);
+    await api.store.desired.assign([{ uid, desired: { hash: aHash("b"), contributions } }], 1, 6_000);
     const { agent } = await api.agents.getAgent({ instanceUid: uid.toUpperCase() });
     assert.equal(String(Buffer.from(agent?.effectiveConfig?.files[0]?.body ?? [])), "a: 1");
     assert.deepEqual(

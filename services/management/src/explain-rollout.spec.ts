@@ -52,7 +52,8 @@ describe("what is told of a rollout", () => {
     assert.equal(await api.store.rollouts.commit(stored, { status, wave: [], decisions }), "committed");
     const { configId, revision, hash, order } = spec;
     const contributions = [{ configId, revision, hash, order, rolloutId: id }];
-    for (const uid of [good, failed]) await api.store.desired.assign(uid, { hash, contributions }, 1, spec.createdAtMs);
+    const writes = [good, failed].map((uid) => ({ uid, desired: { hash, contributions } }));
+    await api.store.desired.assign(writes, 1, spec.createdAtMs);
     for (const [uid, state] of [
       [good, "applied"],
       [failed, "failed"],

@@ -74,13 +74,14 @@ function aPartition(given: Given = {}) {
     },
     loadViews: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
     loadDesired: async (uids) => uids.map((uid) => desired.get(uid) ?? null),
-    async write(uid, next, _, nowMs, present) {
-      if (stale.includes(uid)) return "stale";
-      if ((desired.get(uid) ?? null) !== present) return "moved";
-      writes.push(uid);
-      desired.set(uid, next === null ? null : { ...next, assignedAtMs: nowMs });
-      return gateway;
-    },
+    write: async (decisions, _, nowMs) =>
+      decisions.map(({ uid, desired: next, present }) => {
+        if (stale.includes(uid)) return "stale";
+        if ((desired.get(uid) ?? null) !== present) return "moved";
+        writes.push(uid);
+        desired.set(uid, next === null ? null : { ...next, assignedAtMs: nowMs });
+        return gateway;
+      }),
     exclusions: async () => given.excluded ?? new Map(),
     waves: async (ids) => new Map(ids.map((id) => [id, given.waves ?? []])),
     componentsAt: async () => given.components ?? null,

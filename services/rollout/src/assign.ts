@@ -15,7 +15,7 @@ import {
   type Wanted,
   type WaveEntry,
 } from "@muster/fleet";
-import type { Assignments, Hint, Partition, VersionedView, WantedConfig } from "@muster/store";
+import type { Assignments, DesiredConfigs, Hint, Partition, VersionedView, WantedConfig } from "@muster/store";
 import { unheardFromMs } from "./unheard.ts";
 
 /** What it needs. */
@@ -41,22 +41,13 @@ export interface AssignDeps {
   /** Components that an inventory names; null when nobody told it. */
   componentsAt(address: string): Promise<ReadonlySet<string> | null>;
   partitionOf(uid: InstanceUid): Partition;
-  write: WriteDesired;
+  write: DesiredConfigs["assign"];
   hint(to: GatewayId, hint: Hint): Promise<void>;
   /** When the fleet state was last lost, milliseconds since 1970; 0: never. */
   fleetLostAtMs(): Promise<number>;
   onAssigned(count: number): void;
   nowMs(): number;
 }
-
-/** As store's DesiredConfigs.assign. */
-type WriteDesired = (
-  uid: InstanceUid,
-  desired: WantedConfig | null,
-  version: number,
-  nowMs: number,
-  present: DesiredRecord | null,
-) => Promise<GatewayId | null | "stale" | "moved">;
 
 /** Agents decided at a time. */
 const CHUNK = 500;
@@ -157,12 +148,9 @@ async function assignSome(
     views.map(({ view }) => decide(view, presentOf.get(view.uid) ?? null, context, deps)),
   );
   const writes = decided.filter((each) => each !== null);
-  const gateways = await Promise.all(
-    writes.map(async ({ uid, desired }) => ({
-      uid,
-      gateway: await deps.write(uid, desired, version, deps.nowMs(), presentOf.get(uid) ?? null),
-    })),
-  );
+  const decisions = writes.map((each) => ({ ...each, present: presentOf.get(each.uid) ?? null }));
+  const outcomes = await deps.write(decisions, version, deps.nowMs());
+  const gateways = writes.map(({ uid }, i) => ({ uid, gateway: outcomes[i] ?? null }));
   deps.onAssigned(writes.length);
   const unheard = views.flatMap(({ view }, i) => (decided[i] === null ? unheardAt(view, presentOf, deps) : []));
   const held = [...gateways.filter(({ gateway }) => gateway !== null && !LOST.has(gateway)), ...unheard];

@@ -97,9 +97,9 @@ describe("rollout workers", () => {
 
   /** The handlers of one worker, which note what it moves and writes. */
   const handlersOf = (store: Store, queue: WorkQueue) => {
-    const assignAndNote: Store["desired"]["assign"] = async (uid, ...rest) => {
-      writes.push(uid);
-      return await store.desired.assign(uid, ...rest);
+    const assignAndNote: Store["desired"]["assign"] = async (decisions, ...rest) => {
+      writes.push(...decisions.map(({ uid }) => uid));
+      return await store.desired.assign(decisions, ...rest);
     };
     return createHandlers({
       store: { ...store, desired: { ...store.desired, assign: assignAndNote } },

@@ -14,18 +14,17 @@
 export const appendEvents = { name: "muster-append-events", lua: "if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\nif ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end\nlocal codes, endings = {1}, {}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 5\n  local epoch = redis.call('HGET', KEYS[i], 'epoch')\n  if epoch == ARGV[base] then\n    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'seq', ARGV[base + 2], 'checkpoint', ARGV[base + 3])\n    redis.call('HDEL', KEYS[i], 'from') -- that the agent goes on under this uid was told with the events\n    if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end\n    codes[i] = 1\n  elseif epoch then\n    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftSeq', ARGV[base + 2], 'leftCheckpoint', ARGV[base + 3])\n    codes[i] = 0\n  else\n    codes[i] = -1\n  end\nend\nif #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end\nreturn codes" } as const;
 
 /**
- * assign-desired.lua — write what one agent should run, unless another decision was written since the caller read.
- * KEYS[1]  hash    muster:{p}:desired:<uid>
- * KEYS[2]  hash    muster:{p}:session:<uid>
- * KEYS[3]  stream  muster:{p}:changes
- * ARGV[1]  version of the assignments that the decision rests on (integer)
- * ARGV[2]  desired config (JSON), or '' for no opinion · ARGV[3] uid · ARGV[4] most entries of the changes stream
- * ARGV[5]  desired config that the caller read (JSON), '' for none, '*' when it does not matter
- * Returns  {0} a decision on newer assignments stands · {2} another was written since it was read (caller decides again)
- *          {1, id of the gateway that holds the agent or ''} written
+ * assign-desired.lua — write what agents of a partition should run, unless another decision was written since the caller read.
+ * KEYS[1]  stream  muster:{p}:changes
+ * KEYS[2..]  per agent: hash muster:{p}:desired:<uid>, hash muster:{p}:session:<uid>
+ * ARGV[1]  version of the assignments that the decisions rest on (integer) · ARGV[2] most entries of the changes stream
+ * ARGV[3]  how many texts follow · ARGV[4..] desired configs (JSON), '' for no opinion: most agents share theirs
+ * then     per agent: uid · which text it should have · which text the caller read, 0 when that does not matter
+ * Returns  per agent: '0' a decision on newer assignments stands · '2' another was written since it was read (caller
+ *          decides again) · '1' written · '1' followed by the id of the gateway that holds the agent
  * Why atomic: a worker that was presumed dead must not take an agent back to an older decision.
  */
-export const assignDesired = { name: "muster-assign-desired", lua: "local stored = redis.call('HMGET', KEYS[1], 'version', 'json')\nif tonumber(stored[1] or 0) > tonumber(ARGV[1]) then return {0} end\nif ARGV[5] ~= '*' and (stored[2] or '') ~= ARGV[5] then return {2} end\nredis.call('HSET', KEYS[1], 'version', ARGV[1], 'json', ARGV[2])\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'u', ARGV[3])\nlocal session = redis.call('HMGET', KEYS[2], 'open', 'gateway')\nif session[1] == '1' then return {1, session[2]} end\nreturn {1, ''}" } as const;
+export const assignDesired = { name: "muster-assign-desired", lua: "local version, texts, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nfor i = 1, (#KEYS - 1) / 2 do\n  local desired, at = KEYS[2 * i], 1 + texts + 3 * i\n  local stored = redis.call('HMGET', desired, 'version', 'json')\n  local read = tonumber(ARGV[at + 2])\n  if tonumber(stored[1] or 0) > version then\n    replies[i] = '0'\n  elseif read > 0 and (stored[2] or '') ~= ARGV[3 + read] then\n    replies[i] = '2'\n  else\n    redis.call('HSET', desired, 'version', ARGV[1], 'json', ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = redis.call('HMGET', KEYS[2 * i + 1], 'open', 'gateway')\n    replies[i] = '1' .. (session[1] == '1' and session[2] or '')\n  end\nend\nreturn replies" } as const;
 
 /**
  * commit-status.lua — replace a rollout's status and wave if nobody moved it first, with all that follows from them.
@@ -76,6 +75,24 @@ export const decideAgain = { name: "muster-decide-again", lua: "local version = 
  * Why atomic: an action must not wait for an agent that may come back long after anybody expects it.
  */
 export const enqueueAction = { name: "muster-enqueue-action", lua: "local session = redis.call('HMGET', KEYS[1], 'open', 'gateway')\nif session[1] ~= '1' then return {0} end\nif redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[2]) then return {1} end\nredis.call('RPUSH', KEYS[2], ARGV[1])\nredis.call('EXPIRE', KEYS[2], ARGV[3])\nreturn {2, session[2]}" } as const;
+
+/**
+ * load-agents.lua — the records of many agents of a partition, but for those that the caller has as they are.
+ * KEYS[1..]  hash  muster:{p}:agent:<uid>
+ * ARGV[1..]  for each, the stamp of the record that the caller has; '' for none
+ * Returns    a list per agent: empty when there is none · {stamp} it is as the caller has it · else its fields and values
+ * Why atomic: it need not be; one command costs a client a fraction of what hundreds do.
+ */
+export const loadAgents = { name: "muster-load-agents", lua: "local replies = {}\nfor i, key in ipairs(KEYS) do\n  local stamp = ARGV[i] ~= '' and redis.call('HGET', key, 'stamp')\n  replies[i] = stamp == ARGV[i] and {stamp} or redis.call('HGETALL', key)\nend\nreturn replies" } as const;
+
+/**
+ * load-desired.lua — what many agents of a partition should run.
+ * KEYS[1..]  hash  muster:{p}:desired:<uid>
+ * ARGV[1]    (none)
+ * Returns    per agent its desired config (JSON), or '' for no opinion
+ * Why atomic: it need not be; one command costs a client a fraction of what hundreds do.
+ */
+export const loadDesired = { name: "muster-load-desired", lua: "local replies = {}\nfor i, key in ipairs(KEYS) do replies[i] = redis.call('HGET', key, 'json') or '' end\nreturn replies" } as const;
 
 /**
  * move-settings.lua — what is offered to an agent beside its config follows it to its new uid.
@@ -167,11 +184,12 @@ export const retireAgent = { name: "muster-retire-agent", lua: "local version = 
  * ARGV[1]    version that was read (0: none) · [2] uid · [3] most entries of the changes stream · [4] "1" to decide again
  * ARGV[5]    seconds a body that nobody uses is kept
  * ARGV[6..8] how many bodies are now used · no longer used · how many indexes to join
- * ARGV[9..]  the address of each body, then field, value of the view
- * Returns    1 saved · 0 the version moved (caller re-reads)
+ * ARGV[9]    stamp that was read ('': none) · [10..] the address of each body, then field, value of the view
+ * Returns    the stamp of what was saved · '' the record moved (caller re-reads)
  * Why atomic: an index that disagrees with its record would hide agents from rollouts.
+ * The stamp is the id of the record's entry among the changes. Versions count from 1 again after a loss; stamps do not.
  */
-export const saveAgent = { name: "muster-save-agent", lua: "local version = redis.call('HGET', KEYS[1], 'v') or '0'\nif version ~= ARGV[1] then return 0 end\nlocal uid, nextVersion = ARGV[2], tonumber(version) + 1\nlocal used, unused, joins = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])\nredis.call('HSET', KEYS[1], 'v', nextVersion, unpack(ARGV, 9 + used + unused))\nredis.call('ZADD', KEYS[2], 0, uid)\nif ARGV[4] == '1' then redis.call('ZADD', KEYS[4], nextVersion, uid) end\nfor i = 1, used + unused do\n  local count = redis.call('HINCRBY', KEYS[5], ARGV[8 + i], i <= used and 1 or -1)\n  if i <= used then\n    redis.call('PERSIST', KEYS[5 + i])\n  elseif count <= 0 then\n    redis.call('HDEL', KEYS[5], ARGV[8 + i])\n    redis.call('EXPIRE', KEYS[5 + i], ARGV[5])\n  end\nend\nfor i = 6 + used + unused, #KEYS do\n  local command = i < 6 + used + unused + joins and {'ZADD', KEYS[i], 0, uid} or {'ZREM', KEYS[i], uid}\n  redis.call(unpack(command))\nend\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nreturn 1" } as const;
+export const saveAgent = { name: "muster-save-agent", lua: "local stored = redis.call('HMGET', KEYS[1], 'v', 'stamp')\nlocal version = stored[1] or '0'\nif version ~= ARGV[1] or (stored[2] or '') ~= ARGV[9] then return '' end\nlocal uid, nextVersion = ARGV[2], tonumber(version) + 1\nlocal used, unused, joins = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])\nredis.call('HSET', KEYS[1], 'v', nextVersion, unpack(ARGV, 10 + used + unused))\nredis.call('ZADD', KEYS[2], 0, uid)\nif ARGV[4] == '1' then redis.call('ZADD', KEYS[4], nextVersion, uid) end\nfor i = 1, used + unused do\n  local count = redis.call('HINCRBY', KEYS[5], ARGV[9 + i], i <= used and 1 or -1)\n  if i <= used then\n    redis.call('PERSIST', KEYS[5 + i])\n  elseif count <= 0 then\n    redis.call('HDEL', KEYS[5], ARGV[9 + i])\n    redis.call('EXPIRE', KEYS[5 + i], ARGV[5])\n  end\nend\nfor i = 6 + used + unused, #KEYS do\n  local command = i < 6 + used + unused + joins and {'ZADD', KEYS[i], 0, uid} or {'ZREM', KEYS[i], uid}\n  redis.call(unpack(command))\nend\nlocal stamp = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nredis.call('HSET', KEYS[1], 'stamp', stamp)\nreturn stamp" } as const;
 
 /**
  * settle-unassigned.lua — strike an agent from the list of those to be decided again, unless it changed meanwhile.
