@@ -34,7 +34,7 @@ export interface JudgeInput {
   readonly nowMs: number;
 }
 
-/** Judges every agent under a status. */
+/** Judges every agent under a status; what of it counts is in pass.ts, isSameBasis. */
 export function judge({ spec, cohort, wave, nowMs }: JudgeInput, status: RolloutStatus): readonly Judged[] {
   const waved = new Set(wave.map(({ uid }) => uid));
   const storms = stormsIn(cohort, spec, status, nowMs);

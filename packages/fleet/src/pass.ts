@@ -10,6 +10,7 @@ import type { InstanceUid, RolloutId } from "./ids.ts";
 import { countStates, type Judged, judge, type WaveEntry } from "./judge.ts";
 import type { RolloutSpec, RolloutStatus, StageStatus } from "./rollout.ts";
 import {
+  isEnded,
   ROLLOUT_TRANSITIONS,
   type RolloutPhase,
   type RolloutReason,
@@ -87,7 +88,15 @@ export interface Pass {
   readonly input: PlanInput;
   readonly status: RolloutStatus;
   readonly judged: readonly Judged[];
+  /** What the agents were judged under. */
+  readonly judgedUnder: Basis | null;
   readonly decisions: readonly Decision[];
+}
+
+/** What an agent's judgement rests on beside the agent. */
+interface Basis {
+  readonly status: RolloutStatus;
+  readonly wave: readonly WaveEntry[];
 }
 
 /** Agents that a decision names. */
@@ -95,13 +104,23 @@ const MAX_NAMED = 10;
 
 /** Begins a pass. */
 export function beginPass(input: PlanInput): Pass {
-  return withJudged({ input, status: input.status, judged: [], decisions: [] });
+  return withJudged({ input, status: input.status, judged: [], judgedUnder: null, decisions: [] });
 }
 
 /** Judges everybody anew under the status as it stands: counts say what the pass decided. */
-export function withJudged(pass: Pass): Pass {
-  const judged = judge(pass.input, pass.status);
-  return { ...pass, judged, status: { ...pass.status, counts: countStates(judged) } };
+export function withJudged(pass: Pass, wave: readonly WaveEntry[] = pass.input.wave): Pass {
+  const judgedUnder = { status: pass.status, wave };
+  const isKnown = pass.judgedUnder !== null && isSameBasis(pass.judgedUnder, judgedUnder);
+  const judged = isKnown ? pass.judged : judge({ ...pass.input, wave }, pass.status);
+  return { ...pass, judged, judgedUnder, status: { ...pass.status, counts: countStates(judged) } };
+}
+
+/** Whether everybody would be judged the same: a pass asks after every step, and most steps change nothing of it. */
+function isSameBasis(a: Basis, b: Basis): boolean {
+  const [x, y] = [a.status, b.status];
+  const isSameStatus = isEnded(x.phase) === isEnded(y.phase) && x.startedAtMs === y.startedAtMs;
+  const isSameReach = x.stages === y.stages && x.acceptedStorms === y.acceptedStorms && x.isPaced === y.isPaced;
+  return isSameStatus && isSameReach && (!y.isPaced || a.wave === b.wave);
 }
 
 /** Whether it goes on by itself: it assigns or bakes, and nothing holds it back. */

@@ -11,7 +11,7 @@
 // rollout that does not move says why; every change of phase, stage or gate is in the decision log.
 
 import type { InstanceUid } from "./ids.ts";
-import { countStates, isOnItsWay, type Judged, judge, type WaveEntry } from "./judge.ts";
+import { countStates, isOnItsWay, type Judged, type WaveEntry } from "./judge.ts";
 import { type Admission, admit, dueRetries, mustPace, nextWave, recentDispatches } from "./pace.ts";
 import {
   agentsText,
@@ -168,7 +168,7 @@ function withWaves(pass: Pass, hold: Hold | null): { readonly pass: Pass; readon
     : { admitted: [], held: new Set<InstanceUid>(), moreAtMs: null };
   const admitted = admission.admitted.map((uid) => ({ uid, tries: 1 }));
   const wave = nextWave(input.wave, paced.judged, [...retries, ...admitted]);
-  const counted = { ...paced, judged: judge({ ...input, wave }, paced.status) };
+  const counted = withJudged(paced, wave);
   const told = logWave(withHeld(counted, admission.held), admission.admitted, retries);
   return { pass: withStandstill(told, admission), wave };
 }

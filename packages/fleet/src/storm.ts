@@ -51,6 +51,7 @@ export function findStorms(
   rule: StormRule,
   nowMs: number,
 ): ReadonlyMap<CohortAgent, Storm> {
+  if (!cohort.some((agent) => wentDark(agent, rule, nowMs))) return new Map();
   const groups = new Map<string, Tally>();
   const all = anEmptyTally();
   for (const agent of cohort) {

@@ -81,14 +81,22 @@ export function withFailed(failed: readonly Failure[], failure: Failure): readon
 
 /** The state part of a checkpoint. What is as at first is left out: most agents have little to remember. */
 export function encodeKnown(known: Known): string {
-  const kept = Object.entries(known).filter(([name, value]) => !isNothing(name, value));
-  return JSON.stringify({ ...Object.fromEntries(kept), capabilities: known.capabilities.toString(16) });
+  const kept: Record<string, unknown> = { capabilities: known.capabilities.toString(16) };
+  for (const name of NAMES) {
+    if (!isNothing(name, known[name])) kept[name] = known[name];
+  }
+  return JSON.stringify(kept);
 }
 
-function isNothing(name: string, value: unknown): boolean {
-  const nothing: unknown = NOTHING_KNOWN[name as keyof Known]; // the name of a field of Known
+/** Everything but the capabilities, which JSON has no number for. */
+const NAMES = Object.keys(NOTHING_KNOWN).filter((name) => name !== "capabilities") as readonly (keyof Known)[]; // its keys
+
+function isNothing(name: keyof Known, value: unknown): boolean {
+  if (value === NOTHING_KNOWN[name]) return true;
   if (Array.isArray(value)) return value.length === 0;
-  return value === nothing || (typeof value === "object" && value !== null && Object.keys(value).length === 0);
+  if (typeof value !== "object" || value === null) return false;
+  for (const _ in value) return false;
+  return true;
 }
 
 /** Reads what encodeKnown wrote, in this version or an earlier one. */
