@@ -1,7 +1,8 @@
 // Agents that the revision failed: whom to give back what they had, at once and whatever else is decided, whom to try
 // again, and how long a rollout that has ended is still looked after for them. Pure.
 
-import { offerOf } from "./candidate.ts";
+import { latestAttempt } from "./attempt.ts";
+import { CLOCK_SKEW_MS, offerOf } from "./candidate.ts";
 import type { Exclusion } from "./desired.ts";
 import type { InstanceUid } from "./ids.ts";
 import { isOnItsWay, isOpen, type Judged } from "./judge.ts";
@@ -60,13 +61,29 @@ export function logFailures(pass: Pass, restores: readonly Restore[]): Pass {
   });
 }
 
-/** Agents that an operator wants tried again, after they failed. */
-export function forgivenOf({ judged, input }: Pass): readonly InstanceUid[] {
+/** An agent that an operator wants tried again, after it failed. */
+export interface TryAgain {
+  readonly uid: InstanceUid;
+  /** When it may be: what it last said of the config must be older than the new assignment by any clock. */
+  readonly fromMs: number;
+}
+
+/** Agents that operators want tried again. */
+export function askedAgainOf({ judged, input }: Pass): readonly TryAgain[] {
+  if (input.spec.retries.length === 0) return [];
   const askedAtMs = new Map(input.spec.retries.map(({ uid, atMs }) => [uid, atMs]));
-  return judged.flatMap(({ agent }) => {
-    const asked = askedAtMs.get(agent.view.uid);
-    return agent.exclusion !== undefined && asked !== undefined && agent.exclusion.atMs < asked ? [agent.view.uid] : [];
+  return judged.flatMap(({ agent: { view, exclusion } }) => {
+    const asked = askedAtMs.get(view.uid);
+    if (exclusion === undefined || asked === undefined || exclusion.atMs >= asked) return [];
+    const last = latestAttempt(view.attempts, exclusion.hash);
+    const saidAtMs = Math.max(last?.offeredAtMs ?? 0, last?.answer?.atMs ?? 0);
+    return [{ uid: view.uid, fromMs: saidAtMs + CLOCK_SKEW_MS + 1 }];
   });
+}
+
+/** Those of them that may be tried again now. */
+export function forgivenOf(pass: Pass): readonly InstanceUid[] {
+  return askedAgainOf(pass).flatMap(({ uid, fromMs }) => (fromMs <= pass.input.nowMs ? [uid] : []));
 }
 
 /** Agents that were assigned and left before they could be told: they are to be decided anew. */

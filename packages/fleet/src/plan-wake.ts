@@ -2,6 +2,7 @@
 
 import type { Pass } from "./pass.ts";
 import { nextMeasurement } from "./plan-gate.ts";
+import { askedAgainOf } from "./plan-restore.ts";
 import { type Hold, REBUILD_MS, startsAtMs } from "./plan-start.ts";
 
 /** A rollout that admits agents is looked at this often even when nothing is expected: agents come back without a word to it. */
@@ -24,6 +25,7 @@ export function wakeAt(pass: Pass, hold: Hold | null): number {
     nowMs + (isBusy ? BUSY_SLEEP_MS : QUIET_SLEEP_MS),
     ...judged.map(({ changesAtMs }) => changesAtMs),
     ...judged.map(({ retry }) => retry?.dueAtMs ?? null),
+    ...askedAgainOf(pass).map(({ fromMs }) => fromMs),
     startsAtMs(pass),
     hold?.untilMs ?? null,
     fleetLostAtMs + REBUILD_MS,

@@ -28,7 +28,15 @@ import {
 } from "./pass.ts";
 import { logWaveBack, waveBack, withWayBack } from "./plan-back.ts";
 import { type Measurement, nextMeasurement } from "./plan-gate.ts";
-import { forgivenOf, isStillOnItsWay, logFailures, type Restore, restoresOf, untoldOf } from "./plan-restore.ts";
+import {
+  askedAgainOf,
+  forgivenOf,
+  isStillOnItsWay,
+  logFailures,
+  type Restore,
+  restoresOf,
+  untoldOf,
+} from "./plan-restore.ts";
 import { withProgress } from "./plan-stage.ts";
 import { type Hold, holdAt, isRebuilding, withStart } from "./plan-start.ts";
 import { wakeAt } from "./plan-wake.ts";
@@ -63,7 +71,7 @@ export function plan(input: PlanInput): Plan {
   if (isOver(input)) return nothing(input);
   const moved = move(beginPass(input));
   const { pass, wave } = withWaves(moved.pass, moved.hold);
-  const isBusy = forgivenOf(pass).length > 0 || pass.judged.some((one) => isStillOnItsWay(one, pass));
+  const isBusy = askedAgainOf(pass).length > 0 || pass.judged.some((one) => isStillOnItsWay(one, pass));
   const isSettled = isEnded(pass.status.phase) && !isBusy;
   const hasSettled = isSettled || pass.status.hasSettled;
   const settled = withStatus(pass, { isSettled, hasSettled, acceptedFailures: withoutForgiven(pass) });
