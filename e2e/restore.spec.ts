@@ -1,11 +1,12 @@
-// What real supervisors do with a config that fails them, row by row: whatever they do, each ends on the config that it
-// ran before, healthy, with the failed hash never offered again and the reason shown.
+// What real supervisors do with a config, row by row. One that fails them: whatever they do, each ends on the config that it
+// ran before, healthy, with the failed hash never offered again and the reason shown. One that is good: each ends verified,
+// however little it says.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Agent } from "@muster/protocol/muster/agents";
 import { type Rollout, RolloutPhase } from "@muster/protocol/muster/rollouts";
-import type { FleetOptions, Misbehaviour } from "@muster/simulator";
+import type { Fleet, FleetOptions, Misbehaviour } from "@muster/simulator";
 import {
   GOOD_CONFIG,
   offersTo,
@@ -149,6 +150,75 @@ describe("a config that fails an agent that", () => {
       assert.match(failure.errorMessage, row.error);
       assert.equal(restored.desiredConfig?.excluded[0]?.hash, bad);
       assert.ok(offersTo(agent).filter((hash) => hash === bad).length <= 1, "offered once");
+    });
+  }
+});
+
+interface GoodRow {
+  readonly name: string;
+  /** What is published second, after the good config; default: a change of it. */
+  readonly files?: readonly (readonly [name: string, body: string])[];
+  readonly fleet?: Partial<FleetOptions>;
+  readonly misbehaviour?: Misbehaviour;
+  /** Something that happens while the stage bakes. */
+  readonly meanwhile?: (agent: Fleet["agents"][number]) => void;
+  readonly offers: number;
+}
+
+const CHANGED = withResource("changed: true");
+const [HEAD = "", ...REST] = GOOD_CONFIG.split("\n");
+const goodRows: readonly GoodRow[] = [
+  { name: "a change: APPLYING with the old effective config, a restart, APPLIED", offers: 1 },
+  {
+    name: "the same content in other files: APPLIED at once, without a restart",
+    files: [
+      ["a.yaml", `${HEAD}\n`],
+      ["b.yaml", REST.join("\n")],
+    ],
+    offers: 1,
+  },
+  {
+    name: "no status at all: health and effective config are the verdict",
+    fleet: { reportsRemoteConfig: false },
+    offers: 1,
+  },
+  {
+    name: "a machine that dies while APPLYING and says so for ever: the same offer once more frees it",
+    misbehaviour: { kind: "die-after-offer", comeBackAfterMs: 200 },
+    offers: 2,
+  },
+  {
+    name: "a Collector that is killed outside of an apply and is well again soon",
+    meanwhile: (agent) => agent.killCollector(),
+    offers: 1,
+  },
+];
+
+describe("a config that is good for an agent that does", () => {
+  for (const [i, row] of goodRows.entries()) {
+    it(row.name, async () => {
+      const kind = `good${i}`;
+      const attributes = () => [["kind", kind]] as const;
+      const fleet = await world.fleet({ count: 1, firstIndex: 300 + i, ...QUICK, ...row.fleet, attributes });
+      const [agent] = fleet.agents;
+      assert.ok(agent !== undefined);
+      await untilListed(world.operator, 1, `kind=${kind},connected=true`);
+      await publish(world.operator, kind, `kind=${kind}`);
+      await roll(kind, 1n, true);
+      const files = row.files ?? [["collector.yaml", CHANGED]];
+      const { revision } = await world.operator.configs.publishRevision({
+        configId: kind,
+        files: files.map(([name, body]) => ({ name, contentType: "text/yaml", body: Buffer.from(body) })),
+      });
+      if (row.misbehaviour !== undefined) agent.misbehave(row.misbehaviour);
+      const rolloutId = await roll(kind, 2n, false);
+      await untilRollout(world.operator, rolloutId, "the agent well with it", ({ counts }) => counts?.verified === 1n);
+      row.meanwhile?.(agent);
+      const { failures } = await untilSucceeded(world.operator, rolloutId);
+      assert.deepEqual(failures, []);
+      const { desiredConfig, health } = await view(agent.uid);
+      assert.deepEqual([desiredConfig?.hash, health?.healthy], [revision?.hash, true]);
+      assert.equal(offersTo(agent).filter((hash) => hash === revision?.hash).length, row.offers);
     });
   }
 });

@@ -7,6 +7,7 @@
 import { assessAssigned, SETTLE_MS, still } from "./assess-assigned.ts";
 import { latestAttempt } from "./attempt.ts";
 import { CLOCK_SKEW_MS, type DesiredRecord, failedAtMs, isIncapable } from "./candidate.ts";
+import { desiredOf } from "./compose.ts";
 import type { Exclusion } from "./desired.ts";
 import { hasCapability, isConnected } from "./facts.ts";
 import type { RolloutSpec } from "./rollout.ts";
@@ -66,9 +67,17 @@ export function assess(agent: CohortAgent, intent: Intent, spec: RolloutSpec, no
   return still(intent.isAdmitted ? "assigned" : "queued");
 }
 
-/** Whether it failed the content under an earlier rollout, and this one leaves it alone for that. */
-function isSpared({ view }: CohortAgent, { hash, retry, createdAtMs }: RolloutSpec): boolean {
-  return !retry.requeueFailedHash && (failedAtMs(view).get(hash) ?? Number.POSITIVE_INFINITY) < createdAtMs;
+/**
+ * Whether it failed the content under an earlier rollout, alone or together with what it has of other configs, and this one
+ * leaves it alone for that.
+ */
+function isSpared({ view, desired }: CohortAgent, spec: RolloutSpec): boolean {
+  const failed = failedAtMs(view);
+  if (spec.retry.requeueFailedHash || failed.size === 0) return false;
+  const { configId, revision, hash, order, id } = spec;
+  const others = desired?.contributions.filter((part) => part.configId !== configId) ?? [];
+  const whole = desiredOf([...others, { configId, revision, hash, order, rolloutId: id }]);
+  return [hash, whole.hash].some((each) => (failed.get(each) ?? Number.POSITIVE_INFINITY) < spec.createdAtMs);
 }
 
 /** Whether the agent is through, well or badly: nothing more is expected of it in its stage. */

@@ -300,6 +300,33 @@ describe("several configs", () => {
     assert.equal(wanted(aCandidate({ excluded: set<RolloutId>(NEW) })).desired?.hash, aHash("3"));
   });
 
+  describe("that an agent failed together before", () => {
+    const both = desiredOf([
+      { configId: base, revision: 2, hash: H2, order: 100, rolloutId: NEW },
+      { configId: edge, revision: 1, hash: aHash("3"), order: 200, rolloutId: OLDEST },
+    ]);
+    const edgeLine = { configId: edge, layers: [aLayer({ rolloutId: OLDEST, hash: aHash("3"), order: 200 })] };
+    const revisions = (mode: LayerMode, who: Partial<Candidate>, sparesFailedBeforeMs?: number): string => {
+      const spares = sparesFailedBeforeMs === undefined ? {} : { sparesFailedBeforeMs };
+      const lines = [{ configId: base, layers: [aNewLayer(mode, spares), aLayer()] }, edgeLine];
+      const { desired } = createWanted(lines)(aCandidate(who));
+      return desired?.contributions.map(({ configId, revision }) => `${configId} ${revision}`).join() ?? "nothing";
+    };
+    const failedAtMs = new Map([[both.hash, 9]]);
+
+    it("are not brought to it again by a later rollout, and it keeps the rest", () => {
+      assert.equal(revisions("open", {}, 10), "base 2,edge 1");
+      assert.equal(revisions("open", { failedAtMs }, 10), "base 1,edge 1");
+      assert.equal(revisions("stable", { failedAtMs }, 10), "base 1,edge 1");
+    });
+
+    it("are brought to it again where the rollout began before, says so, or was what it failed under and is tried again", () => {
+      assert.equal(revisions("open", { failedAtMs }, 9), "base 2,edge 1");
+      assert.equal(revisions("open", { failedAtMs }), "base 2,edge 1");
+      assert.equal(revisions("open", { failedAtMs, holds: set<RolloutId>(NEW) }, 10), "base 2,edge 1");
+    });
+  });
+
   it("are told apart by what an agent says: it may have some of what is under way and not all", () => {
     const lines = [
       { configId: base, layers: [aNewLayer("paced"), aLayer()] },

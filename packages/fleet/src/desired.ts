@@ -151,7 +151,7 @@ export function createWanted(assignments: readonly Assignment[]): (candidate: Ca
   return (candidate) => {
     if (candidate.isIncapable) return { desired: null, returned: [] };
     const relevant = lines.filter(({ layers }) => layers.some(({ target }) => matches(target, candidate.labels)));
-    return knownAlready(relevant, candidate) ?? decide(relevant, candidate, new Set());
+    return knownAlready(relevant, candidate) ?? decideSparing(relevant, candidate, new Set());
   };
 }
 
@@ -173,7 +173,7 @@ function knownAlready(lines: readonly Line[], candidate: Candidate): Wanted | nu
   );
   if (open.length === 0) return null;
   for (const granted of [new Set(open), ...(open.length > 1 ? open.map((id) => new Set([id])) : [])]) {
-    const wanted = decide(lines, candidate, granted);
+    const wanted = decideSparing(lines, candidate, granted);
     if (wanted.desired?.hash === candidate.reported) return wanted;
   }
   return null;
@@ -183,8 +183,40 @@ function isSticky({ mode }: Layer): boolean {
   return mode === "paced" || mode === "frozen" || mode === "withdrawing";
 }
 
-function decide(lines: readonly Line[], candidate: Candidate, granted: ReadonlySet<RolloutId>): Wanted {
-  const decisions = lines.map((line) => decideLine(line, candidate, granted));
+/**
+ * Decides, and again without the newest rollout that would bring it together with other configs what it failed as a whole
+ * before: each part alone may be well known to it.
+ */
+function decideSparing(lines: readonly Line[], candidate: Candidate, granted: ReadonlySet<RolloutId>): Wanted {
+  const spared = new Set<RolloutId>();
+  for (;;) {
+    const wanted = decide(lines, candidate, granted, spared);
+    const failedAtMs = wanted.desired === null ? undefined : candidate.failedAtMs.get(wanted.desired.hash);
+    if (failedAtMs === undefined) return wanted;
+    const spares = ({ rolloutId }: Contribution): boolean =>
+      !candidate.holds.has(rolloutId) && !spared.has(rolloutId) && failedAtMs < sparesBeforeMs(lines, rolloutId);
+    const newest = wanted.desired?.contributions.filter(spares).sort(byRollout).at(-1);
+    if (newest === undefined) return wanted;
+    spared.add(newest.rolloutId);
+  }
+}
+
+function byRollout(a: Contribution, b: Contribution): number {
+  return a.rolloutId < b.rolloutId ? -1 : 1;
+}
+
+function sparesBeforeMs(lines: readonly Line[], id: RolloutId): number {
+  const layer = lines.flatMap(({ layers }) => layers).find(({ rolloutId }) => rolloutId === id);
+  return layer?.sparesFailedBeforeMs ?? 0;
+}
+
+function decide(
+  lines: readonly Line[],
+  candidate: Candidate,
+  granted: ReadonlySet<RolloutId>,
+  spared: ReadonlySet<RolloutId>,
+): Wanted {
+  const decisions = lines.map((line) => decideLine(line, candidate, granted, spared));
   const contributions = decisions.flatMap(({ contribution }) => (contribution === null ? [] : [contribution]));
   const returned = decisions.flatMap((each) => each.returned);
   if (decisions.some(({ isHeld }) => isHeld)) return { desired: null, returned };
@@ -193,7 +225,12 @@ function decide(lines: readonly Line[], candidate: Candidate, granted: ReadonlyS
   return { desired: decisions.some(({ isRelieved }) => isRelieved) ? BLANK : null, returned };
 }
 
-function decideLine(line: Line, candidate: Candidate, granted: ReadonlySet<RolloutId>): LineDecision {
+function decideLine(
+  line: Line,
+  candidate: Candidate,
+  granted: ReadonlySet<RolloutId>,
+  spared: ReadonlySet<RolloutId>,
+): LineDecision {
   const returned: RolloutId[] = [];
   const none: LineDecision = { contribution: null, isRelieved: false, isHeld: false, returned };
   let isPassedOver = false;
@@ -208,8 +245,9 @@ function decideLine(line: Line, candidate: Candidate, granted: ReadonlySet<Rollo
     if (isNew) continue;
     if (!candidate.excluded.has(rolloutId)) {
       if (isHeldBack(layer, candidate)) return { ...none, isHeld: true };
+      const isLeftAlone = isSpared(layer, candidate) || spared.has(rolloutId);
       if (wasReturned(layer, candidate)) returned.push(rolloutId);
-      else if (!isSpared(layer, candidate) && !candidate.lacks(layer.components) && takes(layer, candidate, granted)) {
+      else if (!isLeftAlone && !candidate.lacks(layer.components) && takes(layer, candidate, granted)) {
         return { ...none, contribution: { configId: line.configId, revision, hash, order, rolloutId } };
       }
     }

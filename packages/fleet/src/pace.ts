@@ -12,6 +12,8 @@ export const MAX_WAVE = 2_000;
 /** The way back may have this many times more agents on their way. */
 export const ROLLBACK_SPEEDUP = 4;
 const MINUTE_MS = 60_000;
+/** How soon to look again whether it can be told whom others have on their way. */
+export const UNSETTLED_MS = 500;
 
 /** Agents to admit, and those whose turn it is and that something holds back. */
 export interface Admission {
@@ -58,14 +60,16 @@ export function admit(
   const left = limit.left - retryCount;
   for (const one of open) {
     const { uid } = one.agent.view;
-    const isBusy = peers.waved.has(uid) || isBusyElsewhere(one, peers.others, spec.timing.soakMs, nowMs);
+    const isBusy =
+      peers.isUnsettled || peers.waved.has(uid) || isBusyElsewhere(one, peers.others, spec.timing.soakMs, nowMs);
     if (isBusy || !room.hasDomain(one)) held.add(uid);
     else if (admitted.length < Math.min(left, MAX_WAVE - retryCount) && room.has(one)) {
       admitted.push(uid);
       room.take(one);
     }
   }
-  return { admitted, held, moreAtMs: admitted.length === left ? limit.moreAtMs : null };
+  const moreAtMs = admitted.length === left ? limit.moreAtMs : null;
+  return { admitted, held, moreAtMs: peers.isUnsettled ? nowMs + UNSETTLED_MS : moreAtMs };
 }
 
 /**

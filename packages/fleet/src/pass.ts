@@ -44,6 +44,8 @@ export interface Peers {
   readonly others: ReadonlySet<RolloutId>;
   /** Agents that these have admitted, and maybe not assigned yet. */
   readonly waved: ReadonlySet<InstanceUid>;
+  /** Whether it cannot be told yet whom they have on their way: they take agents at will, or did until a moment ago. */
+  readonly isUnsettled: boolean;
   /** The one that has the config; null: none has. */
   readonly holder: RolloutId | null;
   /** Whether another that waits for the config goes first. */
@@ -58,6 +60,7 @@ export interface Peers {
 export const NO_PEERS: Peers = {
   others: new Set(),
   waved: new Set(),
+  isUnsettled: false,
   holder: null,
   isBehind: false,
   supersededBy: null,

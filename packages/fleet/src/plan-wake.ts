@@ -1,5 +1,6 @@
 // When a rollout is to be looked at again although nothing was reported: the soonest of everything that time alone brings. Pure.
 
+import { UNSETTLED_MS } from "./pace.ts";
 import type { Pass } from "./pass.ts";
 import { nextMeasurement } from "./plan-gate.ts";
 import { askedAgainOf } from "./plan-restore.ts";
@@ -26,6 +27,7 @@ export function wakeAt(pass: Pass, hold: Hold | null): number {
     ...judged.map(({ changesAtMs }) => changesAtMs),
     ...judged.map(({ retry }) => retry?.dueAtMs ?? null),
     ...askedAgainOf(pass).map(({ fromMs }) => fromMs),
+    input.peers.isUnsettled ? nowMs + UNSETTLED_MS : null,
     startsAtMs(pass),
     hold?.untilMs ?? null,
     fleetLostAtMs + REBUILD_MS,

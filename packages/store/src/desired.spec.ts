@@ -100,6 +100,23 @@ describe("desired", () => {
     assert.equal(await desired().assignedVersion(1), 0, "a lost fleet state is decided afresh");
   });
 
+  it("writes nothing that rests on older assignments than all of the partition was decided on", async () => {
+    const p = spec.store.sessions.partitionOf(aUid());
+    await desired().setAssignedVersion(p, 5);
+    assert.equal(await assign(1, 4), "stale");
+    assert.equal(await assign(1, 5), null);
+  });
+
+  it("knows whether every partition was decided on the present assignments", async () => {
+    assert.equal(await desired().isAssigned(), true, "there are none");
+    await spec.redis.set("muster:{ctl}:assignments-version", "3");
+    for (let p = 0; p < spec.store.partitions; p++) {
+      assert.equal(await desired().isAssigned(), false);
+      await desired().setAssignedVersion(p, 3);
+    }
+    assert.equal(await desired().isAssigned(), true);
+  });
+
   it("strikes from the list who was decided on, and not who changed meanwhile", async () => {
     const p = spec.store.sessions.partitionOf(aUid());
     const describe = (uid: InstanceUid, n: number) =>

@@ -5,7 +5,7 @@ import type { Assignment, ConfigId, DesiredRecord, GatewayId, InstanceUid } from
 import type { Redis } from "ioredis";
 import { CHANGES_LENGTH } from "./agent-record.ts";
 import { eachPartition } from "./each-partition.ts";
-import { assignDesired, decideAgain, loadDesired, settleUnassigned } from "./gen/scripts.ts";
+import { assignDesired, decideAgain, loadDesired, setAssignedVersion, settleUnassigned } from "./gen/scripts.ts";
 import { controlKeys, fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";
 
@@ -52,7 +52,10 @@ export interface DesiredConfigs {
   settle(uid: InstanceUid, version: number): Promise<void>;
   /** The assignments that all of a partition was last decided on; 0: never, or the fleet state was lost. */
   assignedVersion(partition: Partition): Promise<number>;
+  /** Notes it, unless newer ones are; decisions on older ones are written no more from then on. */
   setAssignedVersion(partition: Partition, version: number): Promise<void>;
+  /** Whether every partition was decided on the present assignments: what is yet to be written rests on no older ones. */
+  isAssigned(): Promise<boolean>;
 }
 
 /** Reads the layers of configs from `control` and keeps what follows from them for each agent in `fleet`. */
@@ -103,7 +106,12 @@ export function createDesired(fleet: Redis, control: Redis, partitions: number):
       return Number((await fleet.get(fleetKeys.assignedVersion(partition))) ?? 0);
     },
     async setAssignedVersion(partition, version) {
-      await fleet.set(fleetKeys.assignedVersion(partition), String(version));
+      await run(fleet, setAssignedVersion, [fleetKeys.assignedVersion(partition)], [version]);
+    },
+    async isAssigned() {
+      const version = Number((await control.get(controlKeys.assignmentsVersion)) ?? 0);
+      const all = Array.from({ length: partitions }, (_, p) => fleet.get(fleetKeys.assignedVersion(p)));
+      return (await Promise.all(all)).every((each) => Number(each ?? 0) >= version);
     },
   };
 }
@@ -131,7 +139,12 @@ async function assignSome(
   ]);
   const keys = decisions.flatMap(({ uid }) => [fleetKeys.desired(p, uid), fleetKeys.session(p, uid)]);
   const args = [version, CHANGES_LENGTH, places.size, ...places.keys(), ...agents];
-  const replies = (await run(fleet, assignDesired, [fleetKeys.changes(p), ...keys], args)) as readonly string[]; // the script's header
+  const replies = (await run(
+    fleet,
+    assignDesired,
+    [fleetKeys.changes(p), fleetKeys.assignedVersion(p), ...keys],
+    args,
+  )) as readonly string[]; // the script's header
   return replies.map(outcomeOf);
 }
 

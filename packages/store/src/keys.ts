@@ -40,6 +40,7 @@
 // muster:{ctl}:rollout:<id>:excluded   hash    rollout          uid → how the rollout failed the agent, for which it counts no more
 // muster:{ctl}:assignments             hash    rollout          config id → layers
 // muster:{ctl}:assignments-version     string  rollout          counts their changes
+// muster:{ctl}:admissions              string  rollout          counts the times that rollouts took more agents
 // muster:{ctl}:settings:<uid>          hash    management, gateways move  sealed connection settings and packages that are offered
 // muster:{ctl}:calendars               hash    management       id → calendar: when nothing may change
 // muster:{ctl}:request:<id>            string  management       what a request did, for 24 h
@@ -99,6 +100,7 @@ export const controlKeys = {
   excluded: (id: string) => `muster:{ctl}:rollout:${id}:excluded`,
   assignments: "muster:{ctl}:assignments",
   assignmentsVersion: "muster:{ctl}:assignments-version",
+  admissions: "muster:{ctl}:admissions",
   settings: (uid: string) => `muster:{ctl}:settings:${uid}`,
   calendars: "muster:{ctl}:calendars",
   request: (id: string) => `muster:{ctl}:request:${id}`,

@@ -125,6 +125,29 @@ describe("rollouts", () => {
     assert.equal((await rollouts().log(anId(1), 0, 10)).length, 1, "the other leaves no trace");
   });
 
+  it("lets one of two rollouts of different configs take agents that both looked for in one moment", async () => {
+    const one = await commit(await rollouts().start(aSpec(1), ""), { phase: "running", isPaced: true, startedAtMs: 1 });
+    const other = await rollouts().start({ ...aSpec(2), configId: parseConfigId("edge") }, "");
+    const two = await commit(other, { phase: "running", isPaced: true, startedAtMs: 1 });
+    const seen = await rollouts().admissionCount();
+    const taking = (of: StoredRollout) => ({ status: of.status, wave: [{ uid: aUid(), tries: 1 }], decisions: [] });
+    const outcomes = await Promise.all([one, two].map((of) => rollouts().commit(of, taking(of), seen)));
+    assert.deepEqual([...outcomes].sort(), ["committed", "conflict"]);
+    assert.equal(await rollouts().admissionCount(), seen + 1);
+    const loser = outcomes[0] === "conflict" ? one : two;
+    const idle = { status: loser.status, wave: [], decisions: [] };
+    assert.equal(await rollouts().commit(loser, idle, seen), "committed", "who takes nobody is in nobody's way");
+  });
+
+  it("counts it as taking agents where a rollout leaves all of a stage to whoever assigns", async () => {
+    const started = await rollouts().start(aSpec(), "");
+    const seen = await rollouts().admissionCount();
+    const open = { status: reaching(started, "4"), wave: [], decisions: [] };
+    assert.equal(await rollouts().commit(started, open, seen + 1), "conflict");
+    assert.equal(await rollouts().commit(started, open, seen), "committed");
+    assert.equal(await rollouts().admissionCount(), seen + 1);
+  });
+
   it("loses no layer although two rollouts of one config commit at once", async () => {
     const first = await commit(await rollouts().start(aSpec(1), ""), { ...ended("halted"), isSettled: false });
     const second = await rollouts().start(aSpec(2), "");

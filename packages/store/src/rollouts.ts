@@ -56,8 +56,13 @@ export interface Rollouts extends RolloutRecords {
    * Answers "moved" when the generation did, and "busy" when another rollout has the config.
    */
   wish(spec: RolloutSpec, wakes?: boolean): Promise<"recorded" | "moved" | "busy">;
-  /** Answers "conflict" when somebody else was faster, and "busy" when another rollout has the config that this one claims. */
-  commit(rollout: StoredRollout, next: Commit): Promise<"committed" | "conflict" | "busy">;
+  /**
+   * Answers "conflict" when somebody else was faster, and "busy" when another rollout has the config that this one claims.
+   * Of what takes more agents, somebody is faster who took any since `admissionCount` was read; default: it does not matter.
+   */
+  commit(rollout: StoredRollout, next: Commit, admissionCount?: number): Promise<"committed" | "conflict" | "busy">;
+  /** How often rollouts took more agents. Read before it is looked at whom they have. */
+  admissionCount(): Promise<number>;
   /** When the fleet state was last lost, milliseconds since 1970; 0: never. Control state remembers which one it knew. */
   fleetLostAtMs(): Promise<number>;
   /** Calls back with the id of each rollout that changed, until the signal aborts. A hint: callers also look by themselves. */
@@ -96,7 +101,8 @@ export function createRollouts(
     holder: async (configId) => (await control.hget(controlKeys.configStatus(configId), "active")) as RolloutId | null,
     wish: (spec, wakes = false) => wish(context, spec, wakes),
     fleetLostAtMs: () => fleetLostAtMs(control, incarnation),
-    commit: (rollout, next) => commit(context, rollout, next),
+    commit: (rollout, next, admissionCount) => commit(context, rollout, next, admissionCount),
+    admissionCount: async () => Number((await control.get(controlKeys.admissions)) ?? 0),
     watch(onChange, signal) {
       const subscriber = openPatient(url, onError);
       subscriber.on("message", (_, id) => onChange(id as RolloutId)); // published below
@@ -179,23 +185,28 @@ async function commit(
   { control, settle }: Context,
   rollout: StoredRollout,
   next: Commit,
+  admissionCount: number | undefined,
 ): ReturnType<Rollouts["commit"]> {
   const { spec, status, version } = rollout;
   const text = await control.hget(controlKeys.assignments, spec.configId);
   const layers = text === null ? [] : (JSON.parse(text) as readonly Layer[]); // written by the script below
   const after = layersAfter({ configId: spec.configId, layers }, spec, next.status).layers;
+  const isSame = JSON.stringify(after) === JSON.stringify(layers);
+  const opens = !isSame && after.some(({ rolloutId, mode }) => rolloutId === spec.id && mode === "open");
+  const takesMore = opens || isGrown(rollout.wave, next.wave);
   const code = await run(control, commitStatus, commitKeys(spec), [
     version,
     JSON.stringify(next.status),
     JSON.stringify(next.wave),
     spec.id,
     spec.configId,
-    JSON.stringify(after) === JSON.stringify(layers) ? "" : JSON.stringify(after),
+    isSame ? "" : JSON.stringify(after),
     after.find(({ mode }) => mode === "stable")?.revision ?? "",
     claimOf(status, next.status),
     next.status.isSettled ? "1" : "0",
     ...quarantineArguments(rollout, next),
     text ?? "",
+    takesMore ? (admissionCount ?? "*") : "",
     MAX_LOG_LINES,
     ...next.decisions.map((decision) => JSON.stringify(decision)),
   ]);
@@ -203,6 +214,13 @@ async function commit(
   await settle();
   await control.publish(ROLLOUT_CHANNEL, spec.id);
   return "committed";
+}
+
+/** Whether a wave names somebody whom the one before did not. */
+function isGrown(before: readonly WaveEntry[], next: readonly WaveEntry[]): boolean {
+  if (next === before) return false;
+  const known = new Set(before.map(({ uid, tries }) => `${uid} ${tries}`));
+  return next.some(({ uid, tries }) => !known.has(`${uid} ${tries}`));
 }
 
 /** A rollout that begins claims its config, and one that ended leaves it to the next. */
@@ -246,6 +264,7 @@ function commitKeys(spec: RolloutSpec): readonly string[] {
     controlKeys.quarantine(spec.configId),
     controlKeys.activeRollouts,
     controlKeys.log(spec.id),
+    controlKeys.admissions,
   ];
 }
 

@@ -323,7 +323,7 @@ describe("scripts", () => {
 
   describe("assign-desired", () => {
     const assignTo = (names: readonly string[], version: number, json: string, present: string) => {
-      const keys = ["changes", ...names.flatMap((name) => [`desired:${name}`, `session:${name}`])];
+      const keys = ["changes", "assigned-version", ...names.flatMap((name) => [`desired:${name}`, `session:${name}`])];
       const agents = names.flatMap((name) => [name, 1, present === "*" ? 0 : 2]);
       return call(scripts.assignDesired, keys, [version, 100, 2, json, present, ...agents]);
     };
@@ -350,6 +350,13 @@ describe("scripts", () => {
       assert.equal(await spec.redis.xlen("changes"), 1);
     });
 
+    it("refuses every decision that is older than what all of the partition was decided on", async () => {
+      await spec.redis.set("assigned-version", "4");
+      assert.deepEqual(await assign(3), ["0"]);
+      assert.equal(await spec.redis.exists("desired:u", "changes"), 0);
+      assert.deepEqual(await assign(4), ["1"]);
+    });
+
     it("refuses a decision that rests on another than the one that stands", async () => {
       assert.deepEqual(await assign(3, "first", ""), ["1"], "there was none");
       assert.deepEqual(await assign(3, "late", ""), ["2"]);
@@ -367,6 +374,14 @@ describe("scripts", () => {
       assert.deepEqual(await assignTo(["a", "b", "c", "d"], 3, "config", ""), ["1", "2", "0", "1gw"]);
       const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.hget(`desired:${name}`, "json")));
       assert.deepEqual(texts, ["config", "other", "newer", "config"]);
+    });
+  });
+
+  describe("set-assigned-version", () => {
+    it("goes up and never down", async () => {
+      const answers = [];
+      for (const version of [2, 10, 9, 10]) answers.push(await call(scripts.setAssignedVersion, ["v"], [version]));
+      assert.deepEqual([answers, await spec.redis.get("v")], [[1, 1, 0, 0], "10"]);
     });
   });
 
@@ -607,17 +622,19 @@ describe("scripts", () => {
       readonly settled?: string;
       readonly quarantine?: readonly [content: string, why: string];
       readonly read?: string;
+      /** Default: it takes no more agents. */
+      readonly admissions?: string;
       readonly maxLines?: number;
       readonly lines?: readonly string[];
     }
     const commit = (given: Commit = {}): Promise<unknown> => {
       const { version = 1, wave = "[]", layers = "", stable = "", config = "", settled = "0", read = "" } = given;
-      const { quarantine = ["", ""], maxLines = 100, lines = [] } = given;
+      const { quarantine = ["", ""], admissions = "", maxLines = 100, lines = [] } = given;
       const head = [version, "next", wave, "r1", "base", layers, stable, config, settled];
       return call(
         scripts.commitStatus,
-        ["status", "assignments", "version", "config-status", "quarantine", "active", "log"],
-        [...head, ...quarantine, read, maxLines, ...lines],
+        ["status", "assignments", "version", "config-status", "quarantine", "active", "log", "admissions"],
+        [...head, ...quarantine, read, admissions, maxLines, ...lines],
       );
     };
     const begin = async (): Promise<void> => {
@@ -669,6 +686,17 @@ describe("scripts", () => {
       await spec.redis.hset("config-status", { active: "r9" });
       assert.equal(await commit({ ...everything, config: "claim" }), 2);
       await assertUntouched();
+    });
+
+    it("changes nothing at all when it takes agents and another took some since it looked", async () => {
+      await begin();
+      await spec.redis.set("admissions", "7");
+      assert.equal(await commit({ ...everything, admissions: "6" }), 0);
+      await assertUntouched();
+      assert.equal(await commit({ admissions: "7" }), 1);
+      assert.equal(await spec.redis.get("admissions"), "8");
+      assert.equal(await commit({ version: 2 }), 1);
+      assert.equal(await spec.redis.get("admissions"), "8", "one that takes nobody is no reason to look again");
     });
 
     it("does not mind layers that moved where it changes none", async () => {

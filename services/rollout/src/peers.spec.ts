@@ -10,7 +10,7 @@ import {
 } from "@muster/fleet";
 import { aRollout, stages } from "@muster/fleet/builders";
 import type { StoredRollout } from "@muster/store";
-import { loadPeers } from "./peers.ts";
+import { loadPeers, type PeersStore } from "./peers.ts";
 
 const anId = (n: number): RolloutId => parseRolloutId(`01890a5d-0000-7000-8000-00000000000${n}`);
 const OTHER = parseConfigId("other");
@@ -27,14 +27,16 @@ async function peersOf(
   others: readonly StoredRollout[],
   own: Partial<RolloutSpec> = {},
   holder: RolloutId | null = null,
+  isAssigned = true,
 ) {
   const rollout = aStored(5, waiting, own);
   const all = new Map([rollout, ...others].map((each) => [each.spec.id, each]));
-  return await loadPeers(rollout, {
+  const rollouts: PeersStore["rollouts"] = {
     active: async () => [...all.keys(), anId(9)], // the last is gone
     get: async (id) => all.get(id),
     holder: async () => holder,
-  });
+  };
+  return await loadPeers(rollout, { rollouts, desired: { isAssigned: async () => isAssigned } });
 }
 
 describe("the rollouts around one", () => {
@@ -42,6 +44,7 @@ describe("the rollouts around one", () => {
     assert.deepEqual(await peersOf([]), {
       others: new Set(),
       waved: new Set(),
+      isUnsettled: false,
       holder: null,
       isBehind: false,
       supersededBy: null,
@@ -61,6 +64,20 @@ describe("the rollouts around one", () => {
       aStored(4, running),
     ]);
     assert.deepEqual([...others], [anId(1), anId(2)]);
+  });
+
+  it("are unsettled while one of them takes agents at will, and until all was decided after that", async () => {
+    const at = (isPaced: boolean) => aStored(1, { ...running, isPaced }, { configId: OTHER });
+    const found = [
+      await peersOf([at(false)]),
+      await peersOf([at(true)], {}, null, false),
+      await peersOf([at(true)]),
+      await peersOf([], {}, null, false),
+    ];
+    assert.deepEqual(
+      found.map(({ isUnsettled }) => isUnsettled),
+      [true, true, false, false],
+    );
   });
 
   it("leave out those that ended, though agents are on their way still", async () => {

@@ -2,13 +2,19 @@
 // on every pass.
 
 import { isEnded, type Peers, type RolloutId, type RolloutPhase, type RolloutSpec } from "@muster/fleet";
-import type { Rollouts, StoredRollout } from "@muster/store";
+import type { DesiredConfigs, Rollouts, StoredRollout } from "@muster/store";
 
-/** Reads the rollouts around one. */
-export async function loadPeers(
-  { spec }: StoredRollout,
-  rollouts: Pick<Rollouts, "active" | "get" | "holder">,
-): Promise<Peers> {
+/** Where they are read. */
+export interface PeersStore {
+  readonly rollouts: Pick<Rollouts, "active" | "get" | "holder">;
+  readonly desired: Pick<DesiredConfigs, "isAssigned">;
+}
+
+/**
+ * Reads the rollouts around one. Where no other takes agents at will, and all partitions were decided on that, a cohort that is
+ * read afterwards shows whom they have on their way.
+ */
+export async function loadPeers({ spec }: StoredRollout, { rollouts, desired }: PeersStore): Promise<Peers> {
   const [ids, holder] = await Promise.all([rollouts.active(), rollouts.holder(spec.configId)]);
   const found = await Promise.all(ids.filter((id) => id !== spec.id).map(rollouts.get));
   const others = found.filter((each) => each !== undefined).filter(({ status }) => !isEnded(status.phase));
@@ -19,6 +25,7 @@ export async function loadPeers(
   return {
     others: new Set(elsewhere.map((each) => each.spec.id)),
     waved: new Set(elsewhere.flatMap(({ wave }) => wave.map(({ uid }) => uid))),
+    isUnsettled: elsewhere.length > 0 && (elsewhere.some(isOpen) || !(await desired.isAssigned())),
     holder,
     isBehind: waiting.some((each) => goesBefore(each.spec, spec)),
     supersededBy: successor?.spec.id ?? null,
@@ -28,6 +35,10 @@ export async function loadPeers(
 
 function isAtWork({ status }: StoredRollout): boolean {
   return status.startedAtMs !== null;
+}
+
+function isOpen({ status: { phase, isPaced } }: StoredRollout): boolean {
+  return !isPaced && (phase === "running" || phase === "baking_final");
 }
 
 /** The heavier first, and of the same weight the older. */

@@ -47,6 +47,7 @@ function aWorld(given: Given = {}, overrides: Partial<ReconcileDeps> = {}) {
   const deps: ReconcileDeps = {
     loadRollout: async () => stored,
     loadCohort: async () => cohort,
+    admissionCount: async () => 0,
     loadPeers: async () => ({ ...NO_PEERS, holder: spec.id }),
     loadCalendars: async () => [],
     loadReadings: async () => [],
@@ -127,8 +128,9 @@ describe("reconcile", () => {
     const outcome = await reconcile(ROLLOUT_ID, deps);
     assert.equal(outcome.kind, "waiting");
     assert.deepEqual(done.slice(0, 4), ["commit", "running stage_started", "assign 0", "assign 1"]);
-    assert.match(done[4] ?? "", /^wake \+\d+$/);
-    assert.equal(done.length, 5);
+    assert.equal(done[4], "peers", "they are to admit their agents one by one from now on");
+    assert.match(done[5] ?? "", /^wake \+\d+$/);
+    assert.equal(done.length, 6);
   });
 
   it("has it assigned again as long as agents are not, though the status does not change", async () => {
@@ -207,7 +209,7 @@ describe("reconcile", () => {
     const spec: RolloutSpec = { ...base, generation: 2, wish: "abort", wishGeneration: 2 };
     const { deps, done } = aWorld({ spec, status: ALL_REACHED });
     assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "settled" });
-    assert.deepEqual(done, ["commit", "halted aborted", "peers", "assign 0", "assign 1"]);
+    assert.deepEqual(done, ["commit", "halted aborted", "assign 0", "assign 1", "peers"]);
   });
 
   it("starts no stage while a lost fleet state is told again", async () => {

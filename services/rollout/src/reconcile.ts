@@ -25,6 +25,8 @@ export interface ReconcileDeps {
   loadRollout(id: RolloutId): Promise<StoredRollout | undefined>;
   /** Every agent that the rollout is for now, and how it failed those that it failed. */
   loadCohort(spec: RolloutSpec): Promise<readonly CohortAgent[]>;
+  /** How often rollouts took more agents. */
+  admissionCount(): Promise<number>;
   loadPeers(rollout: StoredRollout): Promise<Peers>;
   loadCalendars(ids: readonly string[]): Promise<readonly Calendar[]>;
   loadReadings(id: RolloutId): Promise<readonly Reading[]>;
@@ -32,7 +34,7 @@ export interface ReconcileDeps {
   quarantineOf(spec: RolloutSpec): Promise<string | null>;
   /** When the fleet state was last lost, milliseconds since 1970; 0: never. */
   fleetLostAtMs(): Promise<number>;
-  commit(rollout: StoredRollout, next: Commit): Promise<"committed" | "conflict" | "busy">;
+  commit(rollout: StoredRollout, next: Commit, admissionCount: number): Promise<"committed" | "conflict" | "busy">;
   requestAssign(partition: Partition): Promise<void>;
   /** Lets the rollout no longer count for agents that it failed. */
   exclude(id: RolloutId, exclusions: ReadonlyMap<InstanceUid, Exclusion>): Promise<void>;
@@ -66,16 +68,17 @@ export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Out
   if (rollout === undefined) return { kind: "gone" };
   if (isOver(rollout)) return { kind: "settled" };
   const { status, wave } = rollout;
+  // Counted first: whom others take while this one looks, it would not see.
+  const admissionCount = await deps.admissionCount();
   const input = await loadInput(rollout, deps);
   const next = plan(input);
   if (next.status !== status || next.wave !== wave || next.decisions.length > 0) {
-    const outcome = await deps.commit(rollout, next);
+    const outcome = await deps.commit(rollout, next, admissionCount);
     if (outcome !== "committed") {
       await deps.requestReconcileAt(id, deps.nowMs() + (outcome === "busy" ? BUSY_RETRY_MS : 0));
       return { kind: "conflict" };
     }
     deps.onMoved(rollout, next, input);
-    if (isTurning(rollout, next)) await deps.requestPeers(id);
   }
   const unheard = input.cohort.flatMap(({ view, desired }) => {
     const fromMs = unheardFromMs(view, desired);
@@ -83,6 +86,7 @@ export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Out
   });
   const overdue = unheard.filter(({ fromMs }) => fromMs <= input.nowMs).map(({ uid }) => uid);
   await carryOut(rollout, next, overdue, deps);
+  if (isTurning(rollout, next)) await deps.requestPeers(id);
   if (next.measurement !== null && isDue(next.measurement, deps.nowMs())) await deps.requestMeasure(id);
   if (next.wakeAtMs === null) return { kind: "settled" };
   const times = unheard.map(({ fromMs }) => fromMs).filter((fromMs) => fromMs > input.nowMs);
@@ -91,10 +95,14 @@ export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Out
   return { kind: "waiting", untilMs };
 }
 
-/** Whether others may have waited for this: it ended, or it waits to take another's place. */
+/**
+ * Whether others may have waited for this: it ended, it waits to take another's place, it begins, so that they admit their
+ * agents one by one from now on, or it does so itself.
+ */
 function isTurning({ status }: StoredRollout, { status: next }: Plan): boolean {
   const hasEnded = isEnded(next.phase) && !isEnded(status.phase);
-  return hasEnded || (next.reason === "queued" && status.reason !== "queued");
+  const hasBegun = next.startedAtMs !== status.startedAtMs || (next.isPaced && !status.isPaced);
+  return hasEnded || hasBegun || (next.reason === "queued" && status.reason !== "queued");
 }
 
 /** Whether a measurement is to be taken now. */
@@ -105,9 +113,10 @@ export function isDue({ dueAtMs }: Measurement, nowMs: number): boolean {
 /** Everything that a plan rests on. */
 export async function loadInput(rollout: StoredRollout, deps: ReconcileDeps): Promise<PlanInput> {
   const { spec, status, wave } = rollout;
-  const [cohort, peers, calendars, readings, quarantine] = await Promise.all([
+  // Before the cohort: whom another has assigned and names no more is found there.
+  const peers = await deps.loadPeers(rollout);
+  const [cohort, calendars, readings, quarantine] = await Promise.all([
     deps.loadCohort(spec),
-    deps.loadPeers(rollout),
     deps.loadCalendars(spec.timing.calendarIds),
     spec.stages.some(({ gates }) => gates.length > 0) ? deps.loadReadings(spec.id) : [],
     deps.quarantineOf(spec),

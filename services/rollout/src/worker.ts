@@ -87,7 +87,8 @@ function createReconcileDeps({ store, queue, clock, log, tracer }: WorkerDeps): 
   return {
     loadRollout: rollouts.get,
     loadCohort: cohorts.load,
-    loadPeers: (rollout) => loadPeers(rollout, rollouts),
+    admissionCount: rollouts.admissionCount,
+    loadPeers: (rollout) => loadPeers(rollout, { rollouts, desired }),
     async loadCalendars(ids) {
       const found = await Promise.all(ids.map((id) => calendars.get(id)));
       return found.flatMap((stored) => (stored === undefined ? [] : [stored.calendar]));

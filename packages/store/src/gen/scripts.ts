@@ -15,16 +15,17 @@ export const appendEvents = { name: "muster-append-events", lua: "if redis.call(
 
 /**
  * assign-desired.lua — write what agents of a partition should run, unless another decision was written since the caller read.
- * KEYS[1]  stream  muster:{p}:changes
- * KEYS[2..]  per agent: hash muster:{p}:desired:<uid>, hash muster:{p}:session:<uid>
+ * KEYS[1]  stream  muster:{p}:changes · KEYS[2] string muster:{p}:assigned-version
+ * KEYS[3..]  per agent: hash muster:{p}:desired:<uid>, hash muster:{p}:session:<uid>
  * ARGV[1]  version of the assignments that the decisions rest on (integer) · ARGV[2] most entries of the changes stream
  * ARGV[3]  how many texts follow · ARGV[4..] desired configs (JSON), '' for no opinion: most agents share theirs
  * then     per agent: uid · which text it should have · which text the caller read, 0 when that does not matter
  * Returns  per agent: '0' a decision on newer assignments stands · '2' another was written since it was read (caller
  *          decides again) · '1' written · '1' followed by the id of the gateway that holds the agent
  * Why atomic: a worker that was presumed dead must not take an agent back to an older decision.
+ * What all of the partition was decided on is a fence: once it is passed, nothing older is written any more.
  */
-export const assignDesired = { name: "muster-assign-desired", lua: "local version, texts, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nfor i = 1, (#KEYS - 1) / 2 do\n  local desired, at = KEYS[2 * i], 1 + texts + 3 * i\n  local stored = redis.call('HMGET', desired, 'version', 'json')\n  local read = tonumber(ARGV[at + 2])\n  if tonumber(stored[1] or 0) > version then\n    replies[i] = '0'\n  elseif read > 0 and (stored[2] or '') ~= ARGV[3 + read] then\n    replies[i] = '2'\n  else\n    redis.call('HSET', desired, 'version', ARGV[1], 'json', ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = redis.call('HMGET', KEYS[2 * i + 1], 'open', 'gateway')\n    replies[i] = '1' .. (session[1] == '1' and session[2] or '')\n  end\nend\nreturn replies" } as const;
+export const assignDesired = { name: "muster-assign-desired", lua: "local version, texts, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nlocal isStale = tonumber(redis.call('GET', KEYS[2]) or 0) > version\nfor i = 1, #KEYS / 2 - 1 do\n  local desired, at = KEYS[2 * i + 1], 1 + texts + 3 * i\n  local stored = redis.call('HMGET', desired, 'version', 'json')\n  local read = tonumber(ARGV[at + 2])\n  if isStale or tonumber(stored[1] or 0) > version then\n    replies[i] = '0'\n  elseif read > 0 and (stored[2] or '') ~= ARGV[3 + read] then\n    replies[i] = '2'\n  else\n    redis.call('HSET', desired, 'version', ARGV[1], 'json', ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = redis.call('HMGET', KEYS[2 * i + 2], 'open', 'gateway')\n    replies[i] = '1' .. (session[1] == '1' and session[2] or '')\n  end\nend\nreturn replies" } as const;
 
 /**
  * commit-status.lua — replace a rollout's status and wave if nobody moved it first, with all that follows from them.
@@ -33,17 +34,21 @@ export const assignDesired = { name: "muster-assign-desired", lua: "local versio
  * KEYS[3]  string  muster:{ctl}:assignments-version
  * KEYS[4]  hash    muster:{ctl}:config:<id>:status · KEYS[5] hash muster:{ctl}:config:<id>:quarantine
  * KEYS[6]  set     muster:{ctl}:rollouts-active
- * KEYS[7]  list    muster:{ctl}:rollout:<id>:log
+ * KEYS[7]  list    muster:{ctl}:rollout:<id>:log · KEYS[8] string muster:{ctl}:admissions
  * ARGV[1]  version the caller read (integer) · ARGV[2] status (JSON) · ARGV[3] wave (JSON) · ARGV[4] rollout id
  * ARGV[5]  config id · ARGV[6] layers (JSON), or '' when unchanged · ARGV[7] stable revision with these layers, or ''
  * ARGV[8]  what becomes of the config: "claim" for this rollout, "release" it, or ''
  * ARGV[9]  "1" when nobody need look at the rollout again
  * ARGV[10] content that enters or leaves quarantine, or '' · ARGV[11] why (JSON), or '' when it leaves
- * ARGV[12] layers that the caller read (JSON), or '' for none · ARGV[13] most lines of the log · ARGV[14..] new lines (JSON)
- * Returns  1 committed · 0 version or layers moved (caller re-reads) · 2 another rollout has the config
- * Why atomic: a worker that was presumed dead must not overwrite the one that replaced it.
+ * ARGV[12] layers that the caller read (JSON), or '' for none
+ * ARGV[13] admissions that the caller counted before it looked whom others have, '*' when it matters not,
+ *          or '' when it takes no more agents
+ * ARGV[14] most lines of the log · ARGV[15..] new lines (JSON)
+ * Returns  1 committed · 0 version, layers or admissions moved (caller re-reads) · 2 another rollout has the config
+ * Why atomic: a worker that was presumed dead must not overwrite the one that replaced it, and of two rollouts that
+ *          would take the same agent in one moment, the second must look again.
  */
-export const commitStatus = { name: "muster-commit-status", lua: "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end\nif ARGV[6] ~= '' and (redis.call('HGET', KEYS[2], ARGV[5]) or '') ~= ARGV[12] then return 0 end\nlocal holder = redis.call('HGET', KEYS[4], 'active')\nif ARGV[8] == 'claim' and holder and holder ~= ARGV[4] then return 2 end\nredis.call('HSET', KEYS[1], 'version', tonumber(ARGV[1]) + 1, 'json', ARGV[2], 'wave', ARGV[3])\nif ARGV[6] ~= '' then\n  redis.call('HSET', KEYS[2], ARGV[5], ARGV[6])\n  redis.call('INCR', KEYS[3])\n  if ARGV[7] ~= '' then redis.call('HSET', KEYS[4], 'stable', ARGV[7]) else redis.call('HDEL', KEYS[4], 'stable') end\nend\nif ARGV[8] == 'claim' then redis.call('HSET', KEYS[4], 'active', ARGV[4]) end\nif ARGV[8] == 'release' and holder == ARGV[4] then redis.call('HDEL', KEYS[4], 'active') end\nredis.call(ARGV[9] == '1' and 'SREM' or 'SADD', KEYS[6], ARGV[4])\nif ARGV[10] ~= '' and ARGV[11] ~= '' then redis.call('HSET', KEYS[5], ARGV[10], ARGV[11]) end\nif ARGV[10] ~= '' and ARGV[11] == '' then redis.call('HDEL', KEYS[5], ARGV[10]) end\nfor i = 14, #ARGV do redis.call('RPUSH', KEYS[7], ARGV[i]) end\nif #ARGV >= 14 then redis.call('LTRIM', KEYS[7], -tonumber(ARGV[13]), -1) end\nreturn 1" } as const;
+export const commitStatus = { name: "muster-commit-status", lua: "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end\nif ARGV[6] ~= '' and (redis.call('HGET', KEYS[2], ARGV[5]) or '') ~= ARGV[12] then return 0 end\nlocal isFenced = ARGV[13] ~= '' and ARGV[13] ~= '*'\nif isFenced and (redis.call('GET', KEYS[8]) or '0') ~= ARGV[13] then return 0 end\nlocal holder = redis.call('HGET', KEYS[4], 'active')\nif ARGV[8] == 'claim' and holder and holder ~= ARGV[4] then return 2 end\nredis.call('HSET', KEYS[1], 'version', tonumber(ARGV[1]) + 1, 'json', ARGV[2], 'wave', ARGV[3])\nif ARGV[6] ~= '' then\n  redis.call('HSET', KEYS[2], ARGV[5], ARGV[6])\n  redis.call('INCR', KEYS[3])\n  if ARGV[7] ~= '' then redis.call('HSET', KEYS[4], 'stable', ARGV[7]) else redis.call('HDEL', KEYS[4], 'stable') end\nend\nif ARGV[8] == 'claim' then redis.call('HSET', KEYS[4], 'active', ARGV[4]) end\nif ARGV[8] == 'release' and holder == ARGV[4] then redis.call('HDEL', KEYS[4], 'active') end\nredis.call(ARGV[9] == '1' and 'SREM' or 'SADD', KEYS[6], ARGV[4])\nif ARGV[10] ~= '' and ARGV[11] ~= '' then redis.call('HSET', KEYS[5], ARGV[10], ARGV[11]) end\nif ARGV[10] ~= '' and ARGV[11] == '' then redis.call('HDEL', KEYS[5], ARGV[10]) end\nif ARGV[13] ~= '' then redis.call('INCR', KEYS[8]) end\nfor i = 15, #ARGV do redis.call('RPUSH', KEYS[7], ARGV[i]) end\nif #ARGV >= 15 then redis.call('LTRIM', KEYS[7], -tonumber(ARGV[14]), -1) end\nreturn 1" } as const;
 
 /**
  * create-config.lua — add a config, once per id and once per request.
@@ -190,6 +195,15 @@ export const retireAgent = { name: "muster-retire-agent", lua: "local version = 
  * The stamp is the id of the record's entry among the changes. Versions count from 1 again after a loss; stamps do not.
  */
 export const saveAgent = { name: "muster-save-agent", lua: "local stored = redis.call('HMGET', KEYS[1], 'v', 'stamp')\nlocal version = stored[1] or '0'\nif version ~= ARGV[1] or (stored[2] or '') ~= ARGV[9] then return '' end\nlocal uid, nextVersion = ARGV[2], tonumber(version) + 1\nlocal used, unused, joins = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])\nredis.call('HSET', KEYS[1], 'v', nextVersion, unpack(ARGV, 10 + used + unused))\nredis.call('ZADD', KEYS[2], 0, uid)\nif ARGV[4] == '1' then redis.call('ZADD', KEYS[4], nextVersion, uid) end\nfor i = 1, used + unused do\n  local count = redis.call('HINCRBY', KEYS[5], ARGV[9 + i], i <= used and 1 or -1)\n  if i <= used then\n    redis.call('PERSIST', KEYS[5 + i])\n  elseif count <= 0 then\n    redis.call('HDEL', KEYS[5], ARGV[9 + i])\n    redis.call('EXPIRE', KEYS[5 + i], ARGV[5])\n  end\nend\nfor i = 6 + used + unused, #KEYS do\n  local command = i < 6 + used + unused + joins and {'ZADD', KEYS[i], 0, uid} or {'ZREM', KEYS[i], uid}\n  redis.call(unpack(command))\nend\nlocal stamp = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nredis.call('HSET', KEYS[1], 'stamp', stamp)\nreturn stamp" } as const;
+
+/**
+ * set-assigned-version.lua — note that all of a partition was decided on these assignments, or on newer ones.
+ * KEYS[1]  string  muster:{p}:assigned-version
+ * ARGV[1]  version of the assignments (integer)
+ * Returns  1 noted · 0 newer ones were noted already
+ * Why atomic: a slow worker must not lower the fence that a faster one raised.
+ */
+export const setAssignedVersion = { name: "muster-set-assigned-version", lua: "if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then return 0 end\nredis.call('SET', KEYS[1], ARGV[1])\nreturn 1" } as const;
 
 /**
  * settle-unassigned.lua — strike an agent from the list of those to be decided again, unless it changed meanwhile.
