@@ -206,34 +206,40 @@ describe("rollouts that meet", () => {
     }
   });
 
-  it("at agents: two on two configs never have one agent on its way at once", async () => {
-    const world = await worlds.openStable(aFleet(10));
-    const other = { configId: parseConfigId("other"), hash: aHash("9"), revision: 1 };
-    const ids = [rolloutId(2), rolloutId(3)] as const;
-    let both = 0;
-    let joint = 0;
-    world.onRest = async () => {
-      for (const one of await look(world)) {
-        const changes = one.view.attempts.filter(({ answer }) => answer === null || answer.state === "applying");
-        if (changes.length > 1) both += 1;
+  for (const [name, each] of [
+    ["with stages", tolerant(30, 100)],
+    ["that both take everybody at once", tolerant(100)],
+  ] as const) {
+    it(`at agents: two on two configs ${name} never have one agent on its way at once`, async () => {
+      const world = await worlds.openStable(aFleet(10));
+      world.work.isJoint = true;
+      const other = { configId: parseConfigId("other"), hash: aHash("9"), revision: 1 };
+      const ids = [rolloutId(2), rolloutId(3)] as const;
+      let both = 0;
+      let joint = 0;
+      world.onRest = async () => {
+        for (const one of await look(world)) {
+          const changes = one.view.attempts.filter(({ answer }) => answer === null || answer.state === "applying");
+          if (changes.length > 1) both += 1;
+        }
+        const phases = await Promise.all(ids.map((id) => world.store.rollouts.get(id)));
+        if (phases.every((each) => each?.status.phase === "running")) joint += 1;
+      };
+      await world.ask(2, { stages: each, timing });
+      await world.ask(3, { stages: each, timing, ...other });
+      for (const id of ids) await world.advanceTo(id, "succeeded");
+      assert.equal(both, 0);
+      assert.ok(joint > 0, "they ran at the same time");
+      for (const uid of world.agents.keys()) {
+        const contributions = (await world.desired(uid))?.contributions.map((part) => [part.configId, part.revision]);
+        assert.deepEqual(contributions, [
+          ["base", 3],
+          ["other", 1],
+        ]);
+        assert.equal(world.agent(uid).running, (await world.desired(uid))?.hash);
       }
-      const phases = await Promise.all(ids.map((id) => world.store.rollouts.get(id)));
-      if (phases.every((each) => each?.status.phase === "running")) joint += 1;
-    };
-    await world.start(2, { stages: tolerant(30, 100), timing });
-    await world.start(3, { stages: tolerant(30, 100), timing, ...other });
-    for (const id of ids) await world.advanceTo(id, "succeeded");
-    assert.equal(both, 0);
-    assert.ok(joint > 0, "they ran at the same time");
-    for (const uid of world.agents.keys()) {
-      const contributions = (await world.desired(uid))?.contributions.map((part) => [part.configId, part.revision]);
-      assert.deepEqual(contributions, [
-        ["base", 3],
-        ["other", 1],
-      ]);
-      assert.equal(world.agent(uid).running, (await world.desired(uid))?.hash);
-    }
-  });
+    });
+  }
 
   it("at agents: a failure is held against the rollout that had the agent on its way, and the other goes on", async () => {
     const world = await worlds.openStable(aFleet(6));

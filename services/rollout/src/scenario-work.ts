@@ -59,6 +59,8 @@ export class ScenarioWork implements WorkQueue {
   hasLostJobs = false;
   /** Every look at a rollout is made by both workers at the same moment. */
   isRacing = false;
+  /** Everything that is due is done at the same moment. */
+  isJoint = false;
   readonly #nowMs: () => number;
   readonly #jobs = new Map<string, Job>();
   readonly #workers: Worker[] = [];
@@ -136,6 +138,11 @@ export class ScenarioWork implements WorkQueue {
   /** Does what is due. Answers whether there was anything. */
   async run(): Promise<boolean> {
     const due = [...this.#jobs].filter(([, { atMs }]) => atMs <= this.#nowMs());
+    if (this.isJoint) {
+      for (const [key] of due) this.#jobs.delete(key);
+      await Promise.all(due.map(([key, job]) => this.#work(key, job)));
+      return due.length > 0;
+    }
     for (const [key, job] of due) {
       this.#jobs.delete(key);
       this.#active = key;

@@ -146,11 +146,17 @@ export class ScenarioWorld {
 
   /** Starts a rollout as management does: of revision and hash `n + 1` unless told otherwise. */
   async start(n: number, overrides: Partial<RolloutSpec> = {}): Promise<RolloutId> {
+    const id = await this.ask(n, overrides);
+    await this.settle();
+    return id;
+  }
+
+  /** As `start`, before any worker gets to it. */
+  async ask(n: number, overrides: Partial<RolloutSpec> = {}): Promise<RolloutId> {
     const id = rolloutId(n);
     const base = aRollout([], { id, seed: id, revision: n + 1, hash: aHash(String(n + 1)), createdAtMs: this.nowMs });
     await this.store.rollouts.start({ ...base, configId: parseConfigId("base"), ...overrides }, "");
     await this.work.requestReconcile(id);
-    await this.settle();
     return id;
   }
 
