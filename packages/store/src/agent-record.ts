@@ -56,8 +56,10 @@ const FACETS = [
   ["previousUids", "prev"],
 ] as const satisfies readonly (readonly [keyof AgentView, string])[];
 
-/** Reads a record; undefined where there is none. */
-export function decodeRecord(uid: InstanceUid, fields: Readonly<Record<string, string>>): AgentRecord | undefined {
+/** Reads a record, given as its fields and values in turn; undefined where there is none. */
+export function decodeRecord(uid: InstanceUid, flat: readonly string[]): AgentRecord | undefined {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i < flat.length; i += 2) fields[flat[i] ?? ""] = flat[i + 1] ?? "";
   if (fields["v"] === undefined) return undefined;
   if (fields["alias"] !== undefined) return { kind: "alias", to: fields["alias"] as InstanceUid }; // written by retire
   const view: Record<string, unknown> = { ...unknownAgent(uid, Number(fields["first"])) };
@@ -72,11 +74,28 @@ export function decodeRecord(uid: InstanceUid, fields: Readonly<Record<string, s
 
 type ScriptArguments = [keys: string[], args: (string | number)[]];
 
-/** Arguments of save-agent.lua. */
-export function saveArguments(
+/** A view that is to be replaced by another. */
+export interface Replacement {
+  readonly before: StampedView;
+  readonly after: AgentView;
+}
+
+/** Arguments of save-agents.lua. */
+export function saveArguments(p: Partition, replacements: readonly Replacement[]): ScriptArguments {
+  const keys = [fleetKeys.agents(p), fleetKeys.changes(p), fleetKeys.unassigned(p), fleetKeys.bodyUses(p)];
+  const args: (string | number)[] = [CHANGES_LENGTH, UNUSED_BODY_TTL_S];
+  for (const replacement of replacements) {
+    const [ownKeys, ownArgs] = replaceArguments(p, replacement);
+    keys.push(...ownKeys);
+    args.push(...ownArgs);
+  }
+  return [keys, args];
+}
+
+/** What the script is told of one agent. */
+function replaceArguments(
   p: Partition,
-  { view: before, version, stamp }: StampedView,
-  after: AgentView,
+  { before: { view: before, version, stamp }, after }: Replacement,
 ): ScriptArguments {
   const isNew = version === 0;
   const [joins, leaves] = changed(INDEXED, isNew, before, after, (view) => indexKeys(p, view));
@@ -84,15 +103,11 @@ export function saveArguments(
   // Who is known by another origin has another rank, and so maybe another config.
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
   const bodies = [...used, ...unused];
-  const keys = [
-    ...recordKeys(p, after.uid),
-    ...bodies.map((address) => fleetKeys.body(p, address)),
-    ...joins,
-    ...leaves,
-  ];
-  const counts = [used.length, unused.length, joins.length];
-  const fixed = [version, after.uid, CHANGES_LENGTH, mustDecide ? "1" : "0", UNUSED_BODY_TTL_S, ...counts, stamp];
-  return [keys, [...fixed, ...bodies, ...changedFields(before, after)]];
+  const bodyKeys = bodies.map((address) => fleetKeys.body(p, address));
+  const keys = [fleetKeys.agent(p, after.uid), ...bodyKeys, ...joins, ...leaves];
+  const counts = [used.length, unused.length, joins.length, leaves.length];
+  const texts = [...bodies, ...changedFields(before, after)];
+  return [keys, [after.uid, version, stamp, mustDecide ? "1" : "0", ...counts, texts.length, ...texts]];
 }
 
 /** Arguments of retire-agent.lua: `former` goes on as `to`. */
@@ -100,23 +115,16 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
   const isNew = version === 0;
   const bodies = isNew ? [] : [...bodiesOf(view)];
   const keys = [
-    ...recordKeys(p, view.uid),
+    fleetKeys.agent(p, view.uid),
+    fleetKeys.agents(p),
+    fleetKeys.changes(p),
+    fleetKeys.unassigned(p),
+    fleetKeys.bodyUses(p),
     fleetKeys.desired(p, view.uid),
     ...bodies.map((address) => fleetKeys.body(p, address)),
     ...(isNew ? [] : indexKeys(p, view)),
   ];
   return [keys, [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, ...bodies]];
-}
-
-/** What both scripts begin with, in their order. */
-function recordKeys(p: Partition, uid: InstanceUid): string[] {
-  return [
-    fleetKeys.agent(p, uid),
-    fleetKeys.agents(p),
-    fleetKeys.changes(p),
-    fleetKeys.unassigned(p),
-    fleetKeys.bodyUses(p),
-  ];
 }
 
 /** Facets that indexes are made of, and those that refer to bodies. */

@@ -224,7 +224,7 @@ describe("agents", () => {
     const waiting = () => spec.store.desired.unassigned(p, 10);
     await project(connected(aUid(), 1));
     assert.deepEqual(await waiting(), [{ uid: aUid(), version: 1 }]);
-    await spec.store.desired.settle(aUid(), 1);
+    await spec.store.desired.settle([{ uid: aUid(), version: 1 }]);
     await project(offered(aUid(), 2));
     assert.deepEqual(await waiting(), []);
     await project(described(aUid(), 3, { env: "prod" }));

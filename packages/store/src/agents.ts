@@ -3,12 +3,18 @@
 
 import { type AgentEvent, FACT_KEYS, type GatewayId, type InstanceUid, type Selector } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { LRUCache } from "lru-cache";
 import { decodeRecord, MAX_INDEXED_VALUE, type StampedView, type VersionedView } from "./agent-record.ts";
 import { eachPartition } from "./each-partition.ts";
 import { loadAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { type CopyBody, follow, type ProjectContext, type Projected, projectAgent } from "./project-agent.ts";
+import {
+  type CopyBody,
+  createContext,
+  follow,
+  type ProjectContext,
+  type Projected,
+  projectAgent,
+} from "./project-agent.ts";
 import { run } from "./redis.ts";
 
 /** Agent views. */
@@ -56,13 +62,9 @@ function wantsConnected({ requirements }: Selector): boolean {
   );
 }
 
-/** Views that are remembered, a few kilobytes each: what is read again and again, as by passes over a rollout, costs little. */
-const MAX_REMEMBERED = 20_000;
-
 /** @param copyBody brings a body along when an agent goes on in another partition. Closes nothing: `fleet` is the caller's */
 export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody): Agents {
-  const remembered = new LRUCache<InstanceUid, StampedView>({ max: MAX_REMEMBERED });
-  const context: ProjectContext = { fleet, partitions, copyBody, remembered };
+  const context = createContext(fleet, partitions, copyBody);
   const all = Array.from({ length: partitions }, (_, p) => p);
   return {
     get: async (uid) => (await follow(context, uid))?.found,
@@ -107,17 +109,11 @@ async function loadSome(
   return uids.map((uid, i) => {
     const [reply = [], known] = [replies[i], own[i]];
     if (reply.length === 1 && known !== undefined) return known;
-    const record = decodeRecord(uid, fieldsOf(reply));
+    const record = decodeRecord(uid, reply);
     if (record?.kind !== "view") return null;
     remembered.set(uid, record.stored);
     return record.stored;
   });
-}
-
-function fieldsOf(flat: readonly string[]): Readonly<Record<string, string>> {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i < flat.length; i += 2) fields[flat[i] ?? ""] = flat[i + 1] ?? "";
-  return fields;
 }
 
 async function rangeAfter(fleet: Redis, key: string, after: string, limit: number): Promise<InstanceUid[]> {

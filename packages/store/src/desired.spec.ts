@@ -126,9 +126,9 @@ describe("desired", () => {
     await describe(aUid(), 1);
     const [before] = await desired().unassigned(p, 10);
     await describe(aUid(), 2);
-    await desired().settle(aUid(), before?.version ?? 0);
+    await desired().settle([{ uid: aUid(), version: before?.version ?? 0 }]);
     assert.deepEqual(await desired().unassigned(p, 10), [{ uid: aUid(), version: 2 }]);
-    await desired().settle(aUid(), 2);
+    await desired().settle([{ uid: aUid(), version: 2 }]);
     assert.deepEqual(await desired().unassigned(p, 10), []);
   });
 
@@ -139,7 +139,7 @@ describe("desired", () => {
     await spec.redis.hset(`muster:{${p}}:agent:${aUid()}`, "v", "7");
     await desired().decideAgain(aUid());
     assert.deepEqual(await desired().unassigned(p, 10), [{ uid: aUid(), version: 7 }]);
-    await desired().settle(aUid(), 7);
+    await desired().settle([{ uid: aUid(), version: 7 }]);
     assert.deepEqual(await desired().unassigned(p, 10), []);
   });
 });

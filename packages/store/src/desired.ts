@@ -18,6 +18,12 @@ export interface Assignments {
 /** What an agent should run, with the rollouts that do not count for it any more. */
 export type WantedConfig = Omit<DesiredRecord, "assignedAtMs">;
 
+/** An agent that is to be decided again, and the version of the view that says so. */
+export interface Unassigned {
+  readonly uid: InstanceUid;
+  readonly version: number;
+}
+
 /** What one agent should run. */
 export interface DesiredWrite {
   readonly uid: InstanceUid;
@@ -44,12 +50,9 @@ export interface DesiredConfigs {
   /** What decisions rest on. */
   assignments(): Promise<Assignments>;
   /** Agents that are new or described themselves anew, with the version of the view that says so. */
-  unassigned(
-    partition: Partition,
-    limit: number,
-  ): Promise<readonly { readonly uid: InstanceUid; readonly version: number }[]>;
-  /** Strikes an agent from that list, unless it changed after `version`. */
-  settle(uid: InstanceUid, version: number): Promise<void>;
+  unassigned(partition: Partition, limit: number): Promise<readonly Unassigned[]>;
+  /** Strikes agents from that list that did not change after their `version`. */
+  settle(decided: readonly Unassigned[]): Promise<void>;
   /** The assignments that all of a partition was last decided on; 0: never, or the fleet state was lost. */
   assignedVersion(partition: Partition): Promise<number>;
   /** Notes it, unless newer ones are; decisions on older ones are written no more from then on. */
@@ -99,8 +102,17 @@ export function createDesired(fleet: Redis, control: Redis, partitions: number):
       const flat = await fleet.zrange(fleetKeys.unassigned(partition), 0, String(limit - 1), "WITHSCORES");
       return flat.flatMap((uid, i) => (i % 2 === 0 ? [{ uid: uid as InstanceUid, version: Number(flat[i + 1]) }] : []));
     },
-    async settle(uid, version) {
-      await run(fleet, settleUnassigned, [fleetKeys.unassigned(partitionOf(uid, partitions))], [uid, version]);
+    async settle(decided) {
+      await eachPartition(
+        decided,
+        partitions,
+        ({ uid }) => uid,
+        async (p, some) => {
+          const args = some.flatMap(({ uid, version }) => [uid, version]);
+          await run(fleet, settleUnassigned, [fleetKeys.unassigned(p)], args);
+          return some;
+        },
+      );
     },
     async assignedVersion(partition) {
       return Number((await fleet.get(fleetKeys.assignedVersion(partition))) ?? 0);

@@ -8,7 +8,7 @@ export type { Calendars, StoredCalendar } from "./calendars.ts";
 export type { Changes, Position } from "./changes.ts";
 export type { CohortSpec, Cohorts } from "./cohort.ts";
 export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
-export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, WantedConfig } from "./desired.ts";
+export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Partition } from "./keys.ts";

@@ -4,10 +4,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type AgentEvent, type InstanceUid, isConnected, labelsOf, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
-import { LRUCache } from "lru-cache";
-import type { StampedView } from "./agent-record.ts";
 import { createBodies } from "./bodies.ts";
-import { type CopyBody, projectAgent } from "./project-agent.ts";
+import { createContext, projectAgent } from "./project-agent.ts";
 import { useStore } from "./spec-store.ts";
 
 const [OLD, NEW, NEWER] = [aUid(1), aUid(2), aUid(3)];
@@ -99,7 +97,7 @@ describe("an agent that goes on under another uid", () => {
 
   it("is decided on again: its rank is that of its first uid", async () => {
     await project(NEW, described(NEW, 2, 1, "prod"));
-    await spec.store.desired.settle(NEW, 1);
+    await spec.store.desired.settle([{ uid: NEW, version: 1 }]);
     await project(NEW, renamed(NEW, OLD));
     assert.deepEqual(await spec.store.desired.unassigned(partitionOf(NEW), 10), [{ uid: NEW, version: 2 }]);
   });
@@ -197,9 +195,6 @@ describe("an agent that goes on under another uid", () => {
     const dying = Object.create(spec.redis, {
       "muster-retire-agent": { value: async () => Promise.reject(new Error("killed")) },
     });
-    const remembered = new LRUCache<InstanceUid, StampedView>({ max: 1 });
-    const { partitions } = spec.store;
-    const context = { fleet: dying, partitions, copyBody: copy satisfies CopyBody, remembered };
-    await assert.rejects(projectAgent(context, NEW, events), /killed/);
+    await assert.rejects(projectAgent(createContext(dying, spec.store.partitions, copy), NEW, events), /killed/);
   }
 });

@@ -9,16 +9,18 @@
 
 import { type AgentEvent, type AgentView, adopt, apply, bodiesOf, type InstanceUid, unknownAgent } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import type { LRUCache } from "lru-cache";
+import { LRUCache } from "lru-cache";
 import {
   type AgentRecord,
   decodeRecord,
+  type Replacement,
   retireArguments,
   type StampedView,
   saveArguments,
   type VersionedView,
 } from "./agent-record.ts";
-import { retireAgent, saveAgent } from "./gen/scripts.ts";
+import { type Ask, createBatches } from "./batches.ts";
+import { loadAgents, retireAgent, saveAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";
 
@@ -32,6 +34,10 @@ export interface ProjectContext {
   readonly copyBody: CopyBody;
   /** Views as they were last read or saved here. */
   readonly remembered: LRUCache<InstanceUid, StampedView>;
+  /** Reads what is kept under a uid; undefined: nothing. */
+  readonly read: Ask<InstanceUid, AgentRecord | undefined>;
+  /** Replaces a view. Answers the stamp of the new one, "" when the record is not what it was any more. */
+  readonly replace: Ask<Replacement, string>;
 }
 
 /** What became of a view. */
@@ -45,11 +51,34 @@ export interface Projected {
 const MAX_CONFLICTS = 100;
 /** Aliases that are followed: an agent is given a new uid now and then. Nothing makes a circle, but one must not hang us. */
 const MAX_HOPS = 64;
+/** Views that are remembered, a few kilobytes each: what is read again and again, as by passes over a rollout, costs little. */
+const MAX_REMEMBERED = 20_000;
+/** Agents of one command: Redis serves nobody else for some milliseconds. */
+const MAX_READS = 250;
+const MAX_SAVES = 64;
 
-/** Reads what is kept under a uid. */
-export async function readRecord(context: ProjectContext, uid: InstanceUid): Promise<AgentRecord | undefined> {
-  const { fleet, partitions } = context;
-  return decodeRecord(uid, await fleet.hgetall(fleetKeys.agent(partitionOf(uid, partitions), uid)));
+/** Everything that projecting works on. Closes nothing: `fleet` is the caller's. */
+export function createContext(fleet: Redis, partitions: number, copyBody: CopyBody): ProjectContext {
+  return {
+    fleet,
+    partitions,
+    copyBody,
+    remembered: new LRUCache({ max: MAX_REMEMBERED }),
+    read: createBatches(async (p, uids) => {
+      const keys = uids.map((uid) => fleetKeys.agent(p, uid));
+      const replies = await run(fleet, loadAgents, keys, new Array(uids.length).fill(""));
+      // As the script's header says.
+      return (replies as readonly (readonly string[])[]).map((flat, i) => decodeRecord(uids[i] as InstanceUid, flat));
+    }, MAX_READS),
+    replace: createBatches(
+      async (p, some) => (await run(fleet, saveAgents, ...saveArguments(p, some))) as readonly string[], // its header
+      MAX_SAVES,
+    ),
+  };
+}
+
+async function readRecord({ read, partitions }: ProjectContext, uid: InstanceUid): Promise<AgentRecord | undefined> {
+  return await read(partitionOf(uid, partitions), uid);
 }
 
 /** The uid that an agent goes on under, with its view if there is one; null when aliases lead nowhere. */
@@ -137,12 +166,11 @@ async function bringBodies(
 
 /** Answers what was saved; null when the record is not `before` any more. */
 async function save(
-  { fleet, partitions }: ProjectContext,
+  { replace, partitions }: ProjectContext,
   before: StampedView,
   after: AgentView,
 ): Promise<StampedView | null> {
-  const p = partitionOf(after.uid, partitions);
-  const stamp = (await run(fleet, saveAgent, ...saveArguments(p, before, after))) as string; // the script's header
+  const stamp = await replace(partitionOf(after.uid, partitions), { before, after });
   return stamp === "" ? null : { view: after, version: before.version + 1, stamp };
 }
 

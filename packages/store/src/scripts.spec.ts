@@ -136,7 +136,7 @@ describe("scripts", () => {
     }
   });
 
-  describe("save-agent", () => {
+  describe("save-agents", () => {
     interface Save {
       readonly version?: number;
       /** Default: the one that is stored. */
@@ -148,16 +148,21 @@ describe("scripts", () => {
       readonly leaves?: readonly string[];
       readonly uid?: string;
     }
-    const save = async (given: Save = {}): Promise<unknown> => {
+    const agentOf = async (given: Save) => {
       const { version = 0, decide = "0", used = [], unused = [], joins = [], leaves = [], uid = "u" } = given;
       const bodies = [...used, ...unused];
-      const bodyKeys = bodies.map((address) => `body:${address}`);
-      const keys = [`agent:${uid}`, "agents", "changes", "unassigned", "uses", ...bodyKeys, ...joins, ...leaves];
-      const counts = [used.length, unused.length, joins.length];
+      const own = [`agent:${uid}`, ...bodies.map((address) => `body:${address}`), ...joins, ...leaves];
       const { stamp = (await spec.redis.hget(`agent:${uid}`, "stamp")) ?? "" } = given;
-      const fixed = [version, uid, 100, decide, 60, ...counts, stamp];
-      return await call(scripts.saveAgent, keys, [...fixed, ...bodies, "first", "1"]);
+      const counts = [used.length, unused.length, joins.length, leaves.length];
+      const args = [uid, version, stamp, decide, ...counts, bodies.length + 2, ...bodies, "first", "1"];
+      return [own, args] as const;
     };
+    const saveAll = async (...given: readonly Save[]): Promise<unknown> => {
+      const agents = await Promise.all(given.map(agentOf));
+      const keys = ["agents", "changes", "unassigned", "uses", ...agents.flatMap(([own]) => own)];
+      return await call(scripts.saveAgents, keys, [100, 60, ...agents.flatMap(([, args]) => args)]);
+    };
+    const save = async (given: Save = {}): Promise<unknown> => ((await saveAll(given)) as readonly unknown[])[0];
 
     it("saves a first version, lists the agent and tells watchers", async () => {
       const stamp = await save({ decide: "1" });
@@ -211,6 +216,27 @@ describe("scripts", () => {
       await save({ version: 1, unused: ["b"], uid: "u2" });
       assert.ok((await spec.redis.ttl("body:b")) > 0);
       assert.deepEqual(await spec.redis.hgetall("uses"), {}, "counts of what nobody uses are not kept");
+    });
+
+    it("saves each agent by itself, in order", async () => {
+      await save({ uid: "b" });
+      const stamps = await saveAll(
+        { uid: "a", used: ["x"], joins: ["label:1", "label:2"], decide: "1" },
+        { uid: "b", used: ["x"], joins: ["label:1"] }, // it has version 1
+        { uid: "c", used: ["x", "y"], joins: ["label:2"] },
+        { uid: "b", version: 1, leaves: ["label:1"], joins: ["label:3"] },
+      );
+      const stored = await Promise.all(["a", "b", "c"].map((uid) => spec.redis.hmget(`agent:${uid}`, "v", "stamp")));
+      const [[, a], [, b], [, c]] = stored as [string[], string[], string[]];
+      assert.deepEqual(stamps, [a, "", c, b]);
+      assert.deepEqual(
+        stored.map(([version]) => version),
+        ["1", "2", "1"],
+      );
+      assert.deepEqual(await spec.redis.hgetall("uses"), { x: "2", y: "1" });
+      const members = await Promise.all([1, 2, 3].map((n) => spec.redis.zrange(`label:${n}`, 0, "-1")));
+      assert.deepEqual(members, [["a"], ["a", "c"], ["b"]]);
+      assert.deepEqual(await spec.redis.zrange("unassigned", 0, "-1", "WITHSCORES"), ["a", "1"]);
     });
 
     it("moves an agent from one body to another", async () => {

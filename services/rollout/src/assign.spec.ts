@@ -69,8 +69,8 @@ function aPartition(given: Given = {}) {
         .filter((uid) => uid > after)
         .slice(0, limit),
     unassigned: async (_, limit) => [...unassigned].slice(0, limit).map(([uid, v]) => ({ uid, version: v })),
-    async settle(uid, v) {
-      if ((unassigned.get(uid) ?? Infinity) <= v) unassigned.delete(uid);
+    async settle(decided) {
+      for (const { uid, version: v } of decided) if ((unassigned.get(uid) ?? Infinity) <= v) unassigned.delete(uid);
     },
     loadViews: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
     loadDesired: async (uids) => uids.map((uid) => desired.get(uid) ?? null),

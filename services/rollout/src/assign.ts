@@ -15,7 +15,15 @@ import {
   type Wanted,
   type WaveEntry,
 } from "@muster/fleet";
-import type { Assignments, DesiredConfigs, Hint, Partition, VersionedView, WantedConfig } from "@muster/store";
+import type {
+  Assignments,
+  DesiredConfigs,
+  Hint,
+  Partition,
+  Unassigned,
+  VersionedView,
+  WantedConfig,
+} from "@muster/store";
 import { unheardFromMs } from "./unheard.ts";
 
 /** What it needs. */
@@ -25,11 +33,8 @@ export interface AssignDeps {
   setAssignedVersion(partition: Partition, version: number): Promise<void>;
   /** Uids of the partition above `after`, in order. */
   page(partition: Partition, after: string, limit: number): Promise<readonly InstanceUid[]>;
-  unassigned(
-    partition: Partition,
-    limit: number,
-  ): Promise<readonly { readonly uid: InstanceUid; readonly version: number }[]>;
-  settle(uid: InstanceUid, version: number): Promise<void>;
+  unassigned(partition: Partition, limit: number): Promise<readonly Unassigned[]>;
+  settle(decided: readonly Unassigned[]): Promise<void>;
   /** Has one agent decided anew. */
   decideAgain(uid: InstanceUid): Promise<void>;
   /** Agents that a rollout failed and does not count for any more. */
@@ -75,7 +80,7 @@ export async function assign(partition: Partition, deps: AssignDeps): Promise<vo
     // Read after the list: an agent that is on it because of an exclusion must be decided on with it.
     const { stale, moved } = await assignSome(uids, version, await loadContext(of, assignments, deps), deps);
     const decided = waiting.filter(({ uid }) => !stale.has(uid) && !moved.has(uid));
-    await Promise.all(decided.map((one) => deps.settle(one.uid, one.version)));
+    await deps.settle(decided);
     // What stands rests on newer assignments, but maybe on an older view; whoever reads those assignments decides.
     if (stale.size > 0) return;
     idleRounds = decided.length === 0 ? idleRounds + 1 : 0;

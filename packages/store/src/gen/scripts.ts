@@ -178,23 +178,22 @@ export const putCalendar = { name: "muster-put-calendar", lua: "local present = 
 export const retireAgent = { name: "muster-retire-agent", lua: "local version = redis.call('HGET', KEYS[1], 'v') or '0'\nif version ~= ARGV[1] then return 0 end\nlocal uid = ARGV[2]\nredis.call('DEL', KEYS[1], KEYS[6])\nredis.call('HSET', KEYS[1], 'v', tonumber(version) + 1, 'alias', ARGV[4])\nredis.call('ZREM', KEYS[2], uid)\nredis.call('ZREM', KEYS[4], uid)\nlocal bodies = #ARGV - 5\nfor i = 1, bodies do\n  if redis.call('HINCRBY', KEYS[5], ARGV[5 + i], -1) <= 0 then\n    redis.call('HDEL', KEYS[5], ARGV[5 + i])\n    redis.call('EXPIRE', KEYS[6 + i], ARGV[5])\n  end\nend\nfor i = 7 + bodies, #KEYS do redis.call('ZREM', KEYS[i], uid) end\nredis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nreturn 1" } as const;
 
 /**
- * save-agent.lua — replace an agent's view if nobody changed it first, and everything that follows from it.
- * KEYS[1]    hash    muster:{p}:agent:<uid>
- * KEYS[2]    zset    muster:{p}:agents (all uids, by text)
- * KEYS[3]    stream  muster:{p}:changes
- * KEYS[4]    zset    muster:{p}:unassigned (uid by version: desired config to be decided again)
- * KEYS[5]    hash    muster:{p}:body-uses (how many agents use a body)
- * KEYS[6..]  string  muster:{p}:body:<address>: first those now used, then those no longer used
- * then       zset    muster:{p}:label:<k>=<v> or :gateway:<id>: first those to join, then those to leave
- * ARGV[1]    version that was read (0: none) · [2] uid · [3] most entries of the changes stream · [4] "1" to decide again
- * ARGV[5]    seconds a body that nobody uses is kept
- * ARGV[6..8] how many bodies are now used · no longer used · how many indexes to join
- * ARGV[9]    stamp that was read ('': none) · [10..] the address of each body, then field, value of the view
- * Returns    the stamp of what was saved · '' the record moved (caller re-reads)
+ * save-agents.lua — replace the views of agents that nobody changed first, and everything that follows from them.
+ * KEYS[1]  zset    muster:{p}:agents (all uids, by text)
+ * KEYS[2]  stream  muster:{p}:changes
+ * KEYS[3]  zset    muster:{p}:unassigned (uid by version: desired config to be decided again)
+ * KEYS[4]  hash    muster:{p}:body-uses (how many agents use a body)
+ * then per agent:  hash muster:{p}:agent:<uid> · string muster:{p}:body:<address>: those now used, those no longer used ·
+ *                  zset muster:{p}:label:<k>=<v> or :gateway:<id>: those to join, those to leave
+ * ARGV[1]  most entries of the changes stream · ARGV[2] seconds a body that nobody uses is kept
+ * then per agent:  uid · version that was read (0: none) · stamp that was read ('': none) · "1" to decide again ·
+ *                  how many bodies are now used · no longer used · how many indexes to join · to leave ·
+ *                  how many texts follow: the address of each body, then field, value of the view
+ * Returns  per agent the stamp of what was saved · '' the record moved (caller re-reads)
  * Why atomic: an index that disagrees with its record would hide agents from rollouts.
  * The stamp is the id of the record's entry among the changes. Versions count from 1 again after a loss; stamps do not.
  */
-export const saveAgent = { name: "muster-save-agent", lua: "local stored = redis.call('HMGET', KEYS[1], 'v', 'stamp')\nlocal version = stored[1] or '0'\nif version ~= ARGV[1] or (stored[2] or '') ~= ARGV[9] then return '' end\nlocal uid, nextVersion = ARGV[2], tonumber(version) + 1\nlocal used, unused, joins = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])\nredis.call('HSET', KEYS[1], 'v', nextVersion, unpack(ARGV, 10 + used + unused))\nredis.call('ZADD', KEYS[2], 0, uid)\nif ARGV[4] == '1' then redis.call('ZADD', KEYS[4], nextVersion, uid) end\nfor i = 1, used + unused do\n  local count = redis.call('HINCRBY', KEYS[5], ARGV[9 + i], i <= used and 1 or -1)\n  if i <= used then\n    redis.call('PERSIST', KEYS[5 + i])\n  elseif count <= 0 then\n    redis.call('HDEL', KEYS[5], ARGV[9 + i])\n    redis.call('EXPIRE', KEYS[5 + i], ARGV[5])\n  end\nend\nfor i = 6 + used + unused, #KEYS do\n  local command = i < 6 + used + unused + joins and {'ZADD', KEYS[i], 0, uid} or {'ZREM', KEYS[i], uid}\n  redis.call(unpack(command))\nend\nlocal stamp = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)\nredis.call('HSET', KEYS[1], 'stamp', stamp)\nreturn stamp" } as const;
+export const saveAgents = { name: "muster-save-agents", lua: "local function useBodies(key, arg, used, unused)\n  for i = 1, used + unused do\n    local address = ARGV[arg + i]\n    local count = redis.call('HINCRBY', KEYS[4], address, i <= used and 1 or -1)\n    if i <= used then\n      redis.call('PERSIST', KEYS[key + i])\n    elseif count <= 0 then\n      redis.call('HDEL', KEYS[4], address)\n      redis.call('EXPIRE', KEYS[key + i], ARGV[2])\n    end\n  end\nend\nlocal key, arg, stamps = 5, 3, {}\nwhile key <= #KEYS do\n  local record, uid = KEYS[key], ARGV[arg]\n  local used, unused = tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])\n  local joins, leaves = tonumber(ARGV[arg + 6]), tonumber(ARGV[arg + 7])\n  local texts = tonumber(ARGV[arg + 8])\n  local stored = redis.call('HMGET', record, 'v', 'stamp')\n  local version = stored[1] or '0'\n  if version ~= ARGV[arg + 1] or (stored[2] or '') ~= ARGV[arg + 2] then\n    stamps[#stamps + 1] = ''\n  else\n    local stamp = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'u', uid)\n    local first, last = arg + 9 + used + unused, arg + 8 + texts\n    redis.call('HSET', record, 'v', tonumber(version) + 1, 'stamp', stamp, unpack(ARGV, first, last))\n    if version == '0' then redis.call('ZADD', KEYS[1], 0, uid) end\n    if ARGV[arg + 3] == '1' then redis.call('ZADD', KEYS[3], tonumber(version) + 1, uid) end\n    useBodies(key, arg + 8, used, unused)\n    local index = key + used + unused\n    for i = 1, joins do redis.call('ZADD', KEYS[index + i], 0, uid) end\n    for i = joins + 1, joins + leaves do redis.call('ZREM', KEYS[index + i], uid) end\n    stamps[#stamps + 1] = stamp\n  end\n  key, arg = key + 1 + used + unused + joins + leaves, arg + 9 + texts\nend\nreturn stamps" } as const;
 
 /**
  * set-assigned-version.lua — note that all of a partition was decided on these assignments, or on newer ones.
@@ -206,13 +205,13 @@ export const saveAgent = { name: "muster-save-agent", lua: "local stored = redis
 export const setAssignedVersion = { name: "muster-set-assigned-version", lua: "if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then return 0 end\nredis.call('SET', KEYS[1], ARGV[1])\nreturn 1" } as const;
 
 /**
- * settle-unassigned.lua — strike an agent from the list of those to be decided again, unless it changed meanwhile.
+ * settle-unassigned.lua — strike agents from the list of those to be decided again, unless they changed meanwhile.
  * KEYS[1]  zset  muster:{p}:unassigned
- * ARGV[1]  uid · ARGV[2]  version of the view that the decision rests on (integer)
- * Returns  1 struck · 0 it changed since, or was not on the list
+ * ARGV[1..]  per agent: uid · version of the view that the decision rests on (integer)
+ * Returns  how many were struck; those that changed since, or were not on the list, were not
  * Why atomic: a change between reading and striking must not be forgotten.
  */
-export const settleUnassigned = { name: "muster-settle-unassigned", lua: "local version = redis.call('ZSCORE', KEYS[1], ARGV[1])\nif not version or tonumber(version) > tonumber(ARGV[2]) then return 0 end\nreturn redis.call('ZREM', KEYS[1], ARGV[1])" } as const;
+export const settleUnassigned = { name: "muster-settle-unassigned", lua: "local struck = 0\nfor i = 1, #ARGV, 2 do\n  local version = redis.call('ZSCORE', KEYS[1], ARGV[i])\n  if version and tonumber(version) <= tonumber(ARGV[i + 1]) then struck = struck + redis.call('ZREM', KEYS[1], ARGV[i]) end\nend\nreturn struck" } as const;
 
 /**
  * start-rollout.lua — record a rollout; where none has its config, it has it from now on.

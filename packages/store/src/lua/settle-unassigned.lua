@@ -1,9 +1,12 @@
--- settle-unassigned.lua — strike an agent from the list of those to be decided again, unless it changed meanwhile.
+-- settle-unassigned.lua — strike agents from the list of those to be decided again, unless they changed meanwhile.
 --
 -- KEYS[1]  zset  muster:{p}:unassigned
--- ARGV[1]  uid · ARGV[2]  version of the view that the decision rests on (integer)
--- Returns  1 struck · 0 it changed since, or was not on the list
+-- ARGV[1..]  per agent: uid · version of the view that the decision rests on (integer)
+-- Returns  how many were struck; those that changed since, or were not on the list, were not
 -- Why atomic: a change between reading and striking must not be forgotten.
-local version = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not version or tonumber(version) > tonumber(ARGV[2]) then return 0 end
-return redis.call('ZREM', KEYS[1], ARGV[1])
+local struck = 0
+for i = 1, #ARGV, 2 do
+  local version = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if version and tonumber(version) <= tonumber(ARGV[i + 1]) then struck = struck + redis.call('ZREM', KEYS[1], ARGV[i]) end
+end
+return struck
