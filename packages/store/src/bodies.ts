@@ -5,7 +5,8 @@
 
 import { createHmac } from "node:crypto";
 import type { Redis } from "ioredis";
-import { putBody } from "./gen/scripts.ts";
+import { createBatches } from "./batches.ts";
+import { putBodies } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { run } from "./redis.ts";
 import { createSeal, deriveKey } from "./seal.ts";
@@ -14,6 +15,13 @@ import { createSeal, deriveKey } from "./seal.ts";
 export const UNUSED_BODY_TTL_S = 900;
 
 const ADDRESS_CHARS = 32;
+/** Bodies of one command; most are a few kilobytes. */
+const MAX_PUTS = 64;
+
+interface SealedBody {
+  readonly address: string;
+  readonly sealed: Buffer;
+}
 
 /** Stores and reads sealed bodies. */
 export interface Bodies {
@@ -31,9 +39,14 @@ export interface Bodies {
 export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
   const addressKey = deriveKey(secret, "body address");
   const seal = createSeal(secret, "body seal");
+  const putAll = createBatches(async (p, bodies: readonly SealedBody[]) => {
+    const keys = [fleetKeys.bodyUses(p), ...bodies.map(({ address }) => fleetKeys.body(p, address))];
+    const args = [UNUSED_BODY_TTL_S, ...bodies.flatMap(({ sealed, address }) => [sealed, address])];
+    await run(fleet, putBodies, keys, args);
+    return bodies;
+  }, MAX_PUTS);
   const putSealed = async (p: Partition, address: string, sealed: Buffer): Promise<void> => {
-    const keys = [fleetKeys.body(p, address), fleetKeys.bodyUses(p)];
-    await run(fleet, putBody, keys, [sealed, UNUSED_BODY_TTL_S, address]);
+    await putAll(p, { address, sealed });
   };
   return {
     addressOf: (body) => createHmac("sha256", addressKey).update(body).digest("base64url").slice(0, ADDRESS_CHARS),

@@ -318,13 +318,20 @@ describe("scripts", () => {
     });
   });
 
-  describe("put-body", () => {
-    const put = (): Promise<unknown> => call(scripts.putBody, ["body", "uses"], ["sealed", 60, "b"]);
+  describe("put-bodies", () => {
+    const put = (): Promise<unknown> => call(scripts.putBodies, ["uses", "body"], [60, "sealed", "b"]);
 
     it("stores a body that nobody uses yet for a while", async () => {
       assert.equal(await put(), 1);
       assert.equal(await spec.redis.get("body"), "sealed");
       assert.ok((await spec.redis.ttl("body")) > 0);
+    });
+
+    it("stores several, each by itself", async () => {
+      await spec.redis.set("body:2", "first");
+      const args = [60, "sealed 1", "b1", "sealed 2", "b2", "sealed 3", "b3"];
+      assert.equal(await call(scripts.putBodies, ["uses", "body:1", "body:2", "body:3"], args), 2);
+      assert.deepEqual(await spec.redis.mget("body:1", "body:2", "body:3"), ["sealed 1", "first", "sealed 3"]);
     });
 
     it("leaves one that is there alone, but keeps it longer when it was about to go", async () => {

@@ -101,6 +101,13 @@ describe("outbox", () => {
     assert.equal(flushed.flat().length, 1);
   });
 
+  it("flushes nobody for an agent of which nothing waits", async () => {
+    const { outbox, flushed } = anOutbox();
+    outbox.add(source(), offered(1));
+    assert.equal(await outbox.flushAgent(aUid(9)), true);
+    assert.deepEqual([flushed.flat().length, outbox.size], [0, 1]);
+  });
+
   it("lets all who wait for one partition share the next flush, and fail together", async () => {
     const { outbox, store } = anOutbox();
     let calls = 0;

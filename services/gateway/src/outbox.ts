@@ -67,6 +67,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   const partitions = new Map<Partition, Map<InstanceUid, Waiting>>();
   const flushing = new Map<Partition, Promise<boolean>>();
   const following = new Map<Partition, Promise<boolean>>();
+  /** Agents whose changes are being written at this moment. */
+  const inHand = new Set<InstanceUid>();
 
   const waitingOf = (uid: InstanceUid): Map<InstanceUid, Waiting> => {
     const p = deps.partitionOf(uid);
@@ -93,7 +95,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   };
 
   const begin = (p: Partition): Promise<boolean> => {
-    const flush = flushWaiting(p, partitions.get(p) ?? new Map(), deps).finally(() => flushing.delete(p));
+    const flush = flushWaiting(p, partitions.get(p) ?? new Map(), inHand, deps).finally(() => flushing.delete(p));
     flushing.set(p, flush);
     return flush;
   };
@@ -120,7 +122,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     touch: (source) => change(source, (w) => w),
     async flushAgent(uid) {
       const p = deps.partitionOf(uid);
-      // Also when nothing waits: a flush that is under way may hold this agent.
+      // Nothing of it waits, and no flush that is under way holds it: in a storm of agents nobody flushes for the others.
+      if (partitions.get(p)?.has(uid) !== true && !inHand.has(uid)) return true;
       return await flushPartition(p);
     },
     async flushAll() {
@@ -136,11 +139,20 @@ export function createOutbox(deps: OutboxDeps): Outbox {
 }
 
 /** Flushes what waits in one partition, MAX_BATCH agents at a time. */
-async function flushWaiting(p: Partition, waiting: Map<InstanceUid, Waiting>, deps: OutboxDeps): Promise<boolean> {
+async function flushWaiting(
+  p: Partition,
+  waiting: Map<InstanceUid, Waiting>,
+  inHand: Set<InstanceUid>,
+  deps: OutboxDeps,
+): Promise<boolean> {
   while (waiting.size > 0) {
     const taken = [...waiting].slice(0, MAX_BATCH);
-    for (const [uid] of taken) waiting.delete(uid);
+    for (const [uid] of taken) {
+      waiting.delete(uid);
+      inHand.add(uid);
+    }
     const isWritten = await writeBatch(p, taken, deps);
+    for (const [uid] of taken) inHand.delete(uid);
     if (isWritten) continue;
     for (const [uid, older] of taken) waiting.set(uid, mergeBack(older, waiting.get(uid)));
     return false;

@@ -139,15 +139,16 @@ export const openSession = { name: "muster-open-session", lua: "local s = redis.
 export const publishRevision = { name: "muster-publish-revision", lua: "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\nif ARGV[3] ~= '0' then\n  local number = redis.call('GET', KEYS[3])\n  if number then return tonumber(number) end\nend\nlocal latest = redis.call('HMGET', KEYS[1], 'latest', 'latestHash')\nlocal number = tonumber(latest[1])\nif latest[2] ~= ARGV[1] then\n  number = number + 1\n  redis.call('HSET', KEYS[2], number, ARGV[2])\n  redis.call('HSET', KEYS[1], 'latest', number, 'latestHash', ARGV[1])\nend\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], number, 'EX', ARGV[3]) end\nreturn number" } as const;
 
 /**
- * put-body.lua — store a sealed body under its address, once, until an agent's view uses it.
- * KEYS[1]  string  muster:{p}:body:<address>
- * KEYS[2]  hash    muster:{p}:body-uses
- * ARGV[1]  sealed body · ARGV[2]  seconds it is kept while nobody uses it · ARGV[3]  address
- * Returns  1 stored · 0 it was there
+ * put-bodies.lua — store sealed bodies of a partition under their addresses, each once, until an agent's view uses it.
+ * KEYS[1]  hash  muster:{p}:body-uses
+ * KEYS[2..]  string  muster:{p}:body:<address>
+ * ARGV[1]  seconds one is kept while nobody uses it
+ * ARGV[2..]  per body: sealed body · address
+ * Returns  how many were stored; the others were there
  * Why atomic: a body about to expire must be kept for the view that is on its way, and one that a view refers to
  *   before it is told must not expire at all.
  */
-export const putBody = { name: "muster-put-body", lua: "local isUsed = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or 0) > 0\nlocal stored = redis.call('SET', KEYS[1], ARGV[1], 'NX')\nif isUsed then\n  redis.call('PERSIST', KEYS[1])\nelseif stored or redis.call('PTTL', KEYS[1]) >= 0 then\n  redis.call('EXPIRE', KEYS[1], ARGV[2])\nend\nreturn stored and 1 or 0" } as const;
+export const putBodies = { name: "muster-put-bodies", lua: "local count = 0\nfor i = 2, #KEYS do\n  local isUsed = tonumber(redis.call('HGET', KEYS[1], ARGV[2 * i - 1]) or 0) > 0\n  local stored = redis.call('SET', KEYS[i], ARGV[2 * i - 2], 'NX')\n  if stored then count = count + 1 end\n  if isUsed then\n    redis.call('PERSIST', KEYS[i])\n  elseif stored or redis.call('PTTL', KEYS[i]) >= 0 then\n    redis.call('EXPIRE', KEYS[i], ARGV[1])\n  end\nend\nreturn count" } as const;
 
 /**
  * put-calendar.lua — write a calendar, if the one there is the one that was read.
