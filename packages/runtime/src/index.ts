@@ -5,6 +5,7 @@
 //   clock.ts          time and dice as a value; backoff.ts: how long to wait before trying again
 //   background.ts     counted fire-and-forget
 //   health.ts         /healthz, /readyz, /metrics
+//   compact.ts        gives memory back after a burst
 
 export type { Background, RunInBackground } from "./background.ts";
 export { createBackground } from "./background.ts";

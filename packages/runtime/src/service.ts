@@ -12,6 +12,7 @@ import { createBackground, type RunInBackground } from "./background.ts";
 import { type BaseConfig, baseConfig } from "./base-config.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createClosers, type Defer } from "./closers.ts";
+import { startCompacting } from "./compact.ts";
 import { ConfigError, type Env, parseAll } from "./env.ts";
 import { createHealth, type Health, openHealthServer } from "./health.ts";
 import { listenForStop, type Stop } from "./stop.ts";
@@ -130,7 +131,11 @@ async function openOutfit(name: string, base: BaseConfig, defer: Defer, phase: (
   const health = createHealth();
   health.check("service", () => (phase() === "ready" ? null : phase()));
   const observed = observeProcess(metrics, name);
-  defer("process metrics", () => observed.stop());
+  const compacting = startCompacting();
+  defer("process metrics", () => {
+    compacting.stop();
+    observed.stop();
+  });
   const address = { host: base.healthHost, port: base.healthPort };
   const server = await openHealthServer(address, health, metrics).catch((error: unknown) => {
     if (!isInUse(error)) throw error;
