@@ -10,6 +10,7 @@ import { type Options, parseOptions, usage } from "./options.ts";
 import { saveResult, thisMachine } from "./results/record.ts";
 import { summarize } from "./results/summary.ts";
 import { scenarios } from "./scenarios/index.ts";
+import { buildBundles } from "./servers/bundles.ts";
 import { renderTable } from "./table.ts";
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -19,12 +20,15 @@ async function runScenario(options: Options, args: readonly string[], signal: Ab
   const profileDir = options.isProfiled ? await mkdtemp(join(tmpdir(), "muster-profile-")) : null;
   const { cpu, coreCount, node } = thisMachine();
   say(`${scenario.name}: ${agents} agents, rounds: ${rounds}; ${coreCount} x ${cpu}, Node ${node}`);
-  const readings = await scenario.run({ agents, rounds, windowMs, servers, profileDir, say, signal });
+  // A profile of a bundle would name no files.
+  const isBundled = !options.isSmoke && !options.isProfiled;
+  if (isBundled) await buildBundles();
+  const readings = await scenario.run({ agents, rounds, windowMs, servers, profileDir, isBundled, say, signal });
   const plan = scenario.plan(servers.map(({ name }) => name));
   const summary = summarize(plan, readings, agents);
   process.stdout.write(renderTable(plan, summary));
   if (profileDir !== null) {
-    for (const file of await saveFlames(profileDir, scenario.name)) say(`flame graph: ${file}`);
+    for (const file of saveFlames(profileDir, scenario.name)) say(`flame graph: ${file}`);
     await rm(profileDir, { recursive: true, force: true });
   }
   if (!options.isRecorded) return;

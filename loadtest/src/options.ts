@@ -11,6 +11,8 @@ export interface Options {
   readonly rounds: number;
   readonly windowMs: number;
   readonly servers: readonly GivenServer[];
+  /** The size that only shows that it works; services are started from their sources. */
+  readonly isSmoke: boolean;
   /** Keep the result in loadtest/results. */
   readonly isRecorded: boolean;
   /** Keep flame graphs of the services. */
@@ -54,6 +56,7 @@ export function parseOptions(args: readonly string[], scenarios: readonly Scenar
   const servers = values.server.map(parseServer);
   const wrong = servers.find((server) => typeof server === "string");
   if (wrong !== undefined) return wrong;
+  if (values.record && values.smoke) return "--smoke says nothing that would be worth recording.";
   if (values.record && values.profile) return "--profile slows services down: record a run without it.";
   return {
     scenario,
@@ -61,6 +64,7 @@ export function parseOptions(args: readonly string[], scenarios: readonly Scenar
     rounds,
     windowMs: size.windowMs,
     servers: servers.filter((server) => typeof server !== "string"),
+    isSmoke: values.smoke,
     isRecorded: values.record,
     isProfiled: values.profile,
   };

@@ -60,7 +60,7 @@ export function formatValue(value: number, unit: Unit): string {
     case "s":
       return `${precise(value)} s`;
     case "bytes":
-      return Math.abs(value) < 1024 * 1024 ? `${precise(value / 1024)} KB` : `${precise(value / 1024 / 1024)} MB`;
+      return formatBytes(value);
     case "per second":
       return `${grouped(value)}/s`;
     case "share":
@@ -68,15 +68,24 @@ export function formatValue(value: number, unit: Unit): string {
     case "count":
       return Number.isInteger(value) ? grouped(value) : precise(value);
     case "ratio":
-      return `${value.toFixed(2)} x`;
+      return `${value.toFixed(value < 0.2 ? 3 : 2)} x`;
   }
+}
+
+function formatBytes(bytes: number): string {
+  const size = Math.abs(bytes);
+  if (size < 1024 ** 2) return `${precise(bytes / 1024)} KB`;
+  return size < 1024 ** 3 ? `${precise(bytes / 1024 ** 2)} MB` : `${precise(bytes / 1024 ** 3)} GB`;
 }
 
 /** Three digits, or as many as the whole part has. */
 function precise(value: number): string {
   if (value === 0) return "0";
   const digits = Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(Math.abs(value)))));
-  return value.toFixed(digits);
+  return value
+    .toFixed(digits)
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "");
 }
 
 function grouped(value: number): string {

@@ -7,7 +7,7 @@ import { CORE } from "../measure/pin.ts";
 import { cpuMicros } from "../measure/process-cost.ts";
 import type { Reading } from "../results/plan.ts";
 import { openMuster } from "../servers/muster.ts";
-import { MUSTER, OPAMP_GO, opampGoPeer } from "../servers/server.ts";
+import { MUSTER, OPAMP_GO, OPAMP_GO_MISSING, opampGoPeer } from "../servers/server.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
 const REFERENCE_AGENTS = 10_000;
@@ -17,7 +17,7 @@ const PATIENCE_MS = 120_000;
 
 async function runRounds(run: Run): Promise<readonly Reading[]> {
   const go = opampGoPeer();
-  if (go === null) run.say("opamp-go takes no part: it is not built; loadtest/peers/setup.sh builds it (needs Go)");
+  if (go === null) run.say(OPAMP_GO_MISSING);
   const readings: Reading[] = [];
   for (let round = 1; round <= run.rounds; round++) {
     run.say(`round ${round} of ${run.rounds}`);
@@ -30,8 +30,9 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
   return readings;
 }
 
-async function measureMuster({ agents, profileDir, signal }: Run) {
-  const muster = await openMuster({ services: { gateway: 1, projector: 1, management: 1 }, profileDir }, signal);
+async function measureMuster(run: Run) {
+  const { agents } = run;
+  const muster = await openMuster({ services: { gateway: 1, projector: 1, management: 1 } }, run);
   const url = muster.stack.opampUrls[0] ?? "";
   const [warmUp, fleet] = await prepareBoth(agents, url);
   try {
@@ -60,8 +61,8 @@ async function measureMuster({ agents, profileDir, signal }: Run) {
   }
 }
 
-async function measureGo(go: NonNullable<ReturnType<typeof opampGoPeer>>, { agents, signal }: Run) {
-  const server = await go.start(signal);
+async function measureGo(go: NonNullable<ReturnType<typeof opampGoPeer>>, { agents }: Run) {
+  const server = await go.start();
   const [warmUp, fleet] = await prepareBoth(agents, server.url, CORE.load);
   try {
     await warmUp.connect();

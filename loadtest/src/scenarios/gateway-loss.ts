@@ -37,9 +37,10 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
   return readings;
 }
 
-async function measure({ agents, profileDir, signal }: Run) {
+async function measure(run: Run) {
+  const { agents } = run;
   const services = { gateway: 2, projector: 1, management: 1 };
-  const muster = await openMuster({ services, profileDir, gatewayEnv: DEFAULT_DOOR }, signal);
+  const muster = await openMuster({ services, gatewayEnv: DEFAULT_DOOR }, run);
   const fleet = await prepareFleet({ count: agents, urls: muster.stack.opampUrls, isSpread: false });
   try {
     await fleet.connect();
@@ -55,7 +56,7 @@ async function measure({ agents, profileDir, signal }: Run) {
     await muster.visible(agents, PATIENCE_MS);
     const visibleMs = performance.now() - killedAtMs;
     const changed = agents - Math.round(agents * CHANGING.from);
-    const lost = await untilNothingIsLost(muster, agents, changed, signal);
+    const lost = await untilNothingIsLost(muster, agents, changed, run.signal);
     const [after, silent] = [await fleet.count(), await fleet.count(SILENT)];
     return {
       back: backMs / 1_000,

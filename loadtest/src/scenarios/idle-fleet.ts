@@ -25,9 +25,10 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
   return readings;
 }
 
-async function measure({ agents, windowMs, profileDir, say, signal }: Run) {
+async function measure(run: Run) {
+  const { agents, windowMs, say } = run;
   const services = { gateway: GATEWAYS, projector: 1 };
-  const muster = await openMuster({ services, profileDir }, signal);
+  const muster = await openMuster({ services }, run);
   const fleet = await prepareFleet({ count: agents, urls: muster.stack.opampUrls });
   const gateways = muster.pidsOf("gateway");
   try {

@@ -66,5 +66,5 @@ export const openLoop: Scenario = {
   smoke: { agents: 40, rounds: 1, windowMs: 500 },
   takesServers: true,
   plan,
-  run: (run) => sideBySide(contestants(run.profileDir, run.servers, run.say), run, phasesOf(run)),
+  run: (run) => sideBySide(contestants(run), run, phasesOf(run)),
 };

@@ -81,5 +81,5 @@ export const peers: Scenario = {
   smoke: { agents: 40, rounds: 1, windowMs: 200 },
   takesServers: true,
   plan,
-  run: (run) => sideBySide(contestants(run.profileDir, run.servers, run.say), run, phasesOf(run)),
+  run: (run) => sideBySide(contestants(run), run, phasesOf(run)),
 };

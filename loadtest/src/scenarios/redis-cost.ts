@@ -28,8 +28,9 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
   return readings;
 }
 
-async function measure({ agents, windowMs, profileDir, signal }: Run) {
-  const muster = await openMuster({ services: { gateway: 1, projector: 1 }, core: CORE.server, profileDir }, signal);
+async function measure(run: Run) {
+  const { agents, windowMs } = run;
+  const muster = await openMuster({ services: { gateway: 1, projector: 1 }, core: CORE.server }, run);
   const fleet = await prepareFleet({ count: agents, urls: muster.stack.opampUrls, cores: [CORE.load] });
   try {
     const before = await muster.redisCost.usedBytes();

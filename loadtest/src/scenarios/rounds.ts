@@ -75,8 +75,8 @@ async function playRound(contestants: readonly Contestant[], run: Run, phases: P
 }
 
 /** Starts a server and warms it up. Whoever warms it up stays: what they leave behind would hide what others cost. */
-async function takeSeat(contestant: Contestant, { agents, windowMs, signal }: Run): Promise<Seat> {
-  const server = await contestant.start(signal);
+async function takeSeat(contestant: Contestant, { agents, windowMs }: Run): Promise<Seat> {
+  const server = await contestant.start();
   const urls = [server.url];
   const count = Math.min(MAX_WARM_UP_AGENTS, Math.ceil(agents * WARM_UP_SHARE));
   const warmUp = await prepareFleet({ count, urls, cores: [CORE.load], firstIndex: agents });

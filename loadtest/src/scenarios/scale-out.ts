@@ -27,8 +27,9 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
 }
 
 /** As many agents per cell, however many cells there are. */
-async function measure(cells: number, { agents, windowMs, profileDir, signal }: Run) {
-  const muster = await openMuster({ services: { gateway: cells, projector: 1 }, profileDir }, signal);
+async function measure(cells: number, run: Run) {
+  const { agents, windowMs } = run;
+  const muster = await openMuster({ services: { gateway: cells, projector: 1 } }, run);
   const pids = muster.pidsOf("gateway");
   for (const [i, pid] of pids.entries()) pin(pid, CELL_CORES[i] ?? CORE.server);
   const fleets = await Promise.all(

@@ -1,6 +1,7 @@
 // What a scenario is: a name, sizes, what it measures, and how. Each has a file of its own; index.ts lists them.
 
 import type { Plan, Reading } from "../results/plan.ts";
+import type { Launch } from "../servers/muster.ts";
 import type { GivenServer } from "../servers/server.ts";
 
 /** How large a run is. */
@@ -12,14 +13,11 @@ export interface Size {
 }
 
 /** One run, as the command line asked for it. */
-export interface Run extends Size {
+export interface Run extends Size, Launch {
   /** Other servers that take part, where servers are compared. */
   readonly servers: readonly GivenServer[];
-  /** Where services leave processor profiles; null: they are not profiled. */
-  readonly profileDir: string | null;
   /** Tells the person who waits how far it is. */
   say(line: string): void;
-  readonly signal: AbortSignal;
 }
 
 /** One thing that can be measured. */

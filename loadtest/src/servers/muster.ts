@@ -15,6 +15,7 @@ import {
 import { type RedisServer, startRedis, until } from "@muster/testkit";
 import { pin } from "../measure/pin.ts";
 import { createRedisCost, type RedisCost } from "../measure/redis-cost.ts";
+import { bundleOf } from "./bundles.ts";
 
 /** What to start. */
 export interface MusterOptions {
@@ -22,10 +23,17 @@ export interface MusterOptions {
   readonly services: Partial<Readonly<Record<ServiceName, number>>>;
   /** Core of everything; default: none in particular. */
   readonly core?: number;
-  /** Where processor profiles go, a folder per service; null for none. */
-  readonly profileDir: string | null;
   /** Added to the environment of gateways. */
   readonly gatewayEnv?: EnvOverrides;
+}
+
+/** How all of a run's processes are started. */
+export interface Launch {
+  /** Where services leave processor profiles, a folder for each; null: they are not profiled. */
+  readonly profileDir: string | null;
+  /** Whether services run as images have them, bundled (bundles.ts), or from their sources. */
+  readonly isBundled: boolean;
+  readonly signal: AbortSignal;
 }
 
 /** A running Muster. */
@@ -48,7 +56,8 @@ const OPEN_DOOR = { MUSTER_GATEWAY_UPGRADES_PER_SECOND: "100000" };
 const LOOK_MS = 200;
 
 /** Starts it and resolves when every process is ready. */
-export async function openMuster(options: MusterOptions, signal: AbortSignal): Promise<Muster> {
+export async function openMuster(options: MusterOptions, launch: Launch): Promise<Muster> {
+  const { signal } = launch;
   const stateDir = await mkdtemp(join(tmpdir(), "muster-load-"));
   const redis = await startRedis();
   const stack = await startStack(
@@ -56,8 +65,9 @@ export async function openMuster(options: MusterOptions, signal: AbortSignal): P
       stateDir,
       redisUrl: redis.url,
       services: Object.fromEntries(serviceNames.map((name) => [name, options.services[name] ?? 0])),
-      env: Object.fromEntries(serviceNames.map((name) => [name, envOf(name, options)])),
+      env: Object.fromEntries(serviceNames.map((name) => [name, envOf(name, options, launch)])),
       logLevel: "warn",
+      ...(launch.isBundled ? { entryOf: bundleOf } : {}),
     },
     signal,
   ).catch(async (error: unknown) => {
@@ -84,10 +94,13 @@ export async function openMuster(options: MusterOptions, signal: AbortSignal): P
   };
 }
 
-function envOf(service: ServiceName, { profileDir, gatewayEnv }: MusterOptions): EnvOverrides {
-  const profiling =
-    profileDir === null ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(profileDir, service)}` };
-  return service === "gateway" ? { ...OPEN_DOOR, ...profiling, ...gatewayEnv } : profiling;
+function envOf(service: ServiceName, { gatewayEnv }: MusterOptions, launch: Launch): EnvOverrides {
+  const options = [
+    ...(launch.isBundled ? ["--enable-source-maps"] : []),
+    ...(launch.profileDir === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${join(launch.profileDir, service)}`]),
+  ];
+  const nodeOptions = options.length === 0 ? {} : { NODE_OPTIONS: options.join(" ") };
+  return service === "gateway" ? { ...OPEN_DOOR, ...nodeOptions, ...gatewayEnv } : nodeOptions;
 }
 
 async function visible(url: string, agents: number, timeoutMs: number, signal: AbortSignal): Promise<void> {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { root } from "@muster/local";
 import { guard } from "@muster/testkit";
 import { CORE, pin, pinned } from "../measure/pin.ts";
-import { openMuster, settled } from "./muster.ts";
+import { type Launch, openMuster, settled } from "./muster.ts";
 
 /** A server that runs. */
 export interface Server {
@@ -24,7 +24,7 @@ export interface Server {
 /** A server that can be started for a round. */
 export interface Contestant {
   readonly name: string;
-  start(signal: AbortSignal): Promise<Server>;
+  start(): Promise<Server>;
 }
 
 /** A server that somebody else started, from `--server name=ws://address,pid`. */
@@ -44,12 +44,11 @@ const opampGo = join(root, ".muster", "tools", "opamp-go-load-peer");
 const SETTLE_TIMEOUT_MS = 60_000;
 
 /** Muster's gateway with a Redis and a projector; its cost is the gateway's. */
-export function muster(profileDir: string | null): Contestant {
+export function muster(launch: Launch): Contestant {
   return {
     name: MUSTER,
-    async start(signal) {
-      const services = { gateway: 1, projector: 1 };
-      const it = await openMuster({ services, core: CORE.server, profileDir }, signal);
+    async start() {
+      const it = await openMuster({ services: { gateway: 1, projector: 1 }, core: CORE.server }, launch);
       return {
         url: it.stack.opampUrls[0] ?? "",
         pids: it.pidsOf("gateway"),
@@ -81,14 +80,15 @@ export function given({ name, url, pid }: GivenServer): Contestant {
 
 /** Muster, the peers that are there, and whatever else was named; says which peer is missing. */
 export function contestants(
-  profileDir: string | null,
-  servers: readonly GivenServer[],
-  say: (line: string) => void,
+  run: Launch & { readonly servers: readonly GivenServer[]; say(line: string): void },
 ): readonly Contestant[] {
   const go = opampGoPeer();
-  if (go === null) say("opamp-go takes no part: it is not built; loadtest/peers/setup.sh builds it (needs Go)");
-  return [muster(profileDir), bareUws, ...(go === null ? [] : [go]), ...servers.map(given)];
+  if (go === null) run.say(OPAMP_GO_MISSING);
+  return [muster(run), bareUws, ...(go === null ? [] : [go]), ...run.servers.map(given)];
 }
+
+/** Why a run compares with opamp-go no more. */
+export const OPAMP_GO_MISSING = "opamp-go takes no part: it is not built; loadtest/peers/setup.sh builds it (needs Go)";
 
 /** Starts a program on the servers' core that prints its address and ends with its standard input. */
 async function startPeer(command: string, args: readonly string[]): Promise<Server> {
