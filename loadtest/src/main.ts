@@ -1,88 +1,58 @@
-// Runs the benchmarks and prints one table: `npm run load`, or `npm run load -- --agents 2000 --rounds 50`. Rollouts take
-// minutes and are asked for: `npm run load -- --scenario rollout --agents 10000 --rounds 3`.
+// Load tests: `npm run load -- --scenario peers`. Runs one scenario, prints one table, and keeps the result and the flame
+// graphs when it is asked to. Run by bootstrap.mjs; --help lists the scenarios.
 
-import { cpus } from "node:os";
-import { parseArgs } from "node:util";
-import { runMicro } from "./bench/micro.ts";
-import { runHeartbeats } from "./scenarios/heartbeats.ts";
-import { runRollout } from "./scenarios/rollout.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { saveFlames } from "./flame/save.ts";
+import { canPin } from "./measure/pin.ts";
+import { type Options, parseOptions, usage } from "./options.ts";
+import { saveResult, thisMachine } from "./results/record.ts";
+import { summarize } from "./results/summary.ts";
+import { scenarios } from "./scenarios/index.ts";
+import { buildBundles } from "./servers/bundles.ts";
+import { renderTable } from "./table.ts";
 
-/** How long workers are watched while a stage bakes. */
-const BAKE_MS = 60_000;
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-const SCENARIOS = ["heartbeats", "rollout"] as const;
-
-interface Options {
-  readonly scenario: (typeof SCENARIOS)[number];
-  readonly agents: number;
-  readonly rounds: number;
-}
-
-/** Reads the command line; null when something in it is not understood. */
-function parseOptions(): Options | null {
-  try {
-    const { values } = parseArgs({
-      options: {
-        scenario: { type: "string", default: "heartbeats" },
-        agents: { type: "string", default: "1000" },
-        rounds: { type: "string" },
-      },
-    });
-    const scenario = SCENARIOS.find((name) => name === values.scenario);
-    const [agents, rounds] = [Number(values.agents), Number(values.rounds ?? (scenario === "rollout" ? 1 : 50))];
-    const isRight = [agents, rounds].every((count) => Number.isSafeInteger(count) && count > 0);
-    return scenario !== undefined && isRight ? { scenario, agents, rounds } : null;
-  } catch {
-    return null;
+async function runScenario(options: Options, args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { scenario, agents, rounds, windowMs, servers } = options;
+  const profileDir = options.isProfiled ? await mkdtemp(join(tmpdir(), "muster-profile-")) : null;
+  const { cpu, coreCount, node } = thisMachine();
+  say(`${scenario.name}: ${agents} agents, rounds: ${rounds}; ${coreCount} x ${cpu}, Node ${node}`);
+  // A profile of a bundle would name no files.
+  const isBundled = !options.isSmoke && !options.isProfiled;
+  if (isBundled) await buildBundles();
+  const readings = await scenario.run({ agents, rounds, windowMs, servers, profileDir, isBundled, say, signal });
+  const plan = scenario.plan(servers.map(({ name }) => name));
+  const summary = summarize(plan, readings, agents);
+  process.stdout.write(renderTable(plan, summary));
+  if (profileDir !== null) {
+    for (const file of saveFlames(profileDir, scenario.name)) say(`flame graph: ${file}`);
+    await rm(profileDir, { recursive: true, force: true });
   }
-}
-
-type Line = readonly [name: string, figure: string];
-
-async function heartbeatLines({ agents, rounds }: Options): Promise<readonly Line[]> {
-  const micro = runMicro().map(({ name, microsPerCall, spreadMicros }): Line => {
-    const [min, max] = spreadMicros.map((micros) => micros.toFixed(2));
-    return [name, `${microsPerCall.toFixed(2)} us   (${min} to ${max})`];
-  });
-  const beats = await runHeartbeats(agents, rounds);
-  return [
-    ...micro,
-    [
-      `gateway CPU per unchanged heartbeat (${beats.agents} agents)`,
-      `${beats.gatewayMicrosPerHeartbeat.toFixed(2)} us`,
-    ],
-    ["heartbeats per second", `${Math.round(beats.heartbeatsPerSecond)}`],
-    ["gateway memory per idle agent", `${Math.round(beats.gatewayBytesPerAgent)} B`],
-  ];
-}
-
-/** Each round is a fleet and a Muster of its own, so that rounds tell the spread. */
-async function rolloutLines({ agents, rounds }: Options): Promise<readonly Line[]> {
-  const lines: Line[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    const { planMs, offersMs, bareMs, bakeCpuShare } = await runRollout(agents, BAKE_MS);
-    const seconds = (ms: number): string => `${(ms / 1_000).toFixed(2)} s`;
-    lines.push(
-      [`${round}. plan of a rollout to ${agents} agents`, seconds(planMs)],
-      [`${round}. start to the last offer, one stage`, seconds(offersMs)],
-      [
-        `${round}. the same as a bare loop over sockets`,
-        `${seconds(bareMs)}   (ratio ${(offersMs / bareMs).toFixed(2)})`,
-      ],
-      [`${round}. workers while it bakes, ${BAKE_MS / 1_000} s`, `${(bakeCpuShare * 100).toFixed(2)} % of a core`],
-    );
-  }
-  return lines;
-}
-
-const options = parseOptions();
-if (options === null) {
-  process.stderr.write(
-    `Usage: npm run load -- [--scenario ${SCENARIOS.join("|")}] [--agents N] [--rounds N], whole numbers above 0\n`,
+  if (!options.isRecorded) return;
+  const { metrics, ratios: ratioPlans } = plan;
+  const command = ["npm run load --", ...args].join(" ");
+  const isPinned = canPin();
+  say(
+    `recorded: ${saveResult({ scenario: scenario.name, command, isPinned, agents, rounds, metrics, ratioPlans, readings, summary })}`,
   );
-  process.exit(2);
 }
-const lines = options.scenario === "rollout" ? await rolloutLines(options) : await heartbeatLines(options);
-const machine = `machine: ${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, Node ${process.version}`;
-const table = lines.map(([name, figure]) => `${name.padEnd(52)} ${figure}`);
-process.stdout.write(`${[machine, "", ...table, ""].join("\n")}`);
+
+const args = process.argv.slice(2);
+if (args.includes("--help")) {
+  process.stdout.write(usage(scenarios));
+} else {
+  const options = parseOptions(args, scenarios);
+  if (typeof options === "string") {
+    say(`${options} See npm run load -- --help.`);
+    process.exit(2);
+  }
+  const ending = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // What was started ends with this process: children hold pipes to it, and guards end the rest.
+    process.on(signal, () => (ending.signal.aborted ? process.exit(1) : ending.abort()));
+  }
+  await runScenario(options, args, ending.signal);
+}

@@ -19,7 +19,10 @@ import { ConfigService } from "@muster/protocol/muster/configs";
 import { RolloutService, StageState } from "@muster/protocol/muster/rollouts";
 import { type FleetOptions, startFleet } from "@muster/simulator";
 import { startRedis, until } from "@muster/testkit";
-import { cpuMicros } from "../process-cost.ts";
+import { cpuMicros } from "../measure/process-cost.ts";
+import type { Reading } from "../results/plan.ts";
+import { MUSTER } from "../servers/server.ts";
+import type { Run, Scenario } from "./scenario.ts";
 
 /** What was measured. */
 export interface RolloutResult {
@@ -166,3 +169,56 @@ async function firstLine(server: ChildProcessByStdio<Writable, Readable, null>):
   for await (const line of createInterface({ input: server.stdout })) return line;
   throw new Error("the bare server ended before it said its port");
 }
+
+const BARE_LOOP = "bare-loop";
+const REFERENCE_AGENTS = 10_000;
+
+/** Each round is a fleet and a Muster of its own, so that rounds tell the spread. */
+async function runRounds({ agents, rounds, windowMs, say }: Run): Promise<readonly Reading[]> {
+  const readings: Reading[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    say(`round ${round} of ${rounds}`);
+    const { planMs, offersMs, bareMs, bakeCpuShare } = await runRollout(agents, windowMs);
+    readings.push({ round, subject: MUSTER, values: { plan: planMs, offers: offersMs, bake: bakeCpuShare } });
+    readings.push({ round, subject: BARE_LOOP, values: { offers: bareMs } });
+  }
+  return readings;
+}
+
+export const rollout: Scenario = {
+  name: "rollout",
+  summary:
+    "A rollout to a whole fleet of fully simulated agents in one stage, and the same broadcast as a bare loop over as many sockets.",
+  full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 60_000 },
+  smoke: { agents: 20, rounds: 1, windowMs: 1_000 },
+  takesServers: false,
+  plan: () => ({
+    metrics: [
+      { id: "plan", title: "plan of the rollout", unit: "ms" },
+      { id: "offers", title: "start to the last offer, one stage", unit: "ms" },
+      { id: "bake", title: "workers' share of a core while the stage bakes", unit: "share" },
+    ],
+    ratios: [
+      { id: "offers-to-bare", title: "offers, Muster to a bare loop", metric: "offers", of: MUSTER, to: BARE_LOOP },
+    ],
+    targets: [
+      {
+        title: "StartRollout to the last offer on the socket",
+        measured: { kind: "metric", metric: "offers", subject: MUSTER },
+        bound: "at most",
+        limit: 3_000,
+        unit: "ms",
+        minAgents: REFERENCE_AGENTS,
+      },
+      {
+        title: "StartRollout to the last offer, to a bare push loop",
+        measured: { kind: "ratio", ratio: "offers-to-bare" },
+        bound: "at most",
+        limit: 2,
+        unit: "ratio",
+        minAgents: REFERENCE_AGENTS,
+      },
+    ],
+  }),
+  run: runRounds,
+};

@@ -1,0 +1,133 @@
+// A fleet that comes at once: what an agent costs from its TCP connect until an operator sees it in ListAgents, gateway,
+// projector and Redis together, and how many come through a second on the machine as it is, load included. The bare
+// opamp-go server beside it is done with an agent when it has answered.
+
+import { type LeanFleet, prepareFleet } from "../lean/fleet.ts";
+import { CORE } from "../measure/pin.ts";
+import { cpuMicros } from "../measure/process-cost.ts";
+import type { Reading } from "../results/plan.ts";
+import { openMuster } from "../servers/muster.ts";
+import { MUSTER, OPAMP_GO, OPAMP_GO_MISSING, opampGoPeer } from "../servers/server.ts";
+import type { Run, Scenario } from "./scenario.ts";
+
+const REFERENCE_AGENTS = 10_000;
+/** Agents that are there before: what a process does for the first time is no agent's cost. */
+const WARM_UP_SHARE = 0.1;
+const PATIENCE_MS = 120_000;
+
+async function runRounds(run: Run): Promise<readonly Reading[]> {
+  const go = opampGoPeer();
+  if (go === null) run.say(OPAMP_GO_MISSING);
+  const readings: Reading[] = [];
+  for (let round = 1; round <= run.rounds; round++) {
+    run.say(`round ${round} of ${run.rounds}`);
+    const measures = [
+      async () => readings.push({ round, subject: MUSTER, values: await measureMuster(run) }),
+      async () => go !== null && readings.push({ round, subject: OPAMP_GO, values: await measureGo(go, run) }),
+    ];
+    for (const measure of round % 2 === 1 ? measures : measures.toReversed()) await measure();
+  }
+  return readings;
+}
+
+async function measureMuster(run: Run) {
+  const { agents } = run;
+  const muster = await openMuster({ services: { gateway: 1, projector: 1, management: 1 } }, run);
+  const url = muster.stack.opampUrls[0] ?? "";
+  const [warmUp, fleet] = await prepareBoth(agents, url);
+  try {
+    const { counts } = await warmUp.connect();
+    await muster.visible(counts.up, PATIENCE_MS);
+    const pids = { gateway: muster.pidsOf("gateway"), projector: muster.pidsOf("projector"), redis: [muster.redisPid] };
+    const costs = () => ({
+      gateway: cpuMicros(...pids.gateway),
+      projector: cpuMicros(...pids.projector),
+      redis: cpuMicros(...pids.redis),
+    });
+    const [before, startedAtMs] = [costs(), performance.now()];
+    const { elapsedMs } = await fleet.connect();
+    await muster.visible(counts.up + agents, PATIENCE_MS);
+    const visibleMs = performance.now() - startedAtMs;
+    const after = costs();
+    const gateway = (after.gateway - before.gateway) / agents;
+    const projector = (after.projector - before.projector) / agents;
+    const redis = (after.redis - before.redis) / agents;
+    const rates = { answeredRate: (agents * 1_000) / elapsedMs, rate: (agents * 1_000) / visibleMs };
+    return { connect: gateway + projector + redis, gateway, projector, redis, ...rates };
+  } finally {
+    await fleet.stop();
+    await warmUp.stop();
+    await muster.stop();
+  }
+}
+
+async function measureGo(go: NonNullable<ReturnType<typeof opampGoPeer>>, { agents }: Run) {
+  const server = await go.start();
+  const [warmUp, fleet] = await prepareBoth(agents, server.url, CORE.load);
+  try {
+    await warmUp.connect();
+    const before = cpuMicros(...server.pids);
+    const { elapsedMs } = await fleet.connect();
+    const connect = (cpuMicros(...server.pids) - before) / agents;
+    return { connect, answeredRate: (agents * 1_000) / elapsedMs };
+  } finally {
+    await fleet.stop();
+    await warmUp.stop();
+    await server.stop();
+  }
+}
+
+function prepareBoth(agents: number, url: string, core?: number): Promise<[LeanFleet, LeanFleet]> {
+  const common = { urls: [url], ...(core === undefined ? {} : { cores: [core] }) };
+  return Promise.all([
+    prepareFleet({ ...common, count: Math.ceil(agents * WARM_UP_SHARE), firstIndex: agents }),
+    prepareFleet({ ...common, count: agents }),
+  ]);
+}
+
+export const connect: Scenario = {
+  name: "connect",
+  summary:
+    "A fleet connects as fast as it can and tells everything: until it is answered, and until an operator sees all of it in ListAgents.",
+  full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 0 },
+  smoke: { agents: 40, rounds: 1, windowMs: 0 },
+  takesServers: false,
+  plan: () => ({
+    metrics: [
+      { id: "connect", title: "processor time per agent, connect to visible (opamp-go: to answered)", unit: "us" },
+      { id: "gateway", title: "of it the gateway", unit: "us" },
+      { id: "projector", title: "of it the projector", unit: "us" },
+      { id: "redis", title: "of it Redis", unit: "us" },
+      { id: "answeredRate", title: "agents answered", unit: "per second" },
+      { id: "rate", title: "agents visible", unit: "per second" },
+    ],
+    ratios: [
+      {
+        id: "connect-to-opamp-go",
+        title: "connect, Muster to opamp-go",
+        metric: "connect",
+        of: MUSTER,
+        to: OPAMP_GO,
+      },
+    ],
+    targets: [
+      {
+        title: "processor time from TCP connect to visible, to bare opamp-go's connect",
+        measured: { kind: "ratio", ratio: "connect-to-opamp-go" },
+        bound: "at most",
+        limit: 3,
+        unit: "ratio",
+        minAgents: REFERENCE_AGENTS,
+      },
+      {
+        title: "agents that become visible, on two cores",
+        measured: { kind: "metric", metric: "rate", subject: MUSTER },
+        bound: "at least",
+        limit: 2_500,
+        unit: "per second",
+        minAgents: REFERENCE_AGENTS,
+      },
+    ],
+  }),
+  run: runRounds,
+};

@@ -1,0 +1,113 @@
+// Servers that are measured side by side: each can be started afresh for a round, kept on a core, and asked for its cost.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { root } from "@muster/local";
+import { guard } from "@muster/testkit";
+import { CORE, pin, pinned } from "../measure/pin.ts";
+import { type Launch, openMuster, settled } from "./muster.ts";
+
+/** A server that runs. */
+export interface Server {
+  readonly url: string;
+  /** Whose processor time and memory is what serving agents costs. */
+  readonly pids: readonly number[];
+  /** Resolves when what agents told has been dealt with; at once for servers that keep nothing elsewhere. */
+  settled(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A server that can be started for a round. */
+export interface Contestant {
+  readonly name: string;
+  start(): Promise<Server>;
+}
+
+/** A server that somebody else started, from `--server name=ws://address,pid`. */
+export interface GivenServer {
+  readonly name: string;
+  readonly url: string;
+  readonly pid: number;
+}
+
+/** The names of the servers that are always there, as results have them. */
+export const MUSTER = "muster";
+export const BARE_UWS = "bare-uws";
+export const OPAMP_GO = "opamp-go";
+
+const uwsEntry = fileURLToPath(new URL("../../peers/bare-uws.ts", import.meta.url));
+const opampGo = join(root, ".muster", "tools", "opamp-go-load-peer");
+const SETTLE_TIMEOUT_MS = 60_000;
+
+/** Muster's gateway with a Redis and a projector; its cost is the gateway's. */
+export function muster(launch: Launch): Contestant {
+  return {
+    name: MUSTER,
+    async start() {
+      const it = await openMuster({ services: { gateway: 1, projector: 1 }, core: CORE.server }, launch);
+      return {
+        url: it.stack.opampUrls[0] ?? "",
+        pids: it.pidsOf("gateway"),
+        settled: () => settled(it, SETTLE_TIMEOUT_MS),
+        stop: () => it.stop(),
+      };
+    },
+  };
+}
+
+/** A bare uWebSockets.js server. */
+export const bareUws: Contestant = { name: BARE_UWS, start: () => startPeer(process.execPath, [uwsEntry]) };
+
+/** A server on opamp-go; null when it has not been built (peers/setup.sh). */
+export function opampGoPeer(): Contestant | null {
+  return existsSync(opampGo) ? { name: OPAMP_GO, start: () => startPeer(opampGo, []) } : null;
+}
+
+/** A server that goes on running after the round, as it did before. */
+export function given({ name, url, pid }: GivenServer): Contestant {
+  return {
+    name,
+    async start() {
+      pin(pid, CORE.server);
+      return { url, pids: [pid], settled: async () => {}, stop: async () => {} };
+    },
+  };
+}
+
+/** Muster, the peers that are there, and whatever else was named; says which peer is missing. */
+export function contestants(
+  run: Launch & { readonly servers: readonly GivenServer[]; say(line: string): void },
+): readonly Contestant[] {
+  const go = opampGoPeer();
+  if (go === null) run.say(OPAMP_GO_MISSING);
+  return [muster(run), bareUws, ...(go === null ? [] : [go]), ...run.servers.map(given)];
+}
+
+/** Why a run compares with opamp-go no more. */
+export const OPAMP_GO_MISSING = "opamp-go takes no part: it is not built; loadtest/peers/setup.sh builds it (needs Go)";
+
+/** Starts a program on the servers' core that prints its address and ends with its standard input. */
+async function startPeer(command: string, args: readonly string[]): Promise<Server> {
+  const child = spawn(...pinned(CORE.server, command, args), { stdio: ["pipe", "pipe", "inherit"] });
+  guard(child);
+  const url = await firstLine(child, command);
+  return {
+    url,
+    pids: child.pid === undefined ? [] : [child.pid], // taskset becomes the program: the id is the server's own
+    settled: async () => {},
+    async stop() {
+      child.stdin.end();
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    },
+  };
+}
+
+async function firstLine(child: ChildProcess, command: string): Promise<string> {
+  if (child.stdout === null) throw new Error(`${command} has no output`);
+  for await (const line of createInterface({ input: child.stdout })) return line;
+  throw new Error(`${command} ended before it said its address`);
+}
