@@ -14,7 +14,8 @@ import { createSeal, deriveKey } from "./seal.ts";
 /** How long a body is kept that no agent's view uses: far beyond any lag of the projector. */
 export const UNUSED_BODY_TTL_S = 900;
 
-const ADDRESS_CHARS = 32;
+/** 32 characters. Cut before it is text: a slice of a string would keep the whole of it in memory. */
+const ADDRESS_BYTES = 24;
 /** Bodies of one command; most are a few kilobytes. */
 const MAX_PUTS = 64;
 
@@ -49,7 +50,7 @@ export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
     await putAll(p, { address, sealed });
   };
   return {
-    addressOf: (body) => createHmac("sha256", addressKey).update(body).digest("base64url").slice(0, ADDRESS_CHARS),
+    addressOf: (body) => createHmac("sha256", addressKey).update(body).digest().toString("base64url", 0, ADDRESS_BYTES),
     put: (partition, address, body) => putSealed(partition, address, seal.close(body)),
     async get(partition, address) {
       const sealed = await fleet.getBuffer(fleetKeys.body(partition, address));

@@ -28,14 +28,15 @@ export interface Inventories {
 export const INVENTORY_TTL_S = 90 * 86_400;
 /** Inventories that are kept; a fleet has some dozen. Beyond it those go that were looked up longest ago. */
 export const MAX_INVENTORIES = 1_000;
-const ADDRESS_CHARS = 32;
+/** 32 characters. Cut before it is text: a slice of a string would keep the whole of it in memory. */
+const ADDRESS_BYTES = 24;
 
 /** @param secret the installation's 32-byte key; addresses and seals use keys derived from it */
 export function createInventories(fleet: Redis, secret: Uint8Array): Inventories {
   const addressKey = deriveKey(secret, "inventory address");
   const seal = createSeal(secret, "inventory seal");
   return {
-    addressOf: (hash) => createHmac("sha256", addressKey).update(hash).digest("base64url").slice(0, ADDRESS_CHARS),
+    addressOf: (hash) => createHmac("sha256", addressKey).update(hash).digest().toString("base64url", 0, ADDRESS_BYTES),
     async has(address) {
       const isThere = (await fleet.expire(fleetKeys.inventory(address), INVENTORY_TTL_S)) === 1;
       if (isThere) await fleet.zadd(fleetKeys.inventories, String(Date.now()), address);

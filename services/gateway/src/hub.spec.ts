@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type DesiredRecord, desiredOf, type InstanceUid, parseConfigId, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
-import { agentCapabilityMask, decodeServerBody, decodeServerFrame, ProtocolError, parseUid } from "@muster/protocol";
+import { agentCapabilityMask, decodeServerBody, decodeServerFrame, ProtocolError } from "@muster/protocol";
 import type { ServerToAgent } from "@muster/protocol/opamp";
 import type { QueuedAction } from "@muster/store";
 import type { Claim, Claimed, Claims } from "./claim.ts";
@@ -35,12 +35,6 @@ const desired: DesiredRecord = {
   assignedAtMs: 0,
 };
 const offerBytes = encodeOffer(desired.hash, []);
-
-const bytesOf = (uid: InstanceUid): Uint8Array => {
-  const bytes = parseUid(uid);
-  assert.ok(!(bytes instanceof ProtocolError));
-  return bytes;
-};
 /** What a message says, in a word or two. */
 function brief(message: ServerToAgent | ProtocolError): string {
   assert.ok(!(message instanceof ProtocolError));
@@ -156,7 +150,6 @@ function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given =
     const uid = from.uid ?? aUid();
     hub.receive({
       uid,
-      uidBytes: bytesOf(uid),
       report: { ...aReport(seq), ...report },
       identity: "",
       authorization: "",

@@ -11,6 +11,7 @@
 //   H4. Messages of one agent on one connection are taken in in order, also when one must wait for a question.
 
 import type { DesiredRecord, DisconnectReason, GatewayId, InstanceUid } from "@muster/fleet";
+import { createAgentsOf } from "./agents-of.ts";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Counts } from "./metrics.ts";
 import { type EndedHere, endAbsent, type OpeningDeps, openEntry } from "./opening.ts";
@@ -47,7 +48,6 @@ export interface Responder {
 export interface Entry {
   session: Session;
   readonly uid: InstanceUid;
-  readonly uidBytes: Uint8Array;
   /** Who it showed itself to be; "" when nobody is asked to. */
   readonly identity: string;
   /** null for an agent that polls. */
@@ -58,8 +58,6 @@ export interface Entry {
 /** One message of an agent. */
 export interface Incoming {
   readonly uid: InstanceUid;
-  /** Bytes of its own: they outlive the message. */
-  readonly uidBytes: Uint8Array;
   readonly report: Report;
   readonly identity: string;
   /** The Authorization header that it came with, or "". */
@@ -126,7 +124,7 @@ class LiveHub implements Hub {
   readonly #prepareDeps: PrepareDeps;
   readonly #openingDeps: OpeningDeps;
   readonly #twins: Twins;
-  readonly #agentsOf = new Map<Connection, Set<InstanceUid>>();
+  readonly #agentsOf = createAgentsOf<Connection>();
   readonly #exchanges = new Map<ExchangeId, Responder>();
   /** Messages that wait for the one before them, by agent and connection (H4). */
   readonly #waiting = new Map<Connection | null, Map<InstanceUid, Incoming[]>>();
@@ -136,7 +134,7 @@ class LiveHub implements Hub {
 
   constructor(deps: HubDeps) {
     this.#deps = deps;
-    this.#prepareDeps = { ...deps, isShared: (connection) => (this.#agentsOf.get(connection)?.size ?? 0) > 1 };
+    this.#prepareDeps = { ...deps, isShared: (connection) => this.#agentsOf.count(connection) > 1 };
     this.#openingDeps = { ...deps, endHere: (uid) => this.#endFormer(uid) };
     this.#twins = createTwins(deps);
   }
@@ -170,10 +168,10 @@ class LiveHub implements Hub {
   }
 
   connectionClosed(connection: Connection): void {
-    for (const uid of [...(this.#agentsOf.get(connection) ?? [])]) {
+    for (const uid of this.#agentsOf.of(connection)) {
       if (this.entries.get(uid)?.connection === connection) this.end(uid, "closed");
     }
-    this.#agentsOf.delete(connection);
+    this.#agentsOf.forget(connection);
   }
 
   end(uid: InstanceUid, reason: DisconnectReason): void {
@@ -238,17 +236,14 @@ class LiveHub implements Hub {
   }
 
   #entryFor(incoming: Incoming): Entry {
-    const { uid, uidBytes, identity, connection } = incoming;
+    const { uid, identity, connection } = incoming;
     const existing = this.entries.get(uid);
     if (existing !== undefined && existing.connection === connection) return existing;
     if (existing !== undefined) this.end(uid, "superseded");
     const session = openSession(this.#peerOf(incoming));
-    const entry: Entry = { session, uid, uidBytes, identity, connection, lastSeenAtMs: 0 };
+    const entry: Entry = { session, uid, identity, connection, lastSeenAtMs: 0 };
     this.entries.set(uid, entry);
-    if (connection !== null) {
-      const agents = this.#agentsOf.get(connection) ?? new Set();
-      this.#agentsOf.set(connection, agents.add(uid));
-    }
+    if (connection !== null) this.#agentsOf.add(connection, uid);
     return entry;
   }
 
@@ -260,7 +255,7 @@ class LiveHub implements Hub {
 
   #forget(entry: Entry): void {
     if (this.entries.get(entry.uid) === entry) this.entries.delete(entry.uid);
-    if (entry.connection !== null) this.#agentsOf.get(entry.connection)?.delete(entry.uid);
+    if (entry.connection !== null) this.#agentsOf.remove(entry.connection, entry.uid);
   }
 
   #feed(entry: Entry, input: Input): void {
@@ -394,7 +389,7 @@ class LiveHub implements Hub {
   }
 
   #isFull(connection: Connection | null): boolean {
-    return connection !== null && (this.#agentsOf.get(connection)?.size ?? 0) >= MAX_AGENTS_PER_CONNECTION;
+    return connection !== null && this.#agentsOf.count(connection) >= MAX_AGENTS_PER_CONNECTION;
   }
 
   /** The agent left while the store was asked, which now has it as connected here; nobody else would say that it is not. */

@@ -136,9 +136,8 @@ class HubIntake implements Intake {
       // Who has a hash from somebody with other credentials does not get their word for what it is.
       const { ofContent, ofInventory } = this.#deps.addresses;
       const report = translate(message, { ofContent, ofInventory: (hash) => ofInventory(`${identity}\0${hash}`) });
-      const uidBytes = message.instanceUid.slice(); // the frame's own bytes are gone when this returns
       const from = { identity, authorization, connection, remoteAddress };
-      this.#deps.hub.receive({ uid, uidBytes, report, ...from, responder });
+      this.#deps.hub.receive({ uid, report, ...from, responder });
     } catch (error) {
       // A defect of ours: the agent is told, and everybody else is served on (R63).
       this.#deps.onError(error);

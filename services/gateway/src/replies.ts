@@ -145,7 +145,8 @@ function wrap(field: number, content: Uint8Array): Uint8Array {
   return new BinaryWriter().tag(field, WireType.LengthDelimited).bytes(content).finish();
 }
 
-function uidBytes(uid: InstanceUid): Uint8Array {
+/** The 16 bytes that a uid is on the wire. */
+export function uidBytes(uid: InstanceUid): Uint8Array {
   const bytes = parseUid(uid);
   if (bytes instanceof ProtocolError) throw bytes; // an InstanceUid is canonical
   return bytes;

@@ -126,8 +126,6 @@ interface SocketData {
   connection: OpenConnection | null;
 }
 
-type OpenConnection = Connection & { markClosed(): void; markPong(): void };
-
 /** Listens. @throws Error when the port is taken */
 export async function openSockets(options: SocketOptions, handlers: SocketHandlers): Promise<Sockets> {
   const { maxMessageBytes, path } = options;
@@ -154,7 +152,7 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     },
     open: (ws) => {
       const data = ws.getUserData();
-      data.connection = openConnection(ws, data);
+      data.connection = new OpenConnection(ws, data);
       handlers.opened(data.connection);
     },
     message: (ws, message, isBinary) => {
@@ -213,49 +211,66 @@ function turnAway(res: HttpResponse, admission: Exclude<Admission, { kind: "admi
   }
 }
 
-function openConnection(
-  ws: WebSocket<SocketData>,
-  { remoteAddress, identity, authorization }: SocketData,
-): OpenConnection {
-  let isClosed = false;
-  const pinging = new Set<(isAlive: boolean) => void>();
-  const settle = (isAlive: boolean): void => {
-    for (const resolve of pinging) resolve(isAlive);
-    pinging.clear();
-  };
-  return {
-    remoteAddress,
-    identity,
-    authorization,
-    get isClosed() {
-      return isClosed;
-    },
-    markClosed() {
-      isClosed = true;
-      settle(false);
-    },
-    markPong: () => settle(true),
-    send(frame) {
-      // Past the backpressure limit uWS drops the frame and closes; the agent comes back and is told afresh.
-      return !isClosed && ws.send(frame, true) !== 2;
-    },
-    close(code, reason) {
-      if (!isClosed) ws.end(code, reason);
-    },
-    async ping() {
-      if (isClosed) return false;
-      const { promise, resolve } = Promise.withResolvers<boolean>();
-      pinging.add(resolve);
-      const timer = setTimeout(() => resolve(false), PONG_TIMEOUT_MS);
-      ws.ping();
-      try {
-        return await promise;
-      } finally {
-        clearTimeout(timer);
-        pinging.delete(resolve);
-      }
-    },
-  };
+/** A class, since closures of its own for every one of ten thousand connections are half a kilobyte each. */
+class OpenConnection implements Connection {
+  readonly remoteAddress: string;
+  readonly identity: string;
+  readonly authorization: string;
+  readonly #ws: WebSocket<SocketData>;
+  #isClosed = false;
+  /** Those who wait for a pong; null while nobody does. */
+  #pinging: Set<(isAlive: boolean) => void> | null = null;
+
+  constructor(ws: WebSocket<SocketData>, { remoteAddress, identity, authorization }: SocketData) {
+    this.#ws = ws;
+    this.remoteAddress = remoteAddress;
+    this.identity = identity;
+    this.authorization = authorization;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  markClosed(): void {
+    this.#isClosed = true;
+    this.#settle(false);
+  }
+
+  markPong(): void {
+    this.#settle(true);
+  }
+
+  send(frame: Uint8Array): boolean {
+    // Past the backpressure limit uWS drops the frame and closes; the agent comes back and is told afresh.
+    return !this.#isClosed && this.#ws.send(frame, true) !== 2;
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.#isClosed) this.#ws.end(code, reason);
+  }
+
+  async ping(): Promise<boolean> {
+    if (this.#isClosed) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#pinging ??= new Set();
+    this.#pinging.add(resolve);
+    const timer = setTimeout(() => resolve(false), PONG_TIMEOUT_MS);
+    this.#ws.ping();
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#pinging?.delete(resolve);
+    }
+  }
+
+  #settle(isAlive: boolean): void {
+    const { size = 0 } = this.#pinging ?? {};
+    if (size === 0) return;
+    for (const resolve of this.#pinging ?? []) resolve(isAlive);
+    this.#pinging = null;
+  }
 }
 
 function addressOf(res: HttpResponse): string {

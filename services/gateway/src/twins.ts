@@ -18,7 +18,7 @@ export interface TwinDeps {
 }
 
 /** Of a message, what is needed to answer it. */
-export type Addressed = Pick<Incoming, "uid" | "uidBytes" | "connection" | "responder">;
+export type Addressed = Pick<Incoming, "uid" | "connection" | "responder">;
 
 /** The twins that were found. */
 export interface Twins {
@@ -39,17 +39,17 @@ const VERDICT_MS = 60_000;
 export function createTwins({ voice, counts, freshUid, nowMs }: TwinDeps): Twins {
   const told = new WeakMap<Connection, Map<InstanceUid, Told>>();
   return {
-    tell({ uid, uidBytes, connection, responder }) {
+    tell({ uid, connection, responder }) {
       const ofConnection = (connection === null ? undefined : told.get(connection)) ?? new Map<InstanceUid, Told>();
       const newUid = ofConnection.get(uid)?.newUid ?? freshUid();
       if (connection !== null) told.set(connection, ofConnection.set(uid, { newUid, atMs: nowMs() }));
       counts.twins += 1;
-      responder.reply(voice.encode(uidBytes, { ...NOTHING_TO_SAY, identify: newUid, config: null }));
+      responder.reply(voice.encode(uid, { ...NOTHING_TO_SAY, identify: newUid, config: null }));
     },
-    answer({ uid, uidBytes, connection, responder }) {
+    answer({ uid, connection, responder }) {
       const last = connection === null ? undefined : told.get(connection)?.get(uid);
       if (last === undefined || nowMs() >= last.atMs + VERDICT_MS) return false;
-      responder.reply(voice.encode(uidBytes, { ...NOTHING_TO_SAY, identify: null, config: null }));
+      responder.reply(voice.encode(uid, { ...NOTHING_TO_SAY, identify: null, config: null }));
       return true;
     },
   };

@@ -7,7 +7,7 @@ import type { Entry } from "./hub.ts";
 import type { Counts } from "./metrics.ts";
 import type { Offers } from "./offers.ts";
 import type { Outgoing } from "./outgoing.ts";
-import type { EncodedOffer, Replies, Sayable } from "./replies.ts";
+import { type EncodedOffer, type Replies, type Sayable, uidBytes } from "./replies.ts";
 
 /** What it needs. */
 export interface VoiceDeps {
@@ -25,27 +25,27 @@ export interface VoiceDeps {
 export interface Voice {
   /** Encodes and sends, at once when everything is at hand. `onOfferFailed` is told of a config that could not be loaded. */
   say(
-    entry: Pick<Entry, "uid" | "uidBytes">,
+    entry: Pick<Entry, "uid">,
     say: Outgoing,
     send: (body: Uint8Array) => void,
     onOfferFailed: (hash: ConfigHash) => void,
   ): void;
   /** Sends a message that answers none. */
   push(entry: Entry, body: Uint8Array): void;
-  encode(uid: Uint8Array, say: Sayable): Uint8Array;
+  encode(uid: InstanceUid, say: Sayable): Uint8Array;
 }
 
 export function createVoice(deps: VoiceDeps): Voice {
   const { replies, offers, counts, maxMessageBytes } = deps;
 
   /** What is too large is not sent (R11, R18) but recorded (R12); the agent still gets its answer. */
-  function encodeWithin(entry: Pick<Entry, "uid" | "uidBytes">, say: Sayable): Uint8Array {
-    const body = replies.encode(entry.uidBytes, say);
+  function encodeWithin(entry: Pick<Entry, "uid">, say: Sayable): Uint8Array {
+    const body = replies.encode(uidBytes(entry.uid), say);
     if (body.byteLength < maxMessageBytes) return body;
     counts.oversizedMessages += 1;
     const what = `a message of ${body.byteLength} bytes to agent ${entry.uid} was not sent`;
     deps.onError(new FleetError("exhausted", `${what}: MUSTER_GATEWAY_MAX_MESSAGE_BYTES is ${maxMessageBytes}`));
-    return replies.encode(entry.uidBytes, {
+    return replies.encode(uidBytes(entry.uid), {
       ...say,
       config: null,
       connection: null,
@@ -56,7 +56,7 @@ export function createVoice(deps: VoiceDeps): Voice {
   }
 
   function speak(
-    entry: Pick<Entry, "uid" | "uidBytes">,
+    entry: Pick<Entry, "uid">,
     say: Outgoing,
     config: EncodedOffer | null,
     send: (body: Uint8Array) => void,
@@ -69,7 +69,7 @@ export function createVoice(deps: VoiceDeps): Voice {
   }
 
   async function loadAndSpeak(
-    entry: Pick<Entry, "uid" | "uidBytes">,
+    entry: Pick<Entry, "uid">,
     say: Outgoing,
     config: Desired,
     send: (body: Uint8Array) => void,
@@ -96,6 +96,6 @@ export function createVoice(deps: VoiceDeps): Voice {
     push(entry, body) {
       if (entry.connection?.send(frameOf(body)) === true) counts.messagesSent += 1;
     },
-    encode: replies.encode,
+    encode: (uid, say) => replies.encode(uidBytes(uid), say),
   };
 }
