@@ -50,9 +50,15 @@ if (args.includes("--help")) {
     process.exit(2);
   }
   const ending = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    // What was started ends with this process: children hold pipes to it, and guards end the rest.
-    process.on(signal, () => (ending.signal.aborted ? process.exit(1) : ending.abort()));
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    // Half a measurement is none. What was started ends with this process: it holds pipes to us, and guards end the rest.
+    process.once(signal, () => {
+      ending.abort();
+      process.exit(code);
+    });
   }
   await runScenario(options, args, ending.signal);
 }

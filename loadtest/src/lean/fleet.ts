@@ -29,8 +29,10 @@ export interface FleetOptions {
 
 /** Lean agents over as many processes as they need. */
 export interface LeanFleet {
-  /** Connects everybody; resolves when each was answered once. */
-  connect(): Promise<Outcome>;
+  /** Its load processes. */
+  readonly pids: readonly number[];
+  /** Connects everybody, at most so many at once (256 unless told); resolves when each was answered once. */
+  connect(laneCount?: number): Promise<Outcome>;
   /** A heartbeat of each of the first `count` agents of every process's share. */
   beat(share: number): Promise<Outcome>;
   loop(connectionCount: number, forMs: number): Promise<Outcome>;
@@ -53,7 +55,7 @@ const ALL: Part = { from: 0, to: 1 };
 
 /** Room is left for what a process needs beside its sockets. */
 const MAX_PER_PROCESS = 18_000;
-/** Connects on their way at once, all processes together: a fleet that comes back after an outage is not paced at all. */
+/** Connects on their way at once, all processes together, unless told otherwise. */
 const LANES = 256;
 const SEED = 7;
 /** The size that the effective config of a small real Collector has. */
@@ -96,7 +98,8 @@ function fleetOf(workers: readonly Worker[], shares: readonly number[]): LeanFle
   };
   const perWorker = (count: number): number => Math.max(1, Math.ceil(count / workers.length));
   return {
-    connect: () => all(() => ({ kind: "connect", laneCount: perWorker(LANES) })),
+    pids: workers.map(({ pid }) => pid),
+    connect: (laneCount = LANES) => all(() => ({ kind: "connect", laneCount: perWorker(laneCount) })),
     beat: (share) => all((count) => ({ kind: "beat", range: rangeOf(count, { from: 0, to: share }) })),
     loop: (connectionCount, forMs) => all(() => ({ kind: "loop", connectionCount: perWorker(connectionCount), forMs })),
     beatEvery: (periodMs) => all(() => ({ kind: "beat-every", periodMs })),
@@ -125,6 +128,7 @@ export function rangeOf(count: number, { from, to }: Part): Range {
 }
 
 interface Worker {
+  readonly pid: number;
   give(order: Order): Promise<Outcome>;
   stop(): Promise<void>;
 }
@@ -155,7 +159,7 @@ function startWorker(core: number | undefined): Worker {
     child.send({ id: lastId, order });
     return answer.promise;
   };
-  return { give, stop: () => stopWorker(child, give) };
+  return { pid: child.pid ?? 0, give, stop: () => stopWorker(child, give) };
 }
 
 async function stopWorker(child: ChildProcess, give: Worker["give"]): Promise<void> {

@@ -14,6 +14,8 @@ const REFERENCE_AGENTS = 10_000;
 /** Agents that are there before: what a process does for the first time is no agent's cost. */
 const WARM_UP_SHARE = 0.1;
 const PATIENCE_MS = 120_000;
+/** Agents on their way at once: many, so that no server waits for agents. */
+const LANES = 1_000;
 
 async function runRounds(run: Run): Promise<readonly Reading[]> {
   const go = opampGoPeer();
@@ -45,7 +47,7 @@ async function measureMuster(run: Run) {
       redis: cpuMicros(...pids.redis),
     });
     const [before, startedAtMs] = [costs(), performance.now()];
-    const { elapsedMs } = await fleet.connect();
+    const { elapsedMs } = await fleet.connect(LANES);
     await muster.visible(counts.up + agents, PATIENCE_MS);
     const visibleMs = performance.now() - startedAtMs;
     const after = costs();
@@ -67,7 +69,7 @@ async function measureGo(go: NonNullable<ReturnType<typeof opampGoPeer>>, { agen
   try {
     await warmUp.connect();
     const before = cpuMicros(...server.pids);
-    const { elapsedMs } = await fleet.connect();
+    const { elapsedMs } = await fleet.connect(LANES);
     const connect = (cpuMicros(...server.pids) - before) / agents;
     return { connect, answeredRate: (agents * 1_000) / elapsedMs };
   } finally {

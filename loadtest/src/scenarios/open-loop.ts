@@ -2,6 +2,7 @@
 // each wakes the server for itself. A closed loop (peers.ts) hands a server many at once and is cheaper for it.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { cpuMicros } from "../measure/process-cost.ts";
 import type { Plan } from "../results/plan.ts";
 import { BARE_UWS, contestants, MUSTER, OPAMP_GO } from "../servers/server.ts";
 import { type Phases, sideBySide } from "./rounds.ts";
@@ -20,6 +21,7 @@ function plan(others: readonly string[]): Plan {
     metrics: [
       { id: "heartbeat", title: "processor time per heartbeat, one every 30 s", unit: "us" },
       { id: "share", title: "share of a core", unit: "share" },
+      { id: "idleShare", title: "share of a core while nobody speaks", unit: "share" },
     ],
     ratios: [BARE_UWS, OPAMP_GO, ...others].map((to) => {
       return { id: `heartbeat-to-${to}`, title: `heartbeat, Muster to ${to}`, metric: "heartbeat", of: MUSTER, to };
@@ -44,7 +46,10 @@ function phasesOf({ windowMs }: Run): Phases {
     async connect({ server, fleet }) {
       await fleet.connect();
       await server.settled();
-      return {};
+      const [cpuBefore, startedAtMs] = [cpuMicros(...server.pids), performance.now()];
+      await sleep(windowMs / 4);
+      const elapsedMs = performance.now() - startedAtMs;
+      return { idleShare: (cpuMicros(...server.pids) - cpuBefore) / 1_000 / elapsedMs };
     },
     async talk({ fleet }, forMs) {
       await fleet.beatEvery(windowMs < SHORT_WINDOW_MS ? windowMs : PERIOD_MS);

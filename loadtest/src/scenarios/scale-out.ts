@@ -41,12 +41,14 @@ async function measure(cells: number, run: Run) {
     for (const fleet of fleets) await fleet.connect();
     await settled(muster, PATIENCE_MS);
     await loopAll(fleets, windowMs / 2); // warms up
-    const cpuBefore = cpuMicros(...pids);
+    const loadPids = fleets.flatMap((fleet) => fleet.pids);
+    const before = { gateways: cpuMicros(...pids), load: cpuMicros(...loadPids) };
     const outcomes = await loopAll(fleets, windowMs);
-    const micros = cpuMicros(...pids) - cpuBefore;
+    const micros = cpuMicros(...pids) - before.gateways;
+    const cellMicros = micros + cpuMicros(...loadPids) - before.load;
     const answers = outcomes.reduce((sum, outcome) => sum + outcome.answers, 0);
     const rate = outcomes.reduce((sum, outcome) => sum + (outcome.answers * 1_000) / outcome.elapsedMs, 0);
-    return { rate, heartbeat: micros / answers };
+    return { rate, capacity: (cells * answers * 1_000_000) / cellMicros, heartbeat: micros / answers };
   } finally {
     await Promise.all(fleets.map((fleet) => fleet.stop()));
     await muster.stop();
@@ -67,10 +69,12 @@ export const scaleOut: Scenario = {
   plan: () => ({
     metrics: [
       { id: "rate", title: "heartbeats answered, gateway and its load sharing a core", unit: "per second" },
+      { id: "capacity", title: "the same for processor time, if nothing else took any", unit: "per second" },
       { id: "heartbeat", title: "processor time per heartbeat", unit: "us" },
     ],
     ratios: [
       { id: "rate-two-to-one", title: "throughput, two gateways to one", metric: "rate", of: TWO, to: ONE },
+      { id: "capacity-two-to-one", title: "capacity, two gateways to one", metric: "capacity", of: TWO, to: ONE },
       { id: "heartbeat-two-to-one", title: "time per heartbeat, two to one", metric: "heartbeat", of: TWO, to: ONE },
     ],
     targets: [
