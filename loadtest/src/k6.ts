@@ -40,6 +40,10 @@ function listenForInterrupts(): AbortSignal {
   return interrupt.signal;
 }
 
+if (process.argv.includes("--help")) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const parsed = parseArguments(process.argv.slice(2));
 if (typeof parsed === "string") {
   process.stderr.write(`${parsed}\n\n${USAGE}`);

@@ -3908,7 +3908,9 @@ function buildEffective({ identity, files, configChanges }) {
 `;
   const all = [{ name: "", body: encodeUtf8(base) }, ...files];
   return create(EffectiveConfigSchema, {
-    configMap: { configMap: Object.fromEntries(all.map(({ name, body }) => [name, { body, contentType: "text/yaml" }])) }
+    configMap: {
+      configMap: Object.fromEntries(all.map(({ name, body }) => [name, { body, contentType: "text/yaml" }]))
+    }
   });
 }
 function buildStatus({ status, hash }) {
@@ -3997,7 +3999,13 @@ var COMMON = {
   /** From an offer until the agent says APPLIED, as supervisors have it. */
   APPLY_SECONDS: 5
 };
-var WHOLE = { AGENTS: 1, AGENTS_PER_VU: 1, FIRST_AGENT: 0, SEED: 0, CHANGES_PER_CONFIG: 1 };
+var WHOLE = {
+  AGENTS: 1,
+  AGENTS_PER_VU: 1,
+  FIRST_AGENT: 0,
+  SEED: 0,
+  CHANGES_PER_CONFIG: 1
+};
 var POSITIVE = /* @__PURE__ */ new Set(["DURATION_SECONDS", "HEARTBEAT_SECONDS", "CHANGE_SECONDS", "POLL_SECONDS"]);
 var MAX_NUMBER = 1e7;
 function readSettings(env, schemes, own) {
@@ -4057,8 +4065,6 @@ export {
   changeHealth,
   createAgent,
   decodeReply,
-  decodeUtf8,
-  encodeUtf8,
   finishApplying,
   frameOf,
   parseFrameHeader,

@@ -4,11 +4,10 @@
 import { sleep } from "k6";
 import { b64encode } from "k6/encoding";
 import grpc from "k6/net/grpc";
-import { decodeUtf8 } from "../gen/bundle.js";
 
 const client = new grpc.Client();
 client.load(
-  [import.meta.resolve("../../../proto").replace(/^file:\/\//, "")],
+  [decodeURIComponent(import.meta.resolve("../../../proto").replace(/^file:\/\//, ""))],
   "muster/v1/configs.proto",
   "muster/v1/rollouts.proto",
 );
@@ -23,11 +22,14 @@ const startedAt = (configId) => `# ${configId} started at `;
 /** When the rollout of this run started, by this machine's clock; undefined when these files are not of that rollout. */
 export function startedAtMsOf(configId, files) {
   for (const { body } of files) {
-    const [, ms] = decodeUtf8(body).split("\n", 1)[0].split(startedAt(configId));
-    if (ms !== undefined) return Number(ms);
+    // Files of others may be anything; ours begins with plain ASCII.
+    const [line] = String.fromCharCode(...body.subarray(0, MAX_LINE_BYTES)).split("\n", 1);
+    if (line.startsWith(startedAt(configId))) return Number(line.slice(startedAt(configId).length));
   }
   return undefined;
 }
+
+const MAX_LINE_BYTES = 200;
 
 /** Connects and creates the config of this run, for agents that `selector` matches. */
 export function openConfig(management, configId, selector) {

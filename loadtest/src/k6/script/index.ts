@@ -19,4 +19,3 @@ export {
 } from "./agent.ts";
 export { decodeReply } from "./report.ts";
 export { readManagement, readSettings, sourcesNeeded, toHttp } from "./settings.ts";
-export { decodeUtf8, encodeUtf8 } from "./text-encoding.ts";
