@@ -3992,7 +3992,7 @@ var COMMON = {
   SEED: 1,
   /** How long agents stay. */
   DURATION_SECONDS: 120,
-  /** Over how long the first connections are spread. */
+  /** Over how long the first connections are spread; unless it is set, a short run has a shorter one (`shortRamp`). */
   RAMP_SECONDS: 30,
   /** Between heartbeats, as opamp-go has it. */
   HEARTBEAT_SECONDS: 30,
@@ -4010,15 +4010,25 @@ var POSITIVE = /* @__PURE__ */ new Set(["DURATION_SECONDS", "HEARTBEAT_SECONDS",
 var MAX_NUMBER = 1e7;
 function readSettings(env, schemes, own) {
   const problems = [];
-  const numbers = Object.entries({ ...COMMON, ...own }).map(([name, fallback]) => {
+  const numbers = /* @__PURE__ */ new Map();
+  for (const [name, fallback] of Object.entries({ ...COMMON, ...own })) {
     const number = readNumber(name, env[name], fallback);
     if (typeof number === "string") problems.push(number);
-    return [name, number];
-  });
+    else numbers.set(name, number);
+  }
+  const [rampSeconds = 0, durationSeconds = 0] = [numbers.get("RAMP_SECONDS"), numbers.get("DURATION_SECONDS")];
+  if (!env["RAMP_SECONDS"]) numbers.set("RAMP_SECONDS", shortRamp(rampSeconds, durationSeconds));
+  else if (problems.length === 0 && rampSeconds >= durationSeconds) problems.push(rampSentence(rampSeconds));
   const addresses = (env["ADDRESS"] ?? "").split(",").map((text) => text.trim());
   for (const address of addresses) if (!isAddress(address, schemes)) problems.push(addressSentence(address, schemes));
   throwAll(problems);
   return { ...Object.fromEntries(numbers), addresses, token: env["TOKEN"] || void 0 };
+}
+function shortRamp(rampSeconds, durationSeconds) {
+  return Math.min(rampSeconds, durationSeconds / 4);
+}
+function rampSentence(rampSeconds) {
+  return `RAMP_SECONDS must be less than DURATION_SECONDS, or agents would have to go before they came; e.g. -e DURATION_SECONDS=${rampSeconds * 4}`;
 }
 function readManagement(env) {
   const [address = "", tls = "false"] = [env["MANAGEMENT"], env["MANAGEMENT_TLS"]];

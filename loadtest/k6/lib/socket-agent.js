@@ -226,9 +226,10 @@ export class SocketAgent {
     this.#pending = [];
   }
 
-  /** Arms one of the agent's timers anew; null disarms it. */
+  /** Arms one of the agent's timers anew; null disarms it. Of an agent that ends only the end itself is still due. */
   #after(name, ms, run) {
     clearTimeout(this.#timers[name] ?? 0);
+    if (this.#hasEnded && name !== "end") return;
     this.#timers[name] = ms === null ? 0 : setTimeout(run, ms);
   }
 }

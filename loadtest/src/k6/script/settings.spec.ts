@@ -30,6 +30,12 @@ describe("settings of a script", () => {
     assert.equal(settings.RAMP_SECONDS, 0);
   });
 
+  it("has a shorter ramp in a short run, unless it is told one", () => {
+    assert.equal(read({ ADDRESS }).RAMP_SECONDS, 30);
+    assert.equal(read({ ADDRESS, DURATION_SECONDS: "10" }).RAMP_SECONDS, 2.5);
+    assert.equal(read({ ADDRESS, DURATION_SECONDS: "10", RAMP_SECONDS: "9" }).RAMP_SECONDS, 9);
+  });
+
   it("tells all problems at once, each with what to do", () => {
     const said =
       /ADDRESS is missing; e\.g\. -e ADDRESS=wss:.*AGENTS takes a whole number from 1 on, not "x"; e\.g\. -e AGENTS=10/s;
@@ -49,6 +55,7 @@ describe("settings of a script", () => {
     { AGENTS: "1e9" },
     { HEARTBEAT_SECONDS: "0" },
     { RAMP_SECONDS: "-1" },
+    { RAMP_SECONDS: "120" },
     { DURATION_SECONDS: "2m" },
     { MAX_X_MS: "fast" },
     { MAX_X_MS: " " },

@@ -16,7 +16,7 @@ export const COMMON = {
   SEED: 1,
   /** How long agents stay. */
   DURATION_SECONDS: 120,
-  /** Over how long the first connections are spread. */
+  /** Over how long the first connections are spread; unless it is set, a short run has a shorter one (`shortRamp`). */
   RAMP_SECONDS: 30,
   /** Between heartbeats, as opamp-go has it. */
   HEARTBEAT_SECONDS: 30,
@@ -32,7 +32,7 @@ const WHOLE: Readonly<Record<string, number>> = {
   SEED: 0,
   CHANGES_PER_CONFIG: 1,
 };
-/** Numbers that are waited for: above 0. RAMP_SECONDS and START_AFTER_SECONDS may be 0. */
+/** Numbers that are waited for: above 0. RAMP_SECONDS may be 0: all at once. */
 const POSITIVE = new Set(["DURATION_SECONDS", "HEARTBEAT_SECONDS", "CHANGE_SECONDS", "POLL_SECONDS"]);
 const MAX_NUMBER = 10_000_000;
 
@@ -58,16 +58,29 @@ export interface Management {
 /** Reads the settings of a script; `schemes` are those of the addresses it can speak to. Throws with every problem. */
 export function readSettings<Own extends Defaults>(env: Env, schemes: readonly string[], own: Own): Settings<Own> {
   const problems: string[] = [];
-  const numbers = Object.entries({ ...COMMON, ...own }).map(([name, fallback]) => {
+  const numbers = new Map<string, number>();
+  for (const [name, fallback] of Object.entries({ ...COMMON, ...own })) {
     const number = readNumber(name, env[name], fallback);
     if (typeof number === "string") problems.push(number);
-    return [name, number] as const;
-  });
+    else numbers.set(name, number);
+  }
+  const [rampSeconds = 0, durationSeconds = 0] = [numbers.get("RAMP_SECONDS"), numbers.get("DURATION_SECONDS")];
+  if (!env["RAMP_SECONDS"]) numbers.set("RAMP_SECONDS", shortRamp(rampSeconds, durationSeconds));
+  else if (problems.length === 0 && rampSeconds >= durationSeconds) problems.push(rampSentence(rampSeconds));
   const addresses = (env["ADDRESS"] ?? "").split(",").map((text) => text.trim());
   for (const address of addresses) if (!isAddress(address, schemes)) problems.push(addressSentence(address, schemes));
   throwAll(problems);
   // Each name has a number by now: a text would have been a problem.
   return { ...(Object.fromEntries(numbers) as Settings<Own>), addresses, token: env["TOKEN"] || undefined };
+}
+
+/** A ramp that leaves three quarters of the run. Examples: 30 of 120 stay 30; 30 of 10 become 2.5; 0 stays 0. */
+function shortRamp(rampSeconds: number, durationSeconds: number): number {
+  return Math.min(rampSeconds, durationSeconds / 4);
+}
+
+function rampSentence(rampSeconds: number): string {
+  return `RAMP_SECONDS must be less than DURATION_SECONDS, or agents would have to go before they came; e.g. -e DURATION_SECONDS=${rampSeconds * 4}`;
 }
 
 /** Reads where the management API is; throws when it cannot be told. */
