@@ -122,11 +122,15 @@ export class SocketAgent {
     if (this.#excused > 0) this.#excused--;
   }
 
-  /** An answer came: OpAMP does not say to which message, so to the oldest; a push while something waits counts as one. */
+  /**
+   * Something came at `atMs`. OpAMP does not say which message it answers, so it answers the oldest that waits; but none that
+   * was sent later: events queue up in a busy engine, and then it was a push.
+   */
   #count(atMs) {
     if (!this.#isAnswered) this.#online(atMs);
-    const sent = this.#pending.shift();
-    if (sent === undefined) return;
+    const [sent] = this.#pending;
+    if (sent === undefined || sent.atMs > atMs) return;
+    this.#pending.shift();
     metrics.messagesAnswered.add(true); // W1
     sent.trend?.add(atMs - sent.atMs);
   }
