@@ -111,6 +111,7 @@ export class SocketAgent {
     const reply = headerBytes instanceof ProtocolError ? headerBytes : decodeReply(frame.subarray(headerBytes));
     if (reply instanceof ProtocolError) {
       metrics.errorReplies.add(1);
+      this.#isOpen = false; // timers must not speak into a socket that closes
       return this.#socket.close();
     }
     this.#count(timestamp);
