@@ -62,7 +62,7 @@ export function muster(launch: Launch): Contestant {
 /** A bare uWebSockets.js server. */
 export const bareUws: Contestant = { name: BARE_UWS, start: () => startPeer(process.execPath, [uwsEntry]) };
 
-/** A server on opamp-go; null when it has not been built (peers/setup.sh). */
+/** A server on opamp-go; null when it has not been built (loadtest/setup). */
 export function opampGoPeer(): Contestant | null {
   return existsSync(opampGo) ? { name: OPAMP_GO, start: () => startPeer(opampGo, []) } : null;
 }
@@ -88,7 +88,7 @@ export function contestants(
 }
 
 /** Why a run compares with opamp-go no more. */
-export const OPAMP_GO_MISSING = "opamp-go takes no part: it is not built; loadtest/peers/setup.sh builds it (needs Go)";
+export const OPAMP_GO_MISSING = "opamp-go takes no part: it is not built; loadtest/setup builds it (needs Go)";
 
 /** Starts a program on the servers' core that prints its address and ends with its standard input. */
 async function startPeer(command: string, args: readonly string[]): Promise<Server> {

@@ -48,5 +48,6 @@ export type { HeartbeatReply } from "./heartbeat-reply.ts";
 export { createHeartbeatReply } from "./heartbeat-reply.ts";
 export type { ReportScan } from "./scan.ts";
 export { createReportScan, isBareHeartbeat, scanReport } from "./scan.ts";
-export { formatUid, formatUidAt, parseUid, UID_BYTES } from "./uid.ts";
+export { formatUid, parseUid, UID_BYTES } from "./uid.ts";
+export { formatUidAt } from "./uid-at.ts";
 export { hasUnrecognized } from "./unrecognized.ts";

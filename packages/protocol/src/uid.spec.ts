@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "./error.ts";
-import { formatUid, formatUidAt, parseUid } from "./uid.ts";
+import { formatUid, parseUid } from "./uid.ts";
+import { formatUidAt } from "./uid-at.ts";
 
 const TEXT = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
 

@@ -1,0 +1,58 @@
+// `npm run k6 -- <script>`: runs a script of loadtest/k6 against a Muster that is started for it and torn down after it, or
+// against a deployment (--address). Exits with k6's exit code, 99 when a threshold was crossed. See loadtest/k6/README.md.
+
+import { type Arguments, type Deployment, parseArguments, USAGE } from "./k6/arguments.ts";
+import { runLocally } from "./k6/local-run.ts";
+import { ensureK6, runScript } from "./k6/run.ts";
+import { runSmoke } from "./k6/smoke.ts";
+import { openWorld } from "./k6/world.ts";
+
+/** Exit codes of our own; k6's are 0, 99 and above. */
+const [FAILED, NOT_UNDERSTOOD, INTERRUPTED] = [1, 2, 130];
+
+async function main({ script, deployment, gateways, env }: Arguments, signal: AbortSignal): Promise<number> {
+  if (!(await ensureK6(signal))) return FAILED;
+  if (deployment !== null && script !== "smoke") {
+    return runScript(script, { ...variablesOf(deployment), ...env }, false, signal);
+  }
+  const world = await openWorld(gateways, signal);
+  try {
+    if (script === "smoke") return (await runSmoke(world, signal)) ? 0 : FAILED;
+    return await runLocally(script, env, world, signal);
+  } finally {
+    await world.close();
+  }
+}
+
+function variablesOf({ address, token, management }: Deployment): Readonly<Record<string, string>> {
+  return {
+    ADDRESS: address,
+    ...(token === undefined ? {} : { TOKEN: token }),
+    ...(management === undefined ? {} : { MANAGEMENT: management }),
+  };
+}
+
+/** Aborts when somebody wants it to end, or the bootstrap that started it did. */
+function listenForInterrupts(): AbortSignal {
+  const interrupt = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort());
+  if (process.channel !== undefined) process.once("disconnect", () => interrupt.abort());
+  return interrupt.signal;
+}
+
+if (process.argv.includes("--help")) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+const parsed = parseArguments(process.argv.slice(2));
+if (typeof parsed === "string") {
+  process.stderr.write(`${parsed}\n\n${USAGE}`);
+  process.exit(NOT_UNDERSTOOD);
+}
+const signal = listenForInterrupts();
+const exitCode = await main(parsed, signal).catch((error: unknown) => {
+  if (signal.aborted) return INTERRUPTED;
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return FAILED;
+});
+process.exit(exitCode);
