@@ -128,8 +128,11 @@ function socketHandlers(deps: HandlerDeps): SocketHandlers {
 
 async function flushLoop(outbox: Outbox, flushMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const isWritten = outbox.size === 0 || (await outbox.flushAll());
-    await clock.delay(isWritten ? flushMs : FLUSH_RETRY_MS, signal);
+    // Nothing is asked of a gateway whose agents only heartbeat: not even to look whether something waits.
+    await outbox.filled(signal);
+    await clock.delay(flushMs, signal);
+    const isWritten = await outbox.flushAll();
+    if (!isWritten) await clock.delay(FLUSH_RETRY_MS, signal);
   }
 }
 
@@ -142,10 +145,11 @@ function patienceMs({ session }: Entry, silenceMs: number): number {
 async function silenceLoop(hub: Hub, silenceMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await clock.delay(SILENCE_CHECK_MS, signal);
-    for (const entry of [...hub.entries.values()]) {
-      if (entry.connection === null && clock.nowMs() - entry.lastSeenAtMs > patienceMs(entry, silenceMs)) {
-        hub.end(entry.uid, "silent");
-      }
+    const nowMs = clock.nowMs();
+    for (const entry of hub.entries.values()) {
+      const isPolling = entry.connection === null;
+      // An entry that ends leaves the map, which the loop does not mind.
+      if (isPolling && nowMs - entry.lastSeenAtMs > patienceMs(entry, silenceMs)) hub.end(entry.uid, "silent");
     }
   }
 }

@@ -95,6 +95,7 @@ function aHub({ claim, offers = {}, flushAgent = async () => true, deps: given =
     end: (source, event) => note(source, event?.kind === "agent.disconnected" ? `end ${event.reason}` : "let go"),
     touch: (source) => note(source, "touch"),
     flushAgent,
+    filled: async () => undefined,
     flushAll: async () => true,
     size: 0,
   };

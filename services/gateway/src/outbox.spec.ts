@@ -101,6 +101,30 @@ describe("outbox", () => {
     assert.equal(flushed.flat().length, 1);
   });
 
+  it("says when something waits, and at once where something does", async () => {
+    const { outbox } = anOutbox();
+    const aborting = new AbortController();
+    let count = 0;
+    const filled = async (): Promise<void> => {
+      await outbox.filled(aborting.signal);
+      count += 1;
+    };
+    const first = filled();
+    await Promise.resolve();
+    assert.equal(count, 0);
+    outbox.add(source(), offered(1));
+    await first;
+    await filled();
+    assert.equal(await outbox.flushAll(), true);
+    const last = filled();
+    await Promise.resolve();
+    assert.equal(count, 2);
+    aborting.abort();
+    await last;
+    await filled();
+    assert.equal(count, 4);
+  });
+
   it("flushes nobody for an agent of which nothing waits", async () => {
     const { outbox, flushed } = anOutbox();
     outbox.add(source(), offered(1));

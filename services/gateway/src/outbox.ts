@@ -52,6 +52,8 @@ export interface Outbox {
   touch(source: Source): void;
   /** Flushes whatever waits for this agent; false when the store could not take it. */
   flushAgent(uid: InstanceUid): Promise<boolean>;
+  /** Resolves as soon as something waits, or the signal aborts. For one caller at a time. */
+  filled(signal: AbortSignal): Promise<void>;
   /** Flushes everything that waits; false when the store could not take all of it. */
   flushAll(): Promise<boolean>;
   /** Agents with something that waits. */
@@ -69,6 +71,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   const following = new Map<Partition, Promise<boolean>>();
   /** Agents whose changes are being written at this moment. */
   const inHand = new Set<InstanceUid>();
+
+  const alarm = createAlarm();
 
   const waitingOf = (uid: InstanceUid): Map<InstanceUid, Waiting> => {
     const p = deps.partitionOf(uid);
@@ -92,6 +96,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     // A session that begins while the last one's end still waits takes its events along; its own end would be late.
     const current = before.epoch === epoch ? before : { ...before, epoch, ending: null, isLeft: false };
     waiting.set(uid, edit({ ...current, checkpoint }));
+    alarm.ring();
   };
 
   const begin = (p: Partition): Promise<boolean> => {
@@ -126,6 +131,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       if (partitions.get(p)?.has(uid) !== true && !inHand.has(uid)) return true;
       return await flushPartition(p);
     },
+    async filled(signal) {
+      if (this.size === 0) await alarm.rung(signal);
+    },
     async flushAll() {
       const done = await Promise.all([...partitions.keys()].map(flushPartition));
       return done.every((isDone) => isDone);
@@ -134,6 +142,27 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       let count = 0;
       for (const waiting of partitions.values()) count += waiting.size;
       return count;
+    },
+  };
+}
+
+/** Wakes one who waits for it. */
+function createAlarm() {
+  let ring = (): void => undefined;
+  return {
+    ring: () => ring(),
+    /** Resolves when it rings next, or the signal aborts. */
+    rung(signal: AbortSignal): Promise<void> {
+      if (signal.aborted) return Promise.resolve();
+      return new Promise((resolve) => {
+        const wake = (): void => {
+          ring = () => undefined;
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        ring = wake;
+        signal.addEventListener("abort", wake, { once: true });
+      });
     },
   };
 }
