@@ -15,7 +15,7 @@ const SLICES = 8;
 /** Heartbeats of every agent before memory is read again. */
 const ROUNDS_OF_HEARTBEATS = 3;
 /**
- * How long a server is left alone before its memory is read, empty and connected, in windows: 12 s in a full run. A
+ * How long a server is left alone before its memory is read, empty, connected and heard, in windows: 12 s in a full run. A
  * garbage-collected server that has time gives back what a burst left; all servers are given the same.
  */
 const IDLE_WINDOWS = 1.5;
@@ -74,7 +74,10 @@ function phasesOf({ agents, windowMs }: Run): Phases {
       return { connect, fresh };
     },
     talk: ({ fleet }, forMs) => fleet.loop(LOOP_CONNECTIONS, forMs),
-    end: async (seat) => ({ heard: bytesPerAgent(seat) }),
+    async end(seat) {
+      await sleep(windowMs * IDLE_WINDOWS);
+      return { heard: bytesPerAgent(seat) };
+    },
   };
 }
 
