@@ -16,15 +16,17 @@ export interface HeapReading {
   readonly utilization: number;
 }
 
-/** So much more than after the last collection is worth a pause of some tens of milliseconds. */
+/** So much more than after the last collection, and so many times as much, is worth a pause of some tens of milliseconds. */
 const WORTHWHILE_BYTES = 24 * 1024 * 1024;
+const WORTHWHILE_GROWTH = 2;
 /** A process that is busier than this has no time for it, and collects by itself. */
 const QUIET_UTILIZATION = 0.15;
 const LOOK_MS = 5_000;
 
 /** Whether it is worth it, and disturbs nobody. */
 export function mayCompact({ keptBytes, keptAfterBytes, utilization }: HeapReading): boolean {
-  return utilization < QUIET_UTILIZATION && keptBytes - keptAfterBytes > WORTHWHILE_BYTES;
+  const isWorthwhile = keptBytes - keptAfterBytes > WORTHWHILE_BYTES && keptBytes > WORTHWHILE_GROWTH * keptAfterBytes;
+  return isWorthwhile && utilization < QUIET_UTILIZATION;
 }
 
 /** Looks from time to time until it is stopped; does not hold the process open. */
