@@ -7,9 +7,9 @@ import { prepareFleet } from "../lean/fleet.ts";
 import { CORE } from "../measure/pin.ts";
 import { cpuMicros } from "../measure/process-cost.ts";
 import { eventLoopDelayP99Ms, reading, scrape } from "../measure/service-metrics.ts";
-import type { Reading } from "../results/plan.ts";
 import { openMuster, settled } from "../servers/muster.ts";
 import { MUSTER } from "../servers/server.ts";
+import { eachRound } from "./alone.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
 const REFERENCE_AGENTS = 10_000;
@@ -17,15 +17,6 @@ const HEALTH_PERIOD_MS = 10_000;
 /** Share of the connections that breaks in a second. */
 const CUT_SHARE = 0.01;
 const PATIENCE_MS = 120_000;
-
-async function runRounds(run: Run): Promise<readonly Reading[]> {
-  const readings: Reading[] = [];
-  for (let round = 1; round <= run.rounds; round++) {
-    run.say(`round ${round} of ${run.rounds}`);
-    readings.push({ round, subject: MUSTER, values: await measure(run) });
-  }
-  return readings;
-}
 
 async function measure(run: Run) {
   const { agents, windowMs } = run;
@@ -84,5 +75,5 @@ export const churn: Scenario = {
       },
     ],
   }),
-  run: runRounds,
+  run: (run) => eachRound(run, measure),
 };

@@ -13,9 +13,9 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { AgentService } from "@muster/protocol/muster/agents";
 import { until } from "@muster/testkit";
 import { type LeanFleet, prepareFleet } from "../lean/fleet.ts";
-import type { Reading } from "../results/plan.ts";
 import { type Muster, openMuster, settled } from "../servers/muster.ts";
 import { MUSTER } from "../servers/server.ts";
+import { eachRound } from "./alone.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
 const REFERENCE_AGENTS = 15_000;
@@ -28,15 +28,6 @@ const POLL_MS = 50;
 const PAGE_SIZE = 1_000;
 /** What the real default of a gateway lets in is part of what is measured. */
 const DEFAULT_DOOR = { MUSTER_GATEWAY_UPGRADES_PER_SECOND: undefined };
-
-async function runRounds(run: Run): Promise<readonly Reading[]> {
-  const readings: Reading[] = [];
-  for (let round = 1; round <= run.rounds; round++) {
-    run.say(`round ${round} of ${run.rounds}`);
-    readings.push({ round, subject: MUSTER, values: await measure(run) });
-  }
-  return readings;
-}
 
 async function measure(run: Run) {
   const { agents } = run;
@@ -143,7 +134,7 @@ export const gatewayLoss: Scenario = {
       atMost("the same: full reports that the sequence number did not need", "askedInVain", 0, "count"),
     ],
   }),
-  run: runRounds,
+  run: (run) => eachRound(run, measure),
 };
 
 function atMost(title: string, metric: string, limit: number, unit: "s" | "count") {

@@ -4,9 +4,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { prepareFleet } from "../lean/fleet.ts";
 import { cpuMicros, residentBytes } from "../measure/process-cost.ts";
-import type { Reading } from "../results/plan.ts";
 import { openMuster, settled } from "../servers/muster.ts";
 import { MUSTER } from "../servers/server.ts";
+import { eachRound } from "./alone.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
 const REFERENCE_AGENTS = 100_000;
@@ -15,15 +15,6 @@ const PERIOD_MS = 30_000;
 const PATIENCE_MS = 300_000;
 /** A smoke test cannot wait for 30 s; its windows are shorter than this. */
 const SHORT_WINDOW_MS = 5_000;
-
-async function runRounds(run: Run): Promise<readonly Reading[]> {
-  const readings: Reading[] = [];
-  for (let round = 1; round <= run.rounds; round++) {
-    run.say(`round ${round} of ${run.rounds}`);
-    readings.push({ round, subject: MUSTER, values: await measure(run) });
-  }
-  return readings;
-}
 
 async function measure(run: Run) {
   const { agents, windowMs, say } = run;
@@ -94,5 +85,5 @@ export const idleFleet: Scenario = {
       },
     ],
   }),
-  run: runRounds,
+  run: (run) => eachRound(run, measure),
 };

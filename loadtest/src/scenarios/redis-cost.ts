@@ -6,9 +6,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { prepareFleet } from "../lean/fleet.ts";
 import { CORE } from "../measure/pin.ts";
-import type { Reading } from "../results/plan.ts";
 import { type Muster, openMuster, settled } from "../servers/muster.ts";
 import { MUSTER } from "../servers/server.ts";
+import { eachRound } from "./alone.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
 const REFERENCE_AGENTS = 10_000;
@@ -28,15 +28,6 @@ const KINDS = [
   "events",
   "changes",
 ] as const;
-
-async function runRounds(run: Run): Promise<readonly Reading[]> {
-  const readings: Reading[] = [];
-  for (let round = 1; round <= run.rounds; round++) {
-    run.say(`round ${round} of ${run.rounds}`);
-    readings.push({ round, subject: MUSTER, values: await measure(run) });
-  }
-  return readings;
-}
 
 async function measure(run: Run) {
   const { agents, windowMs } = run;
@@ -119,5 +110,5 @@ export const redisCost: Scenario = {
       },
     ],
   }),
-  run: runRounds,
+  run: (run) => eachRound(run, measure),
 };

@@ -4,83 +4,60 @@
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { type Stack, startStack } from "@muster/local";
 import { AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { RolloutService, StageState } from "@muster/protocol/muster/rollouts";
 import { type FleetOptions, startFleet } from "@muster/simulator";
-import { startRedis, until } from "@muster/testkit";
+import { until } from "@muster/testkit";
 import { cpuMicros } from "../measure/process-cost.ts";
 import type { Reading } from "../results/plan.ts";
+import { type Muster, openMuster } from "../servers/muster.ts";
 import { MUSTER } from "../servers/server.ts";
 import type { Run, Scenario } from "./scenario.ts";
-
-/** What was measured. */
-export interface RolloutResult {
-  readonly agents: number;
-  /** PlanRollout, from the call to its answer. */
-  readonly planMs: number;
-  /** From StartRollout to the last offer that an agent received. */
-  readonly offersMs: number;
-  /** The same broadcast by a bare loop, to its last offer. */
-  readonly bareMs: number;
-  /** Share of a core that all workers took while the stage baked, 0 to 1, and for how long that was watched. */
-  readonly bakeCpuShare: number;
-  readonly bakeWatchedMs: number;
-}
 
 const CONFIG =
   "receivers: {nop: {}}\nexporters: {nop: {}}\nservice: {pipelines: {traces: {receivers: [nop], exporters: [nop]}}}\n";
 const PATIENCE_MS = 300_000;
-/** A gateway takes this many upgrades a second here: the storm of the start is not what is measured. */
-const UPGRADES_PER_SECOND = "20000";
 
-/** Runs the scenario; the stage bakes for as long as its workers are watched, `bakeMs`. */
-export async function runRollout(agents: number, bakeMs: number): Promise<RolloutResult> {
-  const stateDir = await mkdtemp(join(tmpdir(), "muster-load-"));
-  const redis = await startRedis();
-  const ending = new AbortController();
-  const env = { gateway: { MUSTER_GATEWAY_UPGRADES_PER_SECOND: UPGRADES_PER_SECOND } };
-  const stack = await startStack({ stateDir, redisUrl: redis.url, env }, ending.signal);
-  const sessionManager = new Http2SessionManager(stack.managementUrl);
+/** What a round measured of Muster, and of the bare loop. */
+async function measure(run: Run) {
+  const { agents, windowMs, signal } = run;
+  const services = { gateway: 1, projector: 1, rollout: 1, management: 1 };
+  const muster = await openMuster({ services }, run);
+  const sessionManager = new Http2SessionManager(muster.stack.managementUrl);
   try {
-    const measured = await measureMuster(stack, sessionManager, agents, bakeMs, ending.signal);
-    const bareMs = await measureBare(agents, measured.hash, ending.signal);
-    const { hash: _, ...rest } = measured;
-    return { agents, bareMs, ...rest };
+    const { hash, ...measured } = await measureMuster(muster, sessionManager, agents, windowMs, signal);
+    return { measured, bareMs: await measureBare(agents, hash, signal) };
   } finally {
-    ending.abort();
     sessionManager.abort();
-    await stack.stop();
-    await redis.stop();
-    await rm(stateDir, { recursive: true, force: true });
+    await muster.stop();
   }
 }
 
 async function measureMuster(
-  stack: Stack,
+  muster: Muster,
   sessionManager: Http2SessionManager,
   agents: number,
   bakeMs: number,
   signal: AbortSignal,
 ) {
-  const transport = createGrpcTransport({ baseUrl: stack.managementUrl, sessionManager });
+  const transport = createGrpcTransport({ baseUrl: muster.stack.managementUrl, sessionManager });
   const [configs, rollouts, fleetOf] = [
     createClient(ConfigService, transport),
     createClient(RolloutService, transport),
     createClient(AgentService, transport),
   ];
   const offers = countOffers(agents);
-  const fleet = startFleet({ ...fleetOptions(agents, stack.opampUrls[0] ?? ""), onEvent: offers.onEvent }, signal);
+  const fleet = startFleet(
+    { ...fleetOptions(agents, muster.stack.opampUrls[0] ?? ""), onEvent: offers.onEvent },
+    signal,
+  );
   await fleet.started;
   await configs.createConfig({ configId: "base" });
   const { revision } = await configs.publishRevision({
@@ -109,12 +86,11 @@ async function measureMuster(
   const rolloutId = rollout?.rolloutId ?? "";
   await until(async () => (await rollouts.getRollout({ rolloutId })).rollout?.stages[0]?.state === StageState.BAKING, {
     timeoutMs: PATIENCE_MS,
-
     what: "the stage to bake",
   });
-  const bakeCpuShare = await shareOfCore(stack, bakeMs);
+  const bakeCpuShare = await shareOfCore(muster, bakeMs);
   await fleet.stop();
-  return { planMs, offersMs, bakeCpuShare, bakeWatchedMs: bakeMs, hash: revision?.hash ?? "" };
+  return { plan: planMs, offers: offersMs, bake: bakeCpuShare, hash: revision?.hash ?? "" };
 }
 
 /** Agents as fast as they may be, but for the five seconds that a supervisor takes to say APPLIED. */
@@ -135,12 +111,11 @@ function countOffers(agents: number) {
 }
 
 /** What all workers cost together in a while. */
-async function shareOfCore(stack: Stack, forMs: number): Promise<number> {
-  const pids = stack.of("rollout").map((worker) => worker.pid() ?? 0);
-  const sum = (): number => pids.reduce((micros, pid) => micros + cpuMicros(pid), 0);
-  const before = sum();
+async function shareOfCore(muster: Muster, forMs: number): Promise<number> {
+  const pids = muster.pidsOf("rollout");
+  const before = cpuMicros(...pids);
   await sleep(forMs);
-  return (sum() - before) / 1_000 / forMs;
+  return (cpuMicros(...pids) - before) / 1_000 / forMs;
 }
 
 /** The same agents, the same config, and nothing but a loop. */
@@ -173,13 +148,12 @@ async function firstLine(server: ChildProcessByStdio<Writable, Readable, null>):
 const BARE_LOOP = "bare-loop";
 const REFERENCE_AGENTS = 10_000;
 
-/** Each round is a fleet and a Muster of its own, so that rounds tell the spread. */
-async function runRounds({ agents, rounds, windowMs, say }: Run): Promise<readonly Reading[]> {
+async function runRounds(run: Run): Promise<readonly Reading[]> {
   const readings: Reading[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    say(`round ${round} of ${rounds}`);
-    const { planMs, offersMs, bareMs, bakeCpuShare } = await runRollout(agents, windowMs);
-    readings.push({ round, subject: MUSTER, values: { plan: planMs, offers: offersMs, bake: bakeCpuShare } });
+  for (let round = 1; round <= run.rounds; round++) {
+    run.say(`round ${round} of ${run.rounds}`);
+    const { measured, bareMs } = await measure(run);
+    readings.push({ round, subject: MUSTER, values: measured });
     readings.push({ round, subject: BARE_LOOP, values: { offers: bareMs } });
   }
   return readings;

@@ -48,6 +48,13 @@ describe("scenarios", () => {
     const { memory = 0, body = 0, heartbeats = 0 } = valuesOf((await smoke("redis-cost")).readings, MUSTER);
     assert.ok(memory > 0 && body > 0 && heartbeats > 0);
   });
+
+  it("roll a config out in one stage, and send the same by a bare loop", { timeout: 60_000 }, async () => {
+    const { readings } = await smoke("rollout");
+    const { plan = 0, offers = 0, bake = -1 } = valuesOf(readings, MUSTER);
+    assert.ok(plan > 0 && offers > 0 && bake >= 0 && bake < 2);
+    assert.ok((valuesOf(readings, "bare-loop")["offers"] ?? 0) > 0);
+  });
 });
 
 describe("plans", () => {

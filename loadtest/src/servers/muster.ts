@@ -72,6 +72,7 @@ export async function openMuster(options: MusterOptions, launch: Launch): Promis
     signal,
   ).catch(async (error: unknown) => {
     await redis.stop();
+    await rm(stateDir, { recursive: true, force: true });
     throw error;
   });
   const redisPid = redis.pid() ?? 0;

@@ -106,7 +106,7 @@ export {
 } from "./ids.ts";
 export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
-export { ratePerMinute } from "./pace.ts";
+export { entriesBeyond, ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
 export { isOver, type Plan, plan } from "./plan.ts";
 export type { Measurement } from "./plan-gate.ts";

@@ -112,12 +112,10 @@ export function dueRetries(
   status: RolloutStatus,
   nowMs: number,
 ): readonly WaveEntry[] {
-  const known = new Set(before.map(({ uid, tries }) => `${uid} ${tries}`));
   const due = judged.flatMap(({ agent, retry }) =>
     retry !== undefined && nowMs >= retry.dueAtMs ? [{ uid: agent.view.uid, tries: retry.tries }] : [],
   );
-  const news = due.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`));
-  return news.slice(0, Math.min(MAX_WAVE, rateLimit(pace, status, nowMs).left));
+  return entriesBeyond(before, due).slice(0, Math.min(MAX_WAVE, rateLimit(pace, status, nowMs).left));
 }
 
 /** The wave as it stands: those of before that wait for a worker still, and those that are added now. */
@@ -131,8 +129,13 @@ export function nextWave(
     const one = judgedOf.get(uid);
     return one !== undefined && isWaiting(one, tries);
   });
-  const known = new Set(waiting.map(({ uid, tries }) => `${uid} ${tries}`));
-  return [...waiting, ...news.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`))];
+  return [...waiting, ...entriesBeyond(waiting, news)];
+}
+
+/** Entries of a wave that another does not have: other agents, and later tries. */
+export function entriesBeyond(before: readonly WaveEntry[], wave: readonly WaveEntry[]): readonly WaveEntry[] {
+  const known = new Set(before.map(({ uid, tries }) => `${uid} ${tries}`));
+  return wave.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`));
 }
 
 function isWaiting({ agent, isDispatched, stage, failure, state }: Judged, tries: number): boolean {

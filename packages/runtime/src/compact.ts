@@ -1,6 +1,6 @@
 // Gives memory back after a burst. V8 collects garbage when it needs room, so a process that a storm of agents swelled and
 // that has little to do from then on keeps what the storm left, several times what it holds. When it is quiet, it is told
-// to collect once. Started by runService for services that ask for it: for others a pause now and then costs more.
+// to collect once. For services that know storms: others lose more by a pause now and then than they gain.
 
 import { performance } from "node:perf_hooks";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";

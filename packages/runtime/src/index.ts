@@ -16,6 +16,7 @@ export { baseConfig } from "./base-config.ts";
 export type { Clock } from "./clock.ts";
 export { systemClock } from "./clock.ts";
 export type { Defer } from "./closers.ts";
+export { startCompacting } from "./compact.ts";
 export type { ConfigOf, Env, ParseConfig, Variable, Variables } from "./env.ts";
 export { ConfigError, defineConfig, renderVariables } from "./env.ts";
 export type { Health, HealthCheck, HealthServer, Readiness } from "./health.ts";

@@ -12,7 +12,6 @@ import { createBackground, type RunInBackground } from "./background.ts";
 import { type BaseConfig, baseConfig } from "./base-config.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createClosers, type Defer } from "./closers.ts";
-import { startCompacting } from "./compact.ts";
 import { ConfigError, type Env, parseAll } from "./env.ts";
 import { createHealth, type Health, openHealthServer } from "./health.ts";
 import { listenForStop, type Stop } from "./stop.ts";
@@ -42,8 +41,6 @@ export interface ServiceContext<C> {
 export interface ServiceOptions {
   /** Default of MUSTER_HEALTH_PORT; 0 (the default) takes any free port. */
   readonly healthPort?: number;
-  /** Whether it gives memory back after bursts (compact.ts); default false. */
-  readonly compacts?: boolean;
 }
 
 /**
@@ -62,7 +59,7 @@ export async function runService<C>(
   const log = createLogger({ service: name, level: base.logLevel, format: base.logFormat });
   exitOnCrash(log);
   const stop = listenForStop(base);
-  const clean = await live(name, base, options.compacts ?? false, stop, log, (context) => run({ ...context, config }));
+  const clean = await live(name, base, stop, log, (context) => run({ ...context, config }));
   return process.exit(clean ? 0 : 1);
 }
 
@@ -72,7 +69,6 @@ type BareContext = Omit<ServiceContext<unknown>, "config">;
 async function live(
   name: string,
   base: BaseConfig,
-  compacts: boolean,
   stop: Stop,
   log: Logger,
   run: (context: BareContext) => Promise<void>,
@@ -83,9 +79,7 @@ async function live(
   const life: { phase: "starting" | "ready" | "failed"; working: boolean } = { phase: "starting", working: true };
 
   const work = async () => {
-    const outfit = await openOutfit(name, base, compacts, closers.defer, () =>
-      signal.aborted ? "draining" : life.phase,
-    );
+    const outfit = await openOutfit(name, base, closers.defer, () => (signal.aborted ? "draining" : life.phase));
     const ready = (ports: Readonly<Record<string, number>> = {}) => {
       if (life.phase !== "starting" || signal.aborted) return;
       life.phase = "ready";
@@ -131,16 +125,12 @@ async function live(
 }
 
 /** What every service has around its work: metrics about itself and the health port that shows them. */
-async function openOutfit(name: string, base: BaseConfig, compacts: boolean, defer: Defer, phase: () => string) {
+async function openOutfit(name: string, base: BaseConfig, defer: Defer, phase: () => string) {
   const metrics = createMetrics(name);
   const health = createHealth();
   health.check("service", () => (phase() === "ready" ? null : phase()));
   const observed = observeProcess(metrics, name);
-  const compacting = compacts ? startCompacting() : null;
-  defer("process metrics", () => {
-    compacting?.stop();
-    observed.stop();
-  });
+  defer("process metrics", () => observed.stop());
   const address = { host: base.healthHost, port: base.healthPort };
   const server = await openHealthServer(address, health, metrics).catch((error: unknown) => {
     if (!isInUse(error)) throw error;

@@ -118,7 +118,7 @@ async function loadSome(
 
 async function rangeAfter(fleet: Redis, key: string, after: string, limit: number): Promise<InstanceUid[]> {
   const uids = await fleet.zrangebylex(key, after === "" ? "-" : `(${after}`, "+", "LIMIT", 0, limit);
-  return uids as InstanceUid[]; // only saveAgent adds members
+  return uids as InstanceUid[]; // only save-agents.lua adds members
 }
 
 function candidateKey(p: Partition, candidates: Candidates): string {

@@ -3,19 +3,16 @@
 // address is an HMAC under a key of its own, so that nobody without the key can test a guess. Bodies live in the
 // partition of the agents that use them; agents.ts counts who does.
 
-import { createHmac } from "node:crypto";
 import type { Redis } from "ioredis";
 import { createBatches } from "./batches.ts";
 import { putBodies } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { run } from "./redis.ts";
-import { createSeal, deriveKey } from "./seal.ts";
+import { createAddresses, createSeal } from "./seal.ts";
 
 /** How long a body is kept that no agent's view uses: far beyond any lag of the projector. */
 export const UNUSED_BODY_TTL_S = 900;
 
-/** 32 characters. Cut before it is text: a slice of a string would keep the whole of it in memory. */
-const ADDRESS_BYTES = 24;
 /** Bodies of one command; most are a few kilobytes. */
 const MAX_PUTS = 64;
 
@@ -38,7 +35,7 @@ export interface Bodies {
 
 /** @param secret the installation's 32-byte key; addresses and seals use keys derived from it */
 export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
-  const addressKey = deriveKey(secret, "body address");
+  const addressOf = createAddresses(secret, "body address");
   const seal = createSeal(secret, "body seal");
   const putAll = createBatches(async (p, bodies: readonly SealedBody[]) => {
     const keys = [fleetKeys.bodyUses(p), ...bodies.map(({ address }) => fleetKeys.body(p, address))];
@@ -50,7 +47,7 @@ export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
     await putAll(p, { address, sealed });
   };
   return {
-    addressOf: (body) => createHmac("sha256", addressKey).update(body).digest().toString("base64url", 0, ADDRESS_BYTES),
+    addressOf,
     put: (partition, address, body) => putSealed(partition, address, seal.close(body)),
     async get(partition, address) {
       const sealed = await fleet.getBuffer(fleetKeys.body(partition, address));

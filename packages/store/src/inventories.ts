@@ -5,10 +5,9 @@
 // The hash is the agent's word: one that lies can spoil the inventory of those who truly have that hash, in what
 // operators are shown. Nothing is decided by it alone.
 
-import { createHmac } from "node:crypto";
 import type { Redis } from "ioredis";
 import { fleetKeys } from "./keys.ts";
-import { createSeal, deriveKey } from "./seal.ts";
+import { createAddresses, createSeal } from "./seal.ts";
 
 /** Inventories of components. */
 export interface Inventories {
@@ -28,15 +27,13 @@ export interface Inventories {
 export const INVENTORY_TTL_S = 90 * 86_400;
 /** Inventories that are kept; a fleet has some dozen. Beyond it those go that were looked up longest ago. */
 export const MAX_INVENTORIES = 1_000;
-/** 32 characters. Cut before it is text: a slice of a string would keep the whole of it in memory. */
-const ADDRESS_BYTES = 24;
 
 /** @param secret the installation's 32-byte key; addresses and seals use keys derived from it */
 export function createInventories(fleet: Redis, secret: Uint8Array): Inventories {
-  const addressKey = deriveKey(secret, "inventory address");
+  const addressOf = createAddresses(secret, "inventory address");
   const seal = createSeal(secret, "inventory seal");
   return {
-    addressOf: (hash) => createHmac("sha256", addressKey).update(hash).digest().toString("base64url", 0, ADDRESS_BYTES),
+    addressOf,
     async has(address) {
       const isThere = (await fleet.expire(fleetKeys.inventory(address), INVENTORY_TTL_S)) === 1;
       if (isThere) await fleet.zadd(fleetKeys.inventories, String(Date.now()), address);

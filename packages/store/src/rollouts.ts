@@ -5,6 +5,7 @@
 import {
   type ConfigId,
   type Decision,
+  entriesBeyond,
   FleetError,
   initialStatus,
   isEnded,
@@ -193,7 +194,7 @@ async function commit(
   const after = layersAfter({ configId: spec.configId, layers }, spec, next.status).layers;
   const isSame = JSON.stringify(after) === JSON.stringify(layers);
   const opens = !isSame && after.some(({ rolloutId, mode }) => rolloutId === spec.id && mode === "open");
-  const takesMore = opens || isGrown(rollout.wave, next.wave);
+  const takesMore = opens || entriesBeyond(rollout.wave, next.wave).length > 0;
   const code = await run(control, commitStatus, commitKeys(spec), [
     version,
     JSON.stringify(next.status),
@@ -214,13 +215,6 @@ async function commit(
   await settle();
   await control.publish(ROLLOUT_CHANNEL, spec.id);
   return "committed";
-}
-
-/** Whether a wave names somebody whom the one before did not. */
-function isGrown(before: readonly WaveEntry[], next: readonly WaveEntry[]): boolean {
-  if (next === before) return false;
-  const known = new Set(before.map(({ uid, tries }) => `${uid} ${tries}`));
-  return next.some(({ uid, tries }) => !known.has(`${uid} ${tries}`));
 }
 
 /** A rollout that begins claims its config, and one that ended leaves it to the next. */

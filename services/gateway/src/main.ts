@@ -1,7 +1,7 @@
 // Wiring: environment → store → gateway; drained when the process is asked to end.
 
 import { once } from "node:events";
-import { runService } from "@muster/runtime";
+import { runService, startCompacting } from "@muster/runtime";
 import { openStore } from "@muster/store";
 import { createErrorLog } from "@muster/telemetry";
 import { parseConfig } from "./config.ts";
@@ -26,12 +26,14 @@ await runService(
     });
     defer("store", () => store.close());
     health.check("redis", () => (store.isReady() ? null : "Redis does not answer"));
+    // Ten thousand agents that come at once leave garbage for as long as they stay.
+    const compacting = startCompacting();
+    defer("compacting", () => compacting.stop());
     const gateway = await openGateway({ config, store, clock, metrics, background, onError });
     ready({ opamp: gateway.port });
     // Leaving comes first: while it listens there is no end to what a gateway is given to do.
     if (!signal.aborted) await once(signal, "abort");
     await gateway.drain(SPREAD_MS);
   },
-  // Ten thousand agents that come at once leave garbage for as long as they stay.
-  { healthPort: 9320, compacts: true },
+  { healthPort: 9320 },
 );
