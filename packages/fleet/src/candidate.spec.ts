@@ -32,8 +32,8 @@ describe("candidateOf", () => {
 
   it("holds what it was assigned, unless it left before it could be told", () => {
     const context = { ...CONTEXT, present: PRESENT };
-    assert.deepEqual([...candidateOf(anAgent(), context).holds], [ROLLOUT_ID]);
-    assert.deepEqual([...candidateOf(anAgent({ connected: false }), context).holds], []);
+    assert.deepEqual([...candidateOf(anAgent(), context).holds.keys()], [ROLLOUT_ID]);
+    assert.deepEqual([...candidateOf(anAgent({ connected: false }), context).holds.keys()], []);
   });
 
   const forgotten: readonly (readonly [

@@ -43,7 +43,7 @@ export function candidateOf(view: AgentView, context: CandidateContext): Candida
     uid: originOf(view),
     labels: labelsOf(view),
     excluded: new Set(context.excluded.map(({ rolloutId }) => rolloutId)),
-    holds: new Set(isUntold(view, present) ? [] : present?.contributions.map(({ rolloutId }) => rolloutId)),
+    holds: new Map(isUntold(view, present) ? [] : present?.contributions.map((part) => [part.rolloutId, part])),
     returned: new Set(present?.returned),
     waved: context.waved,
     reported: isTaken ? ack.hash : hasCapability(view, "ReportsRemoteConfig") ? "" : (view.attempts.at(-1)?.hash ?? ""),

@@ -44,7 +44,7 @@ function aCandidate(overrides: Partial<Candidate> & { readonly lacking?: boolean
     uid: aUid(),
     labels: new Map([["env", "prod"]]),
     excluded: new Set(),
-    holds: new Set(),
+    holds: new Map(),
     returned: new Set(),
     waved: new Set(),
     reported: "",
@@ -57,6 +57,13 @@ function aCandidate(overrides: Partial<Candidate> & { readonly lacking?: boolean
   };
 }
 
+/** What it has of config base by these rollouts. */
+function parts(...ids: readonly RolloutId[]): Candidate["holds"] {
+  return new Map(
+    ids.map((rolloutId) => [rolloutId, { configId: base, revision: 9, hash: aHash("9"), order: 100, rolloutId }]),
+  );
+}
+
 const set = <T>(...items: readonly T[]): ReadonlySet<T> => new Set(items);
 
 /** What a candidate gets of these layers: the revisions, `blank`, or `nothing`. */
@@ -67,7 +74,7 @@ function given(layers: readonly Layer[], candidate: Candidate): string {
 }
 
 describe("what an agent should run", () => {
-  const holding: Partial<Candidate> = { holds: set<RolloutId>(NEW) };
+  const holding: Partial<Candidate> = { holds: parts(NEW) };
   const named: Partial<Candidate> = { waved: set<RolloutId>(NEW) };
   const failed: Partial<Candidate> = { excluded: set<RolloutId>(NEW) };
   const stable = aLayer();
@@ -152,7 +159,7 @@ describe("what an agent should run", () => {
         aLayer({ rolloutId: OLD, mode: "frozen", reach: reach() }),
         { ...fallback, mode: "stable" },
       ],
-      who: { holds: set<RolloutId>(NEW, OLD) },
+      who: { holds: parts(NEW, OLD) },
       is: "0",
     },
     { name: "is what it had where a rollout failed it", layers: [aNewLayer("open"), stable], who: failed, is: "1" },
@@ -187,18 +194,53 @@ describe("what an agent should run", () => {
     },
     {
       name: "is what it was where the stable one catches nobody up",
-      layers: [aNewLayer("stable", { catchesUp: false, sinceMs: 2 ** 48 }), fallback],
+      layers: [aNewLayer("stable", { latecomers: "none", sinceMs: 2 ** 48 }), fallback],
       is: "0",
     },
     {
       name: "is the stable one where that catches nobody up and it has it",
-      layers: [aNewLayer("stable", { catchesUp: false, sinceMs: 2 ** 48 }), fallback],
+      layers: [aNewLayer("stable", { latecomers: "none", sinceMs: 2 ** 48 }), fallback],
       who: { applied: set(H2) },
       is: "2",
     },
     {
+      name: "is what it was where the stable one admits who comes late, and has not admitted it",
+      layers: [aNewLayer("stable", { latecomers: "paced", sinceMs: 2 ** 48 }), fallback],
+      is: "0",
+    },
+    {
+      name: "is what it has, whatever else is stable, where the stable one has not admitted it",
+      layers: [aNewLayer("stable", { latecomers: "paced", sinceMs: 2 ** 48 }), fallback],
+      who: { holds: parts(OLDEST) },
+      is: "9",
+    },
+    {
+      name: "is not what it has where that failed it, and the stable one has not admitted it",
+      layers: [aNewLayer("stable", { latecomers: "paced", sinceMs: 2 ** 48 }), fallback],
+      who: { holds: parts(OLD), excluded: set(OLD) },
+      is: "0",
+    },
+    {
+      name: "is the stable one where that admitted it",
+      layers: [aNewLayer("stable", { latecomers: "paced", sinceMs: 2 ** 48 }), fallback],
+      who: { waved: set(NEW) },
+      is: "2",
+    },
+    {
+      name: "is the stable one, lost state or not, where it says that it runs that",
+      layers: [aNewLayer("stable", { latecomers: "none", sinceMs: 2 ** 48 }), fallback],
+      who: { reported: H2 },
+      is: "2",
+    },
+    {
+      name: "is nothing where nobody knows any more whether it has the stable one, and that takes latecomers one by one",
+      layers: [aNewLayer("stable", { latecomers: "paced", sinceMs: 2 ** 48 }), fallback],
+      who: { forgottenAtMs: 2 ** 49 },
+      is: "nothing",
+    },
+    {
       name: "is the stable one where that catches nobody up and it is newer",
-      layers: [aNewLayer("stable", { catchesUp: false, sinceMs: 0 }), fallback],
+      layers: [aNewLayer("stable", { latecomers: "none", sinceMs: 0 }), fallback],
       is: "2",
     },
   ];
@@ -216,7 +258,7 @@ describe("what an agent should run", () => {
 
   it("says what was taken back", () => {
     const wanted = createWanted([{ configId: base, layers: [aNewLayer("withdrawn"), aLayer()] }]);
-    assert.deepEqual(wanted(aCandidate({ holds: set<RolloutId>(NEW) })).returned, [NEW]);
+    assert.deepEqual(wanted(aCandidate({ holds: parts(NEW) })).returned, [NEW]);
     assert.deepEqual(wanted(aCandidate()).returned, []);
   });
 });
@@ -323,7 +365,7 @@ describe("several configs", () => {
     it("are brought to it again where the rollout began before, says so, or was what it failed under and is tried again", () => {
       assert.equal(revisions("open", { failedAtMs }, 9), "base 2,edge 1");
       assert.equal(revisions("open", { failedAtMs }), "base 2,edge 1");
-      assert.equal(revisions("open", { failedAtMs, holds: set<RolloutId>(NEW) }, 10), "base 2,edge 1");
+      assert.equal(revisions("open", { failedAtMs, holds: parts(NEW) }, 10), "base 2,edge 1");
     });
   });
 

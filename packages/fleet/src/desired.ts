@@ -58,8 +58,11 @@ export interface Layer {
   readonly newAgents?: { readonly policy: "stable" | "hold"; readonly sinceMs: number };
   /** It leaves agents alone that said before this time, milliseconds since 1970, that they failed its content. */
   readonly sparesFailedBeforeMs?: number;
-  /** A stable layer that leaves agents alone which were there when its rollout started, and away when it succeeded. */
-  readonly catchesUp?: false;
+  /**
+   * What a stable layer does with agents that were there when its rollout started, and away when it succeeded: it takes
+   * those that are admitted, one by one, or leaves them alone. Absent: it takes them as everybody else.
+   */
+  readonly latecomers?: "paced" | "none";
 }
 
 /**
@@ -90,8 +93,8 @@ export interface Assignment {
 export interface Candidate extends Place {
   /** Rollouts that failed it, and count for it no more. */
   readonly excluded: ReadonlySet<RolloutId>;
-  /** Rollouts that its present desired config comes from, but for those that it could not be told of. */
-  readonly holds: ReadonlySet<RolloutId>;
+  /** What its present desired config consists of, but for what it could not be told of. */
+  readonly holds: ReadonlyMap<RolloutId, Contribution>;
   /** Rollouts that were taken back from it. */
   readonly returned: ReadonlySet<RolloutId>;
   /** Rollouts whose present wave names it: to be assigned, or while they are taken back, to be relieved. */
@@ -119,6 +122,8 @@ export interface Wanted {
   readonly desired: Desired | null;
   /** Rollouts that the agent had and is without now because they are taken back. */
   readonly returned: readonly RolloutId[];
+  /** Rollouts that succeeded and have to admit the agent first. */
+  readonly awaited: readonly RolloutId[];
 }
 
 interface Line {
@@ -139,6 +144,7 @@ interface LineDecision {
   /** Nobody knows what it has, and it is left alone until its turn comes. */
   readonly isHeld: boolean;
   readonly returned: readonly RolloutId[];
+  readonly awaited: readonly RolloutId[];
 }
 
 /**
@@ -149,7 +155,7 @@ interface LineDecision {
 export function createWanted(assignments: readonly Assignment[]): (candidate: Candidate) => Wanted {
   const lines = assignments.map(({ configId, layers }): Line => ({ configId, layers: layers.map(parseLayer) }));
   return (candidate) => {
-    if (candidate.isIncapable) return { desired: null, returned: [] };
+    if (candidate.isIncapable) return { desired: null, returned: [], awaited: [] };
     const relevant = lines.filter(({ layers }) => layers.some(({ target }) => matches(target, candidate.labels)));
     return knownAlready(relevant, candidate) ?? decideSparing(relevant, candidate, new Set());
   };
@@ -179,8 +185,9 @@ function knownAlready(lines: readonly Line[], candidate: Candidate): Wanted | nu
   return null;
 }
 
-function isSticky({ mode }: Layer): boolean {
-  return mode === "paced" || mode === "frozen" || mode === "withdrawing";
+function isSticky({ mode, latecomers }: Layer): boolean {
+  const isForAll = mode === "open" || mode === "withdrawn" || mode === "fallback";
+  return !isForAll && (mode !== "stable" || latecomers !== undefined);
 }
 
 /**
@@ -219,10 +226,11 @@ function decide(
   const decisions = lines.map((line) => decideLine(line, candidate, granted, spared));
   const contributions = decisions.flatMap(({ contribution }) => (contribution === null ? [] : [contribution]));
   const returned = decisions.flatMap((each) => each.returned);
-  if (decisions.some(({ isHeld }) => isHeld)) return { desired: null, returned };
-  if (contributions.length > 0) return { desired: desiredOf(contributions), returned };
+  const awaited = decisions.flatMap((each) => each.awaited);
+  if (decisions.some(({ isHeld }) => isHeld)) return { desired: null, returned, awaited };
+  if (contributions.length > 0) return { desired: desiredOf(contributions), returned, awaited };
   // It may still run what was taken from it; no opinion would leave it there.
-  return { desired: decisions.some(({ isRelieved }) => isRelieved) ? BLANK : null, returned };
+  return { desired: decisions.some(({ isRelieved }) => isRelieved) ? BLANK : null, returned, awaited };
 }
 
 function decideLine(
@@ -232,7 +240,8 @@ function decideLine(
   spared: ReadonlySet<RolloutId>,
 ): LineDecision {
   const returned: RolloutId[] = [];
-  const none: LineDecision = { contribution: null, isRelieved: false, isHeld: false, returned };
+  const awaited: RolloutId[] = [];
+  const none: LineDecision = { contribution: null, isRelieved: false, isHeld: false, returned, awaited };
   let isPassedOver = false;
   for (const layer of line.layers) {
     const { rolloutId, revision, hash, order, mode } = layer;
@@ -244,16 +253,32 @@ function decideLine(
     if (isNew && layer.newAgents?.policy === "hold") return none;
     if (isNew) continue;
     if (!candidate.excluded.has(rolloutId)) {
-      if (isHeldBack(layer, candidate)) return { ...none, isHeld: true };
-      const isLeftAlone = isSpared(layer, candidate) || spared.has(rolloutId);
-      if (wasReturned(layer, candidate)) returned.push(rolloutId);
-      else if (!isLeftAlone && !candidate.lacks(layer.components) && takes(layer, candidate, granted)) {
+      const isLeftAlone = isSpared(layer, candidate) || spared.has(rolloutId) || candidate.lacks(layer.components);
+      const isAwaited = !isLeftAlone && mode === "stable" && layer.latecomers === "paced";
+      const isHeld = isHeldBack(layer, candidate);
+      if (!isHeld && wasReturned(layer, candidate)) returned.push(rolloutId);
+      else if (!isHeld && !isLeftAlone && takes(layer, candidate, granted)) {
         return { ...none, contribution: { configId: line.configId, revision, hash, order, rolloutId } };
+      } else if (isAwaited) awaited.push(rolloutId);
+      if (mode === "stable" && layer.latecomers !== undefined && !isHeld) {
+        const kept = keptOf(line, candidate, returned);
+        if (kept !== null) return { ...none, contribution: kept };
       }
+      if (isHeld) return { ...none, isHeld };
     }
     isPassedOver ||= mode === "stable";
   }
   return { ...none, isRelieved: isRelieved(line, candidate) || returned.length > 0 };
+}
+
+/** What an agent keeps that comes too late for what is stable: what it has, whatever is stable below that. */
+function keptOf(
+  { configId }: Line,
+  { holds, excluded }: Candidate,
+  returned: readonly RolloutId[],
+): Contribution | null {
+  const kept = [...holds.values()].find((part) => part.configId === configId);
+  return kept === undefined || excluded.has(kept.rolloutId) || returned.includes(kept.rolloutId) ? null : kept;
 }
 
 /** Whether it failed this very content under an earlier rollout. */
@@ -268,21 +293,25 @@ function isRelieved({ layers }: Line, { excluded }: Candidate): boolean {
 /** Whether a rollout from before a loss of the fleet state may have brought it what it brings. */
 function mayHaveIt(layer: ParsedLayer, candidate: Candidate): boolean {
   const { forgottenAtMs } = candidate;
-  return forgottenAtMs !== null && (layer.sinceMs ?? 0) < forgottenAtMs && reaches(layer, candidate);
+  const isForIt = layer.mode === "stable" || reaches(layer, candidate);
+  return forgottenAtMs !== null && (layer.sinceMs ?? 0) < forgottenAtMs && isForIt;
 }
 
 /** Whether it is left alone, with what it may have, until the rollout names it. */
 function isHeldBack(layer: ParsedLayer, candidate: Candidate): boolean {
-  const isUnderWay = layer.mode === "paced" || layer.mode === "withdrawing";
-  return isUnderWay && !candidate.waved.has(layer.rolloutId) && mayHaveIt(layer, candidate);
+  const { mode, latecomers, rolloutId, sinceMs } = layer;
+  const isLate = mode === "stable" && latecomers !== undefined && !isNewSince(sinceMs, candidate);
+  const isOneByOne = mode === "paced" || mode === "withdrawing" || isLate;
+  return isOneByOne && !candidate.waved.has(rolloutId) && mayHaveIt(layer, candidate);
 }
 
 function takes(layer: ParsedLayer, candidate: Candidate, granted: ReadonlySet<RolloutId>): boolean {
-  const { rolloutId, mode, sinceMs } = layer;
+  const { rolloutId, mode, sinceMs, latecomers } = layer;
   switch (mode) {
     case "stable":
-      if (layer.catchesUp !== false || hasIt(layer, candidate, granted)) return true;
-      return sinceMs !== undefined && isNewcomer(candidate.uid, sinceMs);
+      if (latecomers === undefined || hasIt(layer, candidate, granted)) return true;
+      if (latecomers === "paced" && candidate.waved.has(rolloutId)) return true;
+      return isNewSince(sinceMs, candidate);
     case "fallback":
       return true;
     case "open":
@@ -297,6 +326,10 @@ function takes(layer: ParsedLayer, candidate: Candidate, granted: ReadonlySet<Ro
     case "withdrawn":
       return false;
   }
+}
+
+function isNewSince(sinceMs: number | undefined, { uid }: Candidate): boolean {
+  return sinceMs !== undefined && isNewcomer(uid, sinceMs);
 }
 
 function hasIt({ rolloutId, mode, hash }: Layer, candidate: Candidate, granted: ReadonlySet<RolloutId>): boolean {

@@ -114,11 +114,18 @@ describe("layersAfter", () => {
     assert.equal(after("succeeded", {}, spec)[0]?.newAgents, undefined);
   });
 
+  it("catches up one by one what has limits, until everybody had it", () => {
+    const spec: RolloutSpec = { ...SPEC, pace: { ...SPEC.pace, maxPerMinute: 1 } };
+    assert.equal(after("succeeded", {}, spec)[0]?.latecomers, "paced");
+    assert.equal(after("succeeded", { hasSettled: true }, spec)[0]?.latecomers, undefined);
+    assert.equal(after("running", {}, spec)[0]?.latecomers, undefined);
+  });
+
   it("catches nobody up where the policy says so, and reaches by selector alone", () => {
     const spec: RolloutSpec = { ...SPEC, policies: { ...SPEC.policies, catchUpAfterSuccess: false } };
     const stages = initialStatus(spec).stages.map((stage) => ({ ...stage, cutoff: EVERYONE }));
     const [layer] = after("succeeded", { stages }, spec);
-    assert.deepEqual([layer?.catchesUp, layer?.reach], [false, []]);
-    assert.equal(after("succeeded", { stages })[0]?.catchesUp, undefined);
+    assert.deepEqual([layer?.latecomers, layer?.reach], ["none", []]);
+    assert.equal(after("succeeded", { stages })[0]?.latecomers, undefined);
   });
 });

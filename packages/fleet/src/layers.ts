@@ -2,6 +2,7 @@
 // layers of a config together with the status they follow from, in one write.
 
 import type { Assignment, Layer, LayerMode } from "./desired.ts";
+import { catchUpOf } from "./pace.ts";
 import type { RolloutSpec, RolloutStatus } from "./rollout.ts";
 
 /** Layers that a config keeps beside what is stable; the oldest go first. */
@@ -71,6 +72,12 @@ function modeOf({ phase, isPaced }: RolloutStatus): LayerMode | null {
   }
 }
 
+/** Once everybody had the revision nobody is caught up any more: who comes then is new. */
+function latecomersOf(spec: RolloutSpec, { hasSettled }: RolloutStatus): Pick<Layer, "latecomers"> {
+  const how = catchUpOf(spec);
+  return how === "none" || (how === "paced" && !hasSettled) ? { latecomers: how } : {};
+}
+
 function layerOf(spec: RolloutSpec, status: RolloutStatus, mode: LayerMode): Layer {
   const { id, revision, hash, selector, order, seed, components, policies } = spec;
   const reach = spec.stages.flatMap(({ size, order: by }, i) => {
@@ -92,6 +99,6 @@ function layerOf(spec: RolloutSpec, status: RolloutStatus, mode: LayerMode): Lay
     components,
     ...(!spec.retry.requeueFailedHash && { sparesFailedBeforeMs: spec.createdAtMs }),
     ...(isUnderWay && policies.newAgents !== "by_rank" && { newAgents: { policy: policies.newAgents, sinceMs } }),
-    ...(mode === "stable" && !policies.catchUpAfterSuccess && { catchesUp: false as const }),
+    ...(mode === "stable" && latecomersOf(spec, status)),
   };
 }

@@ -222,11 +222,13 @@ export class ModelWorld {
       .map((view) => ({ view, desired: this.desired.get(view.uid) ?? null, exclusion: excluded.get(view.uid) }));
   }
 
-  #line({ spec }: ModelRollout) {
+  #line({ spec, status }: ModelRollout) {
+    const stable = this.assignment.layers.find(({ mode }) => mode === "stable");
+    const isReplaced = status.phase === "succeeded" && stable?.rolloutId !== spec.id;
     const others = this.rollouts.filter((each) => each.spec.id !== spec.id && !isEnded(each.status.phase));
     const holder = others.find(({ status }) => status.startedAtMs !== null)?.spec.id ?? null;
     const successor = others.find((each) => each.spec.onConflict === "supersede" && each.spec.id > spec.id);
-    return { holder, supersededBy: successor?.spec.id ?? null };
+    return { holder, isReplaced, supersededBy: successor?.spec.id ?? null };
   }
 
   /** One that is settled is looked at when somebody says something, or when it may fail an agent. */

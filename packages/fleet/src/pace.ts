@@ -24,16 +24,36 @@ export interface Admission {
 }
 
 /** Whether a rollout admits agents one by one: it has limits, holds still, or must look out for others. */
-export function mustPace({ pace, stages, timing }: RolloutSpec, { phase }: RolloutStatus, { others }: Peers): boolean {
-  const hasLimits = pace.maxPerMinute !== null || pace.maxInFlight !== null || pace.maxUnavailablePerDomain !== null;
-  const hasTimes = timing.windows.length > 0 || timing.calendarIds.length > 0;
+export function mustPace(spec: RolloutSpec, { phase }: RolloutStatus, { others }: Peers): boolean {
+  return hasLimits(spec) || others.size > 0 || phase === "paused";
+}
+
+/** Whether it was asked to keep to limits of number or time. */
+export function hasLimits({ pace, stages, timing }: Pick<RolloutSpec, "pace" | "stages" | "timing">): boolean {
   return (
-    hasLimits ||
-    hasTimes ||
-    others.size > 0 ||
-    phase === "paused" ||
+    pace.maxPerMinute !== null ||
+    pace.maxInFlight !== null ||
+    pace.maxUnavailablePerDomain !== null ||
+    timing.windows.length > 0 ||
+    timing.calendarIds.length > 0 ||
     stages.some(({ maxInFlight }) => maxInFlight !== null)
   );
+}
+
+/**
+ * Whether a rollout succeeded and brings its revision to those that were away, within its limits: until everybody had it
+ * once, or a later one took its place. After that whoever comes is given what is stable at once.
+ */
+export function isCatchingUp(spec: RolloutSpec, { phase, hasSettled }: RolloutStatus, { isReplaced }: Peers): boolean {
+  return phase === "succeeded" && !hasSettled && !isReplaced && catchUpOf(spec) === "paced";
+}
+
+/** How those are treated that were away when a rollout succeeded: brought up at once, within its limits, or not at all. */
+export function catchUpOf(
+  spec: Pick<RolloutSpec, "pace" | "stages" | "timing" | "policies">,
+): "free" | "paced" | "none" {
+  if (!spec.policies.catchUpAfterSuccess) return "none";
+  return hasLimits(spec) ? "paced" : "free";
 }
 
 /** Agents per minute after so many verified; null: no limit. Factor 2 after each 100, from 10: 10, then 20 at 100, 40 at 200. */

@@ -50,6 +50,8 @@ export interface Peers {
   readonly holder: RolloutId | null;
   /** Whether another that waits for the config goes first. */
   readonly isBehind: boolean;
+  /** Whether this one succeeded, and what another brought is stable now. */
+  readonly isReplaced: boolean;
   /** A newer one that is to take the place of this. */
   readonly supersededBy: RolloutId | null;
   /** Phases of those that gates of this depend on. */
@@ -63,6 +65,7 @@ export const NO_PEERS: Peers = {
   isUnsettled: false,
   holder: null,
   isBehind: false,
+  isReplaced: false,
   supersededBy: null,
   phases: new Map(),
 };

@@ -6,6 +6,7 @@ import { CLOCK_SKEW_MS, offerOf } from "./candidate.ts";
 import type { Exclusion } from "./desired.ts";
 import type { InstanceUid } from "./ids.ts";
 import { isOnItsWay, isOpen, type Judged } from "./judge.ts";
+import { isCatchingUp } from "./pace.ts";
 import { agentsText, log, type Pass } from "./pass.ts";
 import { isEnded, isTakingBack } from "./rollout-states.ts";
 
@@ -97,6 +98,8 @@ export function untoldOf({ judged, status }: Pass): readonly InstanceUid[] {
 /** After the end, those are looked after that were on their way: one of them may still fail. */
 export function isStillOnItsWay(one: Judged, pass: Pass): boolean {
   const { input, status } = pass;
+  const catchesUp = isCatchingUp(input.spec, status, input.peers);
+  if (catchesUp && (isOpen(one) || one.state === "offline_deferred")) return true;
   const hasFailed = one.failure !== null && one.isDispatched && isOfRevision(one, pass);
   if (one.agent.view.connection?.value.ended !== null) return one.isDispatched && (isOnItsWay(one) || hasFailed);
   // What is stable is for everybody: who has it not yet will in a moment.

@@ -12,7 +12,7 @@
 
 import type { InstanceUid } from "./ids.ts";
 import { countStates, isOnItsWay, type Judged, type WaveEntry } from "./judge.ts";
-import { type Admission, admit, dueRetries, mustPace, nextWave, recentDispatches } from "./pace.ts";
+import { type Admission, admit, dueRetries, isCatchingUp, mustPace, nextWave, recentDispatches } from "./pace.ts";
 import {
   agentsText,
   beginPass,
@@ -92,11 +92,17 @@ export function plan(input: PlanInput): Plan {
   };
 }
 
-/** Who is tried again fails anew if it does: the failure that was accepted was the one before. */
-function withoutForgiven(pass: Pass): RolloutStatus["acceptedFailures"] {
-  const forgiven = new Set(forgivenOf(pass));
-  const { acceptedFailures } = pass.status;
-  return forgiven.size === 0 ? acceptedFailures : acceptedFailures.filter((uid) => !forgiven.has(uid));
+/**
+ * Who is tried again fails anew if it does: the failure that was accepted was the one before. It counts as accepted until
+ * it is forgotten, which is written after the status.
+ */
+function withoutForgiven({ judged, status, input }: Pass): RolloutStatus["acceptedFailures"] {
+  const { acceptedFailures } = status;
+  const asked = new Set(input.spec.retries.map(({ uid }) => uid));
+  if (asked.size === 0 || acceptedFailures.length === 0) return acceptedFailures;
+  const isForgotten = ({ agent, failure }: Judged): boolean => agent.exclusion === undefined && failure === null;
+  const forgotten = new Set(judged.filter(isForgotten).map(({ agent }) => agent.view.uid));
+  return acceptedFailures.filter((uid) => !(asked.has(uid) && forgotten.has(uid)));
 }
 
 /** Whether nothing can come of looking: it ended, nobody is on the way, and nobody can be caught up with it any more. */
@@ -166,9 +172,11 @@ function withWaves(pass: Pass, hold: Hold | null): { readonly pass: Pass; readon
   const { input, status } = pass;
   const { nowMs, peers, spec } = input;
   if (isTakingBack(status.phase)) return withWaveBack(pass);
-  const isPaced = mustPace(spec, status, peers);
-  const paced = isBeforeStart(status.phase) || isEnded(status.phase) ? pass : withJudged(withStatus(pass, { isPaced }));
-  if (!isGoing(pass) || hold !== null || isRebuilding(input.fleetLostAtMs, nowMs))
+  const catchesUp = isCatchingUp(spec, status, peers);
+  const isPaced = catchesUp || mustPace(spec, status, peers);
+  const isOver = isEnded(status.phase) && !catchesUp;
+  const paced = isBeforeStart(status.phase) || isOver ? pass : withJudged(withStatus(pass, { isPaced }));
+  if (!(isGoing(pass) || catchesUp) || hold !== null || isRebuilding(input.fleetLostAtMs, nowMs))
     return { pass: withHeld(paced, null), wave: [] };
   const retries = dueRetries(input.wave, paced.judged, spec, status, nowMs);
   const admission = isPaced
@@ -178,7 +186,7 @@ function withWaves(pass: Pass, hold: Hold | null): { readonly pass: Pass; readon
   const wave = nextWave(input.wave, paced.judged, [...retries, ...admitted]);
   const counted = withJudged(paced, wave);
   const told = logWave(withHeld(counted, admission.held), admission.admitted, retries);
-  return { pass: withStandstill(told, admission), wave };
+  return { pass: catchesUp ? told : withStandstill(told, admission), wave };
 }
 
 /** Nobody is on the way and nobody is admitted: that must not go unsaid. */

@@ -55,6 +55,7 @@ function aPartition(given: Given = {}) {
   const desired = new Map<InstanceUid, DesiredRecord | null>();
   const unassigned = new Map<InstanceUid, number>();
   const writes: InstanceUid[] = [];
+  const looked: (typeof ROLLOUT_ID)[] = [];
   const hints: [GatewayId, Hint][] = [];
   let assignedVersion = given.assignedVersion ?? 0;
   const deps: AssignDeps = {
@@ -83,6 +84,9 @@ function aPartition(given: Given = {}) {
         return gateway;
       }),
     exclusions: async () => given.excluded ?? new Map(),
+    async requestReconcile(id) {
+      looked.push(id);
+    },
     waves: async (ids) => new Map(ids.map((id) => [id, given.waves ?? []])),
     componentsAt: async () => given.components ?? null,
     partitionOf: () => 0,
@@ -96,7 +100,7 @@ function aPartition(given: Given = {}) {
     onAssigned: () => undefined,
     nowMs: () => given.nowMs ?? 7,
   };
-  return { deps, desired, unassigned, writes, hints, assignedVersion: () => assignedVersion };
+  return { deps, desired, unassigned, writes, hints, looked, assignedVersion: () => assignedVersion };
 }
 
 describe("assign", () => {
@@ -125,6 +129,13 @@ describe("assign", () => {
     await deps.setAssignedVersion(0, 0); // as when a pass died before it noted that it was through
     await assign(0, deps);
     assert.equal(writes.length, 2);
+  });
+
+  it("has a rollout look that must admit an agent first, and not for one that is away", async () => {
+    const late = { ...layer, mode: "stable", latecomers: "paced", sinceMs: 2 ** 48 } as const;
+    const { deps, looked, writes } = aPartition({ list: [{ ...toProd, layers: [late] }] });
+    await assign(0, deps);
+    assert.deepEqual([writes, looked], [[], [layer.rolloutId]]);
   });
 
   it("decides for newcomers only while the assignments are the same", async () => {

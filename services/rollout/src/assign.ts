@@ -10,6 +10,7 @@ import {
   type Exclusion,
   type GatewayId,
   type InstanceUid,
+  isConnected,
   isSameDesired,
   type RolloutId,
   type Wanted,
@@ -47,6 +48,8 @@ export interface AssignDeps {
   componentsAt(address: string): Promise<ReadonlySet<string> | null>;
   partitionOf(uid: InstanceUid): Partition;
   write: DesiredConfigs["assign"];
+  /** Has a rollout looked at that has to admit somebody first. */
+  requestReconcile(id: RolloutId): Promise<void>;
   hint(to: GatewayId, hint: Hint): Promise<void>;
   /** When the fleet state was last lost, milliseconds since 1970; 0: never. */
   fleetLostAtMs(): Promise<number>;
@@ -152,12 +155,14 @@ async function assignSome(
   const decided = await Promise.all(
     views.map(({ view }) => decide(view, presentOf.get(view.uid) ?? null, context, deps)),
   );
-  const writes = decided.filter((each) => each !== null);
+  const writes = decided.flatMap(({ write }) => (write === null ? [] : [write]));
   const decisions = writes.map((each) => ({ ...each, present: presentOf.get(each.uid) ?? null }));
+  const awaited = views.flatMap(({ view }, i) => (isConnected(view) ? (decided[i]?.awaited ?? []) : []));
+  await Promise.all([...new Set(awaited)].map(deps.requestReconcile));
   const outcomes = await deps.write(decisions, version, deps.nowMs());
   const gateways = writes.map(({ uid }, i) => ({ uid, gateway: outcomes[i] ?? null }));
   deps.onAssigned(writes.length);
-  const unheard = views.flatMap(({ view }, i) => (decided[i] === null ? unheardAt(view, presentOf, deps) : []));
+  const unheard = views.flatMap(({ view }, i) => (decided[i]?.write === null ? unheardAt(view, presentOf, deps) : []));
   const held = [...gateways.filter(({ gateway }) => gateway !== null && !LOST.has(gateway)), ...unheard];
   const byGateway = Map.groupBy(held, ({ gateway }) => gateway as GatewayId); // the filter above
   await Promise.all(
@@ -178,15 +183,23 @@ function unheardAt(
   return [{ uid: view.uid, gateway: view.connection?.value.gateway ?? null }].filter(({ gateway }) => gateway !== null);
 }
 
-/** What is to be written for one agent; null when nothing changes. */
+/** What became of one agent. */
+interface Decided {
+  /** null when nothing changes. */
+  readonly write: { readonly uid: InstanceUid; readonly desired: WantedConfig | null } | null;
+  /** Rollouts that have to admit it first. */
+  readonly awaited: readonly RolloutId[];
+}
+
+/** What is to be written for one agent. */
 async function decide(
   view: VersionedView["view"],
   present: DesiredRecord | null,
   { of, without, waved, fleetLostAtMs }: Context,
   deps: AssignDeps,
-): Promise<{ readonly uid: InstanceUid; readonly desired: WantedConfig | null } | null> {
+): Promise<Decided> {
   // Who has not said what it is cannot be told what to run: "everyone but canaries" would match it.
-  if (view.description === null) return null;
+  if (view.description === null) return { write: null, awaited: [] };
   const excluded = [view.uid, ...view.previousUids].flatMap((uid) => without.get(uid) ?? []);
   const waves: ReadonlyMap<RolloutId, number> = waved.get(view.uid) ?? new Map();
   const address = view.components?.value.address;
@@ -194,7 +207,8 @@ async function decide(
   const context = { present, excluded, waved: new Set(waves.keys()), components, fleetLostAtMs };
   const wanted = of(candidateOf(view, context));
   const desired = recordOf(wanted, present, excluded, waves);
-  return isSameDesired(desired, present) ? null : { uid: view.uid, desired };
+  const write = isSameDesired(desired, present) ? null : { uid: view.uid, desired };
+  return { write, awaited: wanted.awaited };
 }
 
 /** A decision as it is stored, with why it is not another. */

@@ -36,7 +36,10 @@ async function peersOf(
     get: async (id) => all.get(id),
     holder: async () => holder,
   };
-  return await loadPeers(rollout, { rollouts, desired: { isAssigned: async () => isAssigned } });
+  return await loadPeers(rollout, {
+    rollouts,
+    desired: { isAssigned: async () => isAssigned, assignments: async () => ({ version: 1, list: [] }) },
+  });
 }
 
 describe("the rollouts around one", () => {
@@ -47,6 +50,7 @@ describe("the rollouts around one", () => {
       isUnsettled: false,
       holder: null,
       isBehind: false,
+      isReplaced: false,
       supersededBy: null,
       phases: new Map(),
     });

@@ -7,14 +7,14 @@ import type { DesiredConfigs, Rollouts, StoredRollout } from "@muster/store";
 /** Where they are read. */
 export interface PeersStore {
   readonly rollouts: Pick<Rollouts, "active" | "get" | "holder">;
-  readonly desired: Pick<DesiredConfigs, "isAssigned">;
+  readonly desired: Pick<DesiredConfigs, "isAssigned" | "assignments">;
 }
 
 /**
  * Reads the rollouts around one. Where no other takes agents at will, and all partitions were decided on that, a cohort that is
  * read afterwards shows whom they have on their way.
  */
-export async function loadPeers({ spec }: StoredRollout, { rollouts, desired }: PeersStore): Promise<Peers> {
+export async function loadPeers({ spec, status }: StoredRollout, { rollouts, desired }: PeersStore): Promise<Peers> {
   const [ids, holder] = await Promise.all([rollouts.active(), rollouts.holder(spec.configId)]);
   const found = await Promise.all(ids.filter((id) => id !== spec.id).map(rollouts.get));
   const others = found.filter((each) => each !== undefined).filter(({ status }) => !isEnded(status.phase));
@@ -27,10 +27,18 @@ export async function loadPeers({ spec }: StoredRollout, { rollouts, desired }: 
     waved: new Set(elsewhere.flatMap(({ wave }) => wave.map(({ uid }) => uid))),
     isUnsettled: elsewhere.length > 0 && (elsewhere.some(isOpen) || !(await desired.isAssigned())),
     holder,
+    isReplaced: status.phase === "succeeded" && (await stableOf(spec, desired)) !== spec.id,
     isBehind: waiting.some((each) => goesBefore(each.spec, spec)),
     supersededBy: successor?.spec.id ?? null,
     phases: await phasesOf(spec, rollouts),
   };
+}
+
+/** The rollout that brought what is stable now; null where nothing is. */
+async function stableOf({ configId }: RolloutSpec, { assignments }: PeersStore["desired"]): Promise<RolloutId | null> {
+  const { list } = await assignments();
+  const own = list.find((each) => each.configId === configId);
+  return own?.layers.find(({ mode }) => mode === "stable")?.rolloutId ?? null;
 }
 
 function isAtWork({ status }: StoredRollout): boolean {

@@ -10,7 +10,7 @@ import {
   type InstanceUid,
   type Policies,
 } from "@muster/fleet";
-import { aUid, stages } from "@muster/fleet/builders";
+import { aHash, aUid, stages } from "@muster/fleet/builders";
 import { DAY, HOUR, MINUTE, uidOf } from "./scenario-ids.ts";
 import { aFleet, NEW, NO_BUDGET, OLD, reacts, runningBy, tolerant, useWorlds } from "./scenario-spec.ts";
 import type { ScenarioWorld } from "./scenario-world.ts";
@@ -122,6 +122,52 @@ describe("a fleet under a rollout", () => {
       await world.advance(10 * MINUTE);
       assert.equal(world.agent(aUid(5)).running, catchUpAfterSuccess ? NEW : OLD);
     }
+  });
+
+  it("catches up within its limits, not all at once, and not while a calendar forbids it", async () => {
+    const world = await worlds.openStable(aFleet(20));
+    const away = [1, 2, 3, 4, 5, 6].map(aUid);
+    for (const uid of away) world.agent(uid).disconnect(world.nowMs);
+    const policies = { ...DEFAULT_POLICIES, minReachedPercent: 50 };
+    const pace = { ...DEFAULT_PACE, maxPerMinute: 2 };
+    const timing = { ...DEFAULT_TIMING, calendarIds: ["freezes"] };
+    const id = await world.start(2, { stages: stages(100), policies, pace, timing });
+    await world.advanceTo(id, "succeeded", HOUR);
+    const caughtUp = () => away.filter((uid) => world.agent(uid).running === NEW).length;
+    await world.advance(HOUR);
+    assert.equal((await world.status(id)).isSettled, false, "it is looked after for as long as some are away");
+    const freezes = [{ fromMs: world.nowMs, toMs: world.nowMs + 10 * MINUTE, reason: "a release" }];
+    await world.store.calendars.put({ id: "freezes", description: "", freezes, recurring: [] });
+    for (const uid of away) world.agent(uid).connect(world.nowMs);
+    await world.advance(9 * MINUTE);
+    assert.equal(caughtUp(), 0, "nobody while changes are frozen");
+    const seen: number[] = [];
+    for (let minutes = 0; minutes < 5; minutes++) {
+      await world.advance(MINUTE);
+      seen.push(caughtUp());
+    }
+    assert.ok(
+      seen.every((count, i) => count - (seen[i - 1] ?? 0) <= 2),
+      `two in a minute: ${seen}`,
+    );
+    await world.advance(5 * MINUTE);
+    assert.equal(caughtUp(), 6);
+    assert.ok((await world.status(id)).isSettled);
+  });
+
+  it("no longer catches up with what another took the place of", async () => {
+    const world = await worlds.openStable(aFleet(20));
+    world.agent(aUid(5)).disconnect(world.nowMs);
+    const pace = { ...DEFAULT_PACE, maxPerMinute: 100 };
+    const before = await world.start(2, { stages: stages(100), pace });
+    await world.advanceTo(before, "succeeded", HOUR);
+    await world.advanceTo(await world.start(3, { stages: stages(100), pace }), "succeeded", HOUR);
+    await world.advance(10 * MINUTE);
+    assert.ok((await world.status(before)).isSettled);
+    world.agent(aUid(5)).connect(world.nowMs);
+    await world.advance(10 * MINUTE);
+    assert.equal(world.agent(aUid(5)).running, aHash("4"));
+    assert.equal(world.offers(NEW).get(aUid(5)), undefined);
   });
 
   it("has one that is caught up after the success and fails: it is made safe all the same", async () => {

@@ -53,6 +53,7 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
     exclusions: rollouts.exclusions,
     waves: rollouts.waves,
     write: desired.assign,
+    requestReconcile: queue.requestReconcile,
     hint: gateways.hint,
     fleetLostAtMs: rollouts.fleetLostAtMs,
     nowMs: clock.nowMs,
