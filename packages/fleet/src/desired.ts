@@ -124,7 +124,12 @@ export interface Wanted {
   readonly returned: readonly RolloutId[];
   /** Rollouts that succeeded and have to admit the agent first. */
   readonly awaited: readonly RolloutId[];
+  /** Rollouts under way that reached the agent and are for it no more: its labels changed. */
+  readonly left: readonly RolloutId[];
 }
+
+/** What the layers say, without what the agent left. */
+type Answer = Omit<Wanted, "left">;
 
 interface Line {
   readonly configId: ConfigId;
@@ -155,10 +160,24 @@ interface LineDecision {
 export function createWanted(assignments: readonly Assignment[]): (candidate: Candidate) => Wanted {
   const lines = assignments.map(({ configId, layers }): Line => ({ configId, layers: layers.map(parseLayer) }));
   return (candidate) => {
-    if (candidate.isIncapable) return { desired: null, returned: [], awaited: [] };
+    if (candidate.isIncapable) return { desired: null, returned: [], awaited: [], left: [] };
     const relevant = lines.filter(({ layers }) => layers.some(({ target }) => matches(target, candidate.labels)));
-    return knownAlready(relevant, candidate) ?? decideSparing(relevant, candidate, new Set());
+    const answer = knownAlready(relevant, candidate) ?? decideSparing(relevant, candidate, new Set());
+    return { ...answer, left: leftBy(lines, candidate) };
   };
+}
+
+function leftBy(lines: readonly Line[], { holds, excluded, labels }: Candidate): readonly RolloutId[] {
+  if (holds.size === 0 && excluded.size === 0) return [];
+  const isReached = ({ rolloutId }: Layer): boolean => holds.has(rolloutId) || excluded.has(rolloutId);
+  return lines
+    .flatMap(({ layers }) => layers.filter((layer) => isUnderWay(layer) && isReached(layer)))
+    .filter(({ target }) => !matches(target, labels))
+    .map(({ rolloutId }) => rolloutId);
+}
+
+function isUnderWay({ mode }: Layer): boolean {
+  return mode === "open" || mode === "paced" || mode === "withdrawing";
 }
 
 function parseLayer(layer: Layer): ParsedLayer {
@@ -170,7 +189,7 @@ function parseLayer(layer: Layer): ParsedLayer {
  * After a loss of the fleet state nobody knows who was admitted, but an agent that says that it runs what it would run with
  * a rollout was. Tried with all rollouts that admit one by one, then with each of them alone.
  */
-function knownAlready(lines: readonly Line[], candidate: Candidate): Wanted | null {
+function knownAlready(lines: readonly Line[], candidate: Candidate): Answer | null {
   if (candidate.reported === "") return null;
   const open = lines.flatMap(({ layers }) =>
     layers
@@ -194,7 +213,7 @@ function isSticky({ mode, latecomers }: Layer): boolean {
  * Decides, and again without the newest rollout that would bring it together with other configs what it failed as a whole
  * before: each part alone may be well known to it.
  */
-function decideSparing(lines: readonly Line[], candidate: Candidate, granted: ReadonlySet<RolloutId>): Wanted {
+function decideSparing(lines: readonly Line[], candidate: Candidate, granted: ReadonlySet<RolloutId>): Answer {
   const spared = new Set<RolloutId>();
   for (;;) {
     const wanted = decide(lines, candidate, granted, spared);
@@ -222,7 +241,7 @@ function decide(
   candidate: Candidate,
   granted: ReadonlySet<RolloutId>,
   spared: ReadonlySet<RolloutId>,
-): Wanted {
+): Answer {
   const decisions = lines.map((line) => decideLine(line, candidate, granted, spared));
   const contributions = decisions.flatMap(({ contribution }) => (contribution === null ? [] : [contribution]));
   const returned = decisions.flatMap((each) => each.returned);

@@ -8,7 +8,7 @@ import type { InstanceUid, RolloutId } from "./ids.ts";
 import { type Placed, placeCohort } from "./reach.ts";
 import { NO_COUNTS, type RolloutCounts, type RolloutFailure, type RolloutSpec, type RolloutStatus } from "./rollout.ts";
 import { type AgentRolloutState, type FailureKind, isEnded } from "./rollout-states.ts";
-import { findStorms, type Storm } from "./storm.ts";
+import { findStorms, inStorms, type Storm } from "./storm.ts";
 
 /** An agent that was admitted: its desired config is to be written, if it is not already. */
 export interface WaveEntry {
@@ -32,12 +32,17 @@ export interface JudgeInput {
   /** Agents that were admitted and may not be assigned yet. */
   readonly wave: readonly WaveEntry[];
   readonly nowMs: number;
+  /** Whether the cohort is only some of the agents: storms are then those that the last pass over all of them found. */
+  readonly isPartial?: boolean;
 }
 
 /** Judges every agent under a status; what of it counts is in pass.ts, isSameBasis. */
-export function judge({ spec, cohort, wave, nowMs }: JudgeInput, status: RolloutStatus): readonly Judged[] {
+export function judge(
+  { spec, cohort, wave, nowMs, isPartial = false }: JudgeInput,
+  status: RolloutStatus,
+): readonly Judged[] {
   const waved = new Set(wave.map(({ uid }) => uid));
-  const storms = stormsIn(cohort, spec, status, nowMs);
+  const storms = isPartial ? inStorms(cohort, spec.pace, status.storms) : stormsIn(cohort, spec, status, nowMs);
   // Once it ended nobody is tried again.
   const terms = isEnded(status.phase) ? { ...spec, retry: { ...spec.retry, maxAttempts: 1 } } : spec;
   return placeCohort(cohort, spec, status).map((placed) => {

@@ -167,6 +167,7 @@ export class ModelOracle {
 
   #isRealReason({ spec, status }: ModelRollout, judged: readonly Judged[]): boolean {
     const isAnyAway = [...this.#world.agents.values()].some((agent) => !agent.isConnected);
+    const isAnyFailed = judged.some(({ failure }) => failure !== null);
     const canAny = judged.some(({ stage, state }) => stage !== null && state !== "incapable");
     switch (`${status.phase}/${status.reason}`) {
       case "paused/manual":
@@ -189,8 +190,9 @@ export class ModelOracle {
         // After a loss of the fleet state, nobody can tell who was deleted from who has not come back yet.
         return isAnyAway || !canAny || this.#world.fleetLostAtMs > 0;
       case "running/held_back":
-      case "paused/window": // windows come and go; between them it is held back
-        return judged.some(({ failure }) => failure !== null);
+        return isAnyFailed;
+      case "paused/window": // windows come and go; between them it waits for what it waited for before
+        return isAnyFailed || isAnyAway || !canAny || this.#world.fleetLostAtMs > 0;
       case "scheduled/queued":
         return this.#world.rollouts.some((each) => each.spec.id !== spec.id && !isEnded(each.status.phase));
       default:

@@ -141,6 +141,7 @@ export class ModelWorld {
       spec,
       status,
       cohort: this.cohort(rollout),
+      removedCount: 0,
       wave,
       readings,
       calendars: this.calendars,

@@ -24,6 +24,8 @@ export interface PlanInput {
   readonly status: RolloutStatus;
   /** Every agent that the rollout's selector matches now. */
   readonly cohort: readonly CohortAgent[];
+  /** Agents that it reached and that it is for no more. */
+  readonly removedCount: number;
   /** Agents that were admitted by the pass before. */
   readonly wave: readonly WaveEntry[];
   /** What the gates of this rollout measured. */

@@ -6,6 +6,7 @@ import { failureKind, failureOf, isGood, isOnItsWay, type Judged, progressOf } f
 import { act, agentsText, enter, isGoing, type Pass, withStatus } from "./pass.ts";
 import { approvalsOf } from "./plan-start.ts";
 import type { RolloutFailure, RolloutSpec } from "./rollout.ts";
+import type { Storm } from "./storm.ts";
 
 /** Failures that a status names. */
 const MAX_FAILURES = 10;
@@ -33,11 +34,16 @@ export function withFailureList(pass: Pass): Pass {
 
 /** A domain or a gateway that goes dark stops the rollout and is nobody's fault; it goes on when that is back. */
 function withStorm(pass: Pass): Pass {
-  const present = new Set(pass.judged.flatMap(({ storm }) => (storm === null ? [] : [storm.name])));
+  const present = new Map<string, Storm>();
+  for (const { storm } of pass.judged) {
+    if (storm === null) continue;
+    const { name, darkCount, totalCount } = storm;
+    present.set(name, { name, darkCount, totalCount });
+  }
   // One that is over is forgotten: the next in the same place is a new one.
-  const acceptedStorms = pass.status.acceptedStorms.filter((name) => present.has(name));
-  const kept =
-    acceptedStorms.length === pass.status.acceptedStorms.length ? pass : withStatus(pass, { acceptedStorms });
+  const left = pass.status.acceptedStorms.filter((name) => present.has(name));
+  const acceptedStorms = left.length === pass.status.acceptedStorms.length ? pass.status.acceptedStorms : left;
+  const kept = withStatus(pass, { storms: [...present.values()], acceptedStorms });
   const storm = pass.judged.find((one) => one.storm?.isAccepted === false)?.storm ?? null;
   if (storm === null || !isGoing(pass)) return kept;
   const message = `A storm: ${storm.darkCount} of ${storm.totalCount} agents of ${storm.name} are dark. The rollout waits until they are back; resume it to go on without them.`;

@@ -74,7 +74,8 @@ export function plan(input: PlanInput): Plan {
   const isBusy = askedAgainOf(pass).length > 0 || pass.judged.some((one) => isStillOnItsWay(one, pass));
   const isSettled = isEnded(pass.status.phase) && !isBusy;
   const hasSettled = isSettled || pass.status.hasSettled;
-  const settled = withStatus(pass, { isSettled, hasSettled, acceptedFailures: withoutForgiven(pass) });
+  const counts = { ...pass.status.counts, removed: input.removedCount };
+  const settled = withStatus(pass, { counts, isSettled, hasSettled, acceptedFailures: withoutForgiven(pass) });
   const restores = restoresOf(settled);
   const logged = logFailures(settled, restores);
   // A decision is one with the status that it led to: who cannot write that must not log it.

@@ -14,6 +14,7 @@ import {
   type RolloutReason,
   type StageState,
 } from "./rollout-states.ts";
+import type { Storm } from "./storm.ts";
 
 /** Which agents have the revision when a stage is done; percent and count are cumulative over the stages. */
 export type StageSize =
@@ -222,7 +223,9 @@ export interface RolloutStatus {
   readonly acceptedFailures: readonly InstanceUid[];
   /** Stages whose gates an operator overrode by resuming. */
   readonly acceptedGates: readonly number[];
-  /** Storms (domain or gateway) that an operator resumed in spite of. */
+  /** Storms that there are, accepted or not. */
+  readonly storms: readonly Storm[];
+  /** Names of storms that an operator resumed in spite of. */
   readonly acceptedStorms: readonly string[];
   /** Whether agents are assigned one by one as the plan admits them, and not as soon as a stage reaches them. */
   readonly isPaced: boolean;
@@ -273,6 +276,7 @@ export function initialStatus(spec: RolloutSpec): RolloutStatus {
     failures: [],
     acceptedFailures: [],
     acceptedGates: [],
+    storms: [],
     acceptedStorms: [],
     isPaced: false,
     dispatches: [],
@@ -287,7 +291,7 @@ export function initialStatus(spec: RolloutSpec): RolloutStatus {
   };
 }
 
-/** All targeted agents. */
+/** All targeted agents; those that were removed are not. */
 export function targetedCount(counts: RolloutCounts): number {
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return Object.values(counts).reduce((sum, count) => sum + count, 0) - counts.removed;
 }

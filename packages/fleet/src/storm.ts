@@ -8,6 +8,9 @@ import type { CohortAgent } from "./assess.ts";
 import { isConnected, labelsOf } from "./facts.ts";
 import type { RolloutId } from "./ids.ts";
 
+/** What tells the storm that an agent is in. */
+type StormGroups = Pick<StormRule, "domainKey">;
+
 /** A domain, a gateway or the fleet that is dark. */
 export interface Storm {
   /** `domain <name>`, `gateway <id>` or `fleet`. */
@@ -65,16 +68,26 @@ export function findStorms(
       groups.set(name, tally);
     }
   }
-  const storms = new Map(
-    [...groups]
-      .filter(([name, tally]) => isStorm(name, tally, all))
-      .map(([name, tally]) => [name, stormOf(name, tally)]),
+  const storms = [...groups].filter(([name, tally]) => isStorm(name, tally, all));
+  return inStorms(
+    cohort,
+    rule,
+    storms.map(([name, tally]) => stormOf(name, tally)),
   );
+}
+
+/** Who of these agents is in which of the storms that were found in the whole cohort. */
+export function inStorms(
+  agents: readonly CohortAgent[],
+  groups: StormGroups,
+  storms: readonly Storm[],
+): ReadonlyMap<CohortAgent, Storm> {
   const members = new Map<CohortAgent, Storm>();
-  if (storms.size === 0) return members;
-  for (const agent of cohort) {
-    const name = groupsOf(agent, rule).find((each) => storms.has(each));
-    const storm = name === undefined ? undefined : storms.get(name);
+  if (storms.length === 0) return members;
+  const byName = new Map(storms.map((storm) => [storm.name, storm]));
+  for (const agent of agents) {
+    const name = groupsOf(agent, groups).find((each) => byName.has(each));
+    const storm = name === undefined ? undefined : byName.get(name);
     if (storm !== undefined && !isConnected(agent.view)) members.set(agent, storm);
   }
   return members;
@@ -98,7 +111,7 @@ function wentDark({ view }: CohortAgent, { sinceMs, afterMs }: StormRule, nowMs:
   return endedAtMs >= sinceMs && nowMs >= endedAtMs + afterMs;
 }
 
-function groupsOf({ view }: CohortAgent, { domainKey }: StormRule): readonly string[] {
+function groupsOf({ view }: CohortAgent, { domainKey }: StormGroups): readonly string[] {
   const domain = domainKey === "" ? undefined : labelsOf(view).get(domainKey);
   const gateway = view.connection?.value.gateway;
   const named = [...(domain === undefined ? [] : [`domain ${domain}`]), "fleet"];

@@ -107,6 +107,13 @@ describe("desired", () => {
     assert.equal(await assign(1, 5), null);
   });
 
+  it("counts on from what a partition was decided on where control state is older, and never back", async () => {
+    assert.equal(await desired().raise(5), true);
+    assert.equal((await desired().assignments()).version, 6);
+    assert.deepEqual(await Promise.all([6, 2].map((seen) => desired().raise(seen))), [false, false]);
+    assert.equal((await desired().assignments()).version, 6);
+  });
+
   it("knows whether every partition was decided on the present assignments", async () => {
     assert.equal(await desired().isAssigned(), true, "there are none");
     await spec.redis.set("muster:{ctl}:assignments-version", "3");

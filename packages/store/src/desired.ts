@@ -5,7 +5,14 @@ import type { Assignment, ConfigId, DesiredRecord, GatewayId, InstanceUid } from
 import type { Redis } from "ioredis";
 import { CHANGES_LENGTH } from "./agent-record.ts";
 import { eachPartition } from "./each-partition.ts";
-import { assignDesired, decideAgain, loadDesired, setAssignedVersion, settleUnassigned } from "./gen/scripts.ts";
+import {
+  assignDesired,
+  decideAgain,
+  loadDesired,
+  raiseAssignments,
+  setAssignedVersion,
+  settleUnassigned,
+} from "./gen/scripts.ts";
 import { controlKeys, fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { run } from "./redis.ts";
 
@@ -57,6 +64,11 @@ export interface DesiredConfigs {
   assignedVersion(partition: Partition): Promise<number>;
   /** Notes it, unless newer ones are; decisions on older ones are written no more from then on. */
   setAssignedVersion(partition: Partition, version: number): Promise<void>;
+  /**
+   * Counts the assignments on from a version that a partition was decided on, where theirs is older: control state was
+   * restored from a backup, and is what counts from now on. Answers whether it was.
+   */
+  raise(seenVersion: number): Promise<boolean>;
   /** Whether every partition was decided on the present assignments: what is yet to be written rests on no older ones. */
   isAssigned(): Promise<boolean>;
 }
@@ -120,6 +132,8 @@ export function createDesired(fleet: Redis, control: Redis, partitions: number):
     async setAssignedVersion(partition, version) {
       await run(fleet, setAssignedVersion, [fleetKeys.assignedVersion(partition)], [version]);
     },
+    raise: async (seenVersion) =>
+      (await run(control, raiseAssignments, [controlKeys.assignmentsVersion], [seenVersion])) === 1,
     async isAssigned() {
       const version = Number((await control.get(controlKeys.assignmentsVersion)) ?? 0);
       const all = Array.from({ length: partitions }, (_, p) => fleet.get(fleetKeys.assignedVersion(p)));

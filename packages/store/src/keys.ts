@@ -38,6 +38,7 @@
 // muster:{ctl}:config:<id>:quarantine  hash    rollout          content hash → why it must not be rolled out again without a word
 // muster:{ctl}:plan:<id>               string  management       what a rollout would do; expires
 // muster:{ctl}:rollout:<id>:excluded   hash    rollout          uid → how the rollout failed the agent, for which it counts no more
+// muster:{ctl}:rollout:<id>:removed    hash    rollout          uid → when the agent that it had reached was found to be none of its any more
 // muster:{ctl}:assignments             hash    rollout          config id → layers
 // muster:{ctl}:assignments-version     string  rollout          counts their changes
 // muster:{ctl}:admissions              string  rollout          counts the times that rollouts took more agents
@@ -98,6 +99,7 @@ export const controlKeys = {
   quarantine: (configId: string) => `muster:{ctl}:config:${configId}:quarantine`,
   plan: (id: string) => `muster:{ctl}:plan:${id}`,
   excluded: (id: string) => `muster:{ctl}:rollout:${id}:excluded`,
+  removed: (id: string) => `muster:{ctl}:rollout:${id}:removed`,
   assignments: "muster:{ctl}:assignments",
   assignmentsVersion: "muster:{ctl}:assignments-version",
   admissions: "muster:{ctl}:admissions",

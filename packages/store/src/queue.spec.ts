@@ -91,6 +91,19 @@ describe("work queue", () => {
     });
   }
 
+  it("has measurements that hang keep nobody else waiting", async () => {
+    const queue = await openAsking();
+    const { promise: hang, resolve: answer } = Promise.withResolvers<void>();
+    const { count } = await openWorking({ measure: () => hang });
+    const ids = Array.from({ length: 20 }, (_, n) => parseRolloutId(`01890a5d-0000-7000-8000-0000000001${n + 10}`));
+    await Promise.all(ids.map((id) => queue.requestMeasure(id)));
+    await until(() => count("measure") > 0);
+    await queue.requestReconcile(ROLLOUT_ID);
+    await until(() => count("reconcile") === 1);
+    answer();
+    await until(() => count("measure") === 20);
+  });
+
   it("gathers requests that come together", async () => {
     const queue = await openAsking();
     const { count } = await openWorking();

@@ -12,6 +12,8 @@ import { QUEUE_PREFIX } from "./keys.ts";
 import { closeRedis, type OnRedisError, openHot, openPatient } from "./redis.ts";
 
 const NAME = "muster-work";
+/** Measurements wait for others to answer, for half a minute maybe: they have a queue of their own and keep nobody waiting. */
+const MEASURES = "muster-measures";
 const SWEEP_EVERY_MS = 30_000;
 /** Reports of many agents arrive together; one look soon after serves them all. */
 const GATHER_MS = 100;
@@ -49,12 +51,11 @@ type Payload = { readonly rolloutId?: RolloutId; readonly partition?: Partition 
 /** Opens the asking side. */
 export async function openQueue(url: string, onError: OnRedisError): Promise<WorkQueue> {
   const connection = await openHot(url, onError, CONNECT_TIMEOUT_MS);
-  const queue = new Queue<Payload>(NAME, {
-    connection,
-    prefix: QUEUE_PREFIX,
-    defaultJobOptions: { ...FINISHED, ...RETRIES },
-  });
-  queue.on("error", onError);
+  const open = (name: string): Queue<Payload> => {
+    const options = { connection, prefix: QUEUE_PREFIX, defaultJobOptions: { ...FINISHED, ...RETRIES } };
+    return new Queue<Payload>(name, options).on("error", onError);
+  };
+  const [queue, measures] = [open(NAME), open(MEASURES)];
   return {
     async requestReconcile(rolloutId) {
       const deduplication = { id: `reconcile-${rolloutId}`, keepLastIfActive: true };
@@ -74,14 +75,14 @@ export async function openQueue(url: string, onError: OnRedisError): Promise<Wor
       );
     },
     async requestMeasure(rolloutId) {
-      await queue.add("measure", { rolloutId }, { deduplication: { id: `measure-${rolloutId}` } });
+      await measures.add("measure", { rolloutId }, { deduplication: { id: `measure-${rolloutId}` } });
     },
     async requestAssign(partition) {
       const deduplication = { id: `assign-${partition}`, keepLastIfActive: true };
       await queue.add("assign", { partition }, { deduplication });
     },
     async close() {
-      await queue.close();
+      await Promise.all([queue.close(), measures.close()]);
       closeRedis(connection);
     },
   };
@@ -98,18 +99,20 @@ export async function openWorker(
   queue.on("error", onError);
   await queue.upsertJobScheduler("sweep", { every: SWEEP_EVERY_MS }, { name: "sweep", opts: FINISHED });
   const connection = openPatient(url, onError);
-  const worker = new Worker<Payload>(NAME, (job) => work(job, handlers), {
-    connection,
-    prefix: QUEUE_PREFIX,
-    concurrency: CONCURRENCY,
-    lockDuration: LOCK_MS,
-    stalledInterval: LOCK_MS / 2,
-    maxStalledCount: 10,
-  });
-  worker.on("error", onError);
-  worker.on("failed", (_, error) => onError(error));
+  const open = (name: string): Worker<Payload> => {
+    const worker = new Worker<Payload>(name, (job) => work(job, handlers), {
+      connection,
+      prefix: QUEUE_PREFIX,
+      concurrency: CONCURRENCY,
+      lockDuration: LOCK_MS,
+      stalledInterval: LOCK_MS / 2,
+      maxStalledCount: 10,
+    });
+    return worker.on("error", onError).on("failed", (_, error) => onError(error));
+  };
+  const workers = [open(NAME), open(MEASURES)];
   return async () => {
-    await worker.close();
+    await Promise.all(workers.map((worker) => worker.close()));
     await queue.close();
     closeRedis(scheduling);
     closeRedis(connection);

@@ -31,6 +31,10 @@ export interface RolloutRecords {
   forgive(id: RolloutId, uids: readonly InstanceUid[]): Promise<void>;
   /** Agents that a rollout failed and does not count for any more. */
   exclusions(id: RolloutId): Promise<ReadonlyMap<InstanceUid, Exclusion>>;
+  /** Notes agents that it had reached and is for no more; the first word on each counts. */
+  remove(id: RolloutId, uids: readonly InstanceUid[], atMs: number): Promise<void>;
+  /** Those of them, with when that was noted, milliseconds since 1970; one that its labels brought back is among them still. */
+  removed(id: RolloutId): Promise<ReadonlyMap<InstanceUid, number>>;
   /** Agents that rollouts have admitted, and not necessarily assigned yet. */
   waves(ids: readonly RolloutId[]): Promise<ReadonlyMap<RolloutId, readonly WaveEntry[]>>;
   /** Keeps a measurement; the first under its number counts. */
@@ -62,6 +66,15 @@ export function createRolloutRecords(control: Redis, settle: () => Promise<void>
       const found = Object.entries(await control.hgetall(controlKeys.excluded(id)));
       // Both written above.
       return new Map(found.map(([uid, text]) => [uid as InstanceUid, JSON.parse(text) as Exclusion]));
+    },
+    async remove(id, uids, atMs) {
+      const key = controlKeys.removed(id);
+      await Promise.all(uids.map((uid) => control.hsetnx(key, uid, String(atMs))));
+      await settle();
+    },
+    async removed(id) {
+      const found = Object.entries(await control.hgetall(controlKeys.removed(id)));
+      return new Map(found.map(([uid, atMs]) => [uid as InstanceUid, Number(atMs)])); // written above
     },
     async waves(ids) {
       const texts = await Promise.all(ids.map((id) => control.hget(controlKeys.status(id), "wave")));

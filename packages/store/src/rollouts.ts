@@ -21,6 +21,7 @@ import {
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { requestKey } from "./configs.ts";
+import { forgetRollouts } from "./forget-rollouts.ts";
 import type { Incarnation } from "./gateways.ts";
 import { commitStatus, startRollout, wishRollout } from "./gen/scripts.ts";
 import { controlKeys, ROLLOUT_CHANNEL } from "./keys.ts";
@@ -48,6 +49,8 @@ export interface Rollouts extends RolloutRecords {
   get(id: RolloutId): Promise<StoredRollout | undefined>;
   /** Newest first, below `before` ("": from the newest); of one config, or of all. */
   list(before: string, limit: number, configId?: ConfigId): Promise<readonly StoredRollout[]>;
+  /** Forgets old ones that count for nothing any more (forget-rollouts.ts). Answers how many. */
+  forgetOld(): Promise<number>;
   /** Those that somebody has to look after. */
   active(): Promise<readonly RolloutId[]>;
   /** The one that has a config; null when none has. */
@@ -97,6 +100,7 @@ export function createRollouts(
     start: (spec, requestId) => start(context, spec, requestId),
     get: (id) => load(control, id),
     list: (before, limit, configId) => list(control, before, limit, configId),
+    forgetOld: () => forgetRollouts(control),
     // Only start adds members.
     active: async () => (await control.smembers(controlKeys.activeRollouts)) as RolloutId[],
     holder: async (configId) => (await control.hget(controlKeys.configStatus(configId), "active")) as RolloutId | null,

@@ -105,6 +105,28 @@ describe("what is told of a rollout", () => {
     );
   });
 
+  it("lists those that it is for no more where they belong, and tells when that was", async () => {
+    const gone = aUid(50);
+    await api.store.rollouts.remove(id, [gone, good], 9_000);
+    const all = await api.rollouts.listRolloutAgents({ rolloutId: id });
+    assert.deepEqual(
+      all.agents.map(({ instanceUid, state }) => [instanceUid, state]),
+      [
+        [good, "applied_unverified"], // it is back
+        [failed, "failed"],
+        [aUid(3), "assigned"],
+        [gone, "removed"],
+      ],
+    );
+    const { agents } = await api.rollouts.listRolloutAgents({ rolloutId: id, states: ["removed"] });
+    assert.deepEqual(
+      agents.map(({ instanceUid }) => instanceUid),
+      [gone],
+    );
+    const { agent, events } = await api.rollouts.explainRollout({ rolloutId: id, instanceUid: gone });
+    assert.deepEqual([agent?.state, events.at(-1)?.reason, events.at(-1)?.time?.seconds], ["removed", "removed", 9n]);
+  });
+
   it("tells all that was decided, in order and page by page, with the figures", async () => {
     const first = await api.rollouts.explainRollout({ rolloutId: id, pageSize: 2 });
     assert.match(first.summary, /^The rollout is running: Stage 1 began/);

@@ -2,6 +2,7 @@
 // in order. Judges as the workers do, from what is stored; writes nothing.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   AGENT_STATES,
   type AgentRolloutState,
@@ -24,11 +25,11 @@ import { agentHistory } from "./agent-history.ts";
 import { checked, invalid } from "./checked.ts";
 import { existingRollout } from "./existing-rollout.ts";
 import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
-import { toEvent, toRolloutAgent } from "./translate-rollout.ts";
+import { toEvent, toRemovedAgent, toRolloutAgent } from "./translate-rollout.ts";
 
 /** What it reads. */
 export interface ExplainDeps {
-  readonly rollouts: Pick<Rollouts, "get" | "log">;
+  readonly rollouts: Pick<Rollouts, "get" | "log" | "removed">;
   readonly cohorts: Pick<Cohorts, "page" | "find">;
   readonly nowMs: () => number;
 }
@@ -36,6 +37,8 @@ export interface ExplainDeps {
 /** Agents that are looked at for one page of those in some states. */
 const MAX_SCAN = 10_000;
 const SCAN_CHUNK = 500;
+
+type ListedAgent = ReturnType<typeof toRolloutAgent> | ReturnType<typeof toRemovedAgent>;
 
 /** A page of the agents of a rollout, by uid. */
 export async function listRolloutAgents(
@@ -50,17 +53,37 @@ export async function listRolloutAgents(
     from: () => decodePageToken(list, request.pageToken),
   });
   const rollout = await existingRollout(deps.rollouts, id);
-  const found: Judged[] = [];
+  const removed = await deps.rollouts.removed(id);
+  const found: ListedAgent[] = [];
   let after: string | null = from;
   for (let seen = 0; after !== null && found.length < pageSize && seen < MAX_SCAN; seen += SCAN_CHUNK) {
     const page: Awaited<ReturnType<Cohorts["page"]>> = await deps.cohorts.page(rollout.spec, after, SCAN_CHUNK);
-    const judged = judge({ ...rollout, cohort: page.agents, nowMs: deps.nowMs() }, rollout.status);
-    const wanted = judged.filter(({ state }) => states.size === 0 || states.has(state));
-    const taken = wanted.slice(0, pageSize - found.length);
+    const input = { ...rollout, cohort: page.agents, isPartial: true, nowMs: deps.nowMs() };
+    const judged = judge(input, rollout.status).map(toRolloutAgent);
+    const gone: readonly ListedAgent[] = removedAmong(removed, after, page).map(toRemovedAgent);
+    const wanted: readonly ListedAgent[] = [...judged, ...gone]
+      .filter(({ state }) => states.size === 0 || states.has(state))
+      .sort(byUid);
+    const taken: readonly ListedAgent[] = wanted.slice(0, pageSize - found.length);
     found.push(...taken);
-    after = taken.length < wanted.length ? (taken.at(-1)?.agent.view.uid ?? after) : page.next;
+    after = taken.length < wanted.length ? (taken.at(-1)?.instanceUid ?? after) : page.next;
   }
-  return { agents: found.map(toRolloutAgent), nextPageToken: after === null ? "" : encodeToken(list, after) };
+  return { agents: found, nextPageToken: after === null ? "" : encodeToken(list, after) };
+}
+
+/** Those of the removed that belong between the agents of a page. */
+function removedAmong(
+  removed: ReadonlyMap<InstanceUid, number>,
+  after: string,
+  { agents, next }: Awaited<ReturnType<Cohorts["page"]>>,
+): readonly InstanceUid[] {
+  if (removed.size === 0) return [];
+  const present = new Set(agents.map(({ view }) => view.uid));
+  return [...removed.keys()].filter((uid) => uid > after && (next === null || uid <= next) && !present.has(uid));
+}
+
+function byUid(a: ListedAgent, b: ListedAgent): number {
+  return a.instanceUid < b.instanceUid ? -1 : 1;
 }
 
 function parseStates(words: readonly string[]): ReadonlySet<AgentRolloutState> {
@@ -91,7 +114,7 @@ export async function explainRollout(
     summary: summaryOf(rollout, uid, judged),
     events: page,
     nextPageToken: isMore ? encodeToken(list, String(from + pageSize)) : "",
-    agent: judged === null ? { instanceUid: uid, state: "removed" } : toRolloutAgent(judged),
+    agent: judged === null ? toRemovedAgent(uid) : toRolloutAgent(judged),
   };
 }
 
@@ -118,17 +141,26 @@ async function explainAgent(
   rollout: StoredRollout,
   uid: InstanceUid,
 ): Promise<{ readonly judged: Judged | null; readonly events: readonly Event[] }> {
-  const [agent, lines] = await Promise.all([
+  const [agent, lines, removed] = await Promise.all([
     cohorts.find(rollout.spec, uid),
     rollouts.log(rollout.spec.id, 0, MAX_LOG_LINES),
+    rollouts.removed(rollout.spec.id),
   ]);
   if (agent === undefined) {
-    return { judged: null, events: lines.filter(({ agents: named }) => named.includes(uid)).map(toEvent) };
+    const named = lines.filter(({ agents }) => agents.includes(uid)).map(toEvent);
+    return { judged: null, events: [...named, ...removalOf(uid, removed)] };
   }
   const [judged = null] = judge({ ...rollout, cohort: [agent], nowMs: nowMs() }, rollout.status);
   const decisions = lines.filter((line) => concerns(line, uid, judged?.stage ?? null)).map(toEvent);
   const history = agentHistory(agent, rollout.spec);
   return { judged, events: [...decisions, ...history].sort((a, b) => timeOf(a) - timeOf(b)) };
+}
+
+function removalOf(uid: InstanceUid, removed: ReadonlyMap<InstanceUid, number>): readonly Event[] {
+  const atMs = removed.get(uid);
+  if (atMs === undefined) return [];
+  const message = "Its labels changed: the rollout is for it no more, and it has what it would have without it.";
+  return [{ time: timestampFromMs(atMs), kind: "agent", reason: "removed", message, instanceUids: [uid] }];
 }
 
 /** Decisions that name the agent, and those on the rollout and on the agent's stage that name nobody. */

@@ -5,6 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type Decision,
+  type InstanceUid,
   type Judged,
   type Rollout,
   type RolloutCounts,
@@ -128,8 +129,13 @@ function camelCase(name: string): string {
   return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** One agent that is in a rollout no more. */
+export function toRemovedAgent(instanceUid: InstanceUid) {
+  return { instanceUid, state: "removed" as const } satisfies MessageInitShape<typeof RolloutAgentSchema>;
+}
+
 /** One agent in a rollout. */
-export function toRolloutAgent(judged: Judged): MessageInitShape<typeof RolloutAgentSchema> {
+export function toRolloutAgent(judged: Judged) {
   const { agent, state, stage, domain, failure } = judged;
   return {
     instanceUid: agent.view.uid,
@@ -140,7 +146,7 @@ export function toRolloutAgent(judged: Judged): MessageInitShape<typeof RolloutA
     missingComponents: [...(agent.lacking ?? [])],
     connected: agent.view.connection?.value.ended === null,
     ...(stage !== null && { stage }),
-  };
+  } satisfies MessageInitShape<typeof RolloutAgentSchema>;
 }
 
 /** A line of a decision log. */

@@ -51,15 +51,22 @@ interface Given {
 
 /** One partition in memory. */
 function aPartition(given: Given = {}) {
-  const { views = [prod(1), prod(2)], list = [toProd], version = 1, gateway = null, stale = [] } = given;
+  const { views = [prod(1), prod(2)], list = [toProd], gateway = null, stale = [] } = given;
+  let { version = 1 } = given;
   const desired = new Map<InstanceUid, DesiredRecord | null>();
   const unassigned = new Map<InstanceUid, number>();
   const writes: InstanceUid[] = [];
+  const removed: [typeof ROLLOUT_ID, readonly InstanceUid[]][] = [];
   const looked: (typeof ROLLOUT_ID)[] = [];
   const hints: [GatewayId, Hint][] = [];
   let assignedVersion = given.assignedVersion ?? 0;
   const deps: AssignDeps = {
     assignments: async () => ({ version, list }),
+    async raise(seenVersion) {
+      if (version >= seenVersion) return false;
+      version = seenVersion + 1;
+      return true;
+    },
     assignedVersion: async () => assignedVersion,
     async setAssignedVersion(_, next) {
       assignedVersion = next;
@@ -84,6 +91,9 @@ function aPartition(given: Given = {}) {
         return gateway;
       }),
     exclusions: async () => given.excluded ?? new Map(),
+    async remove(id, uids) {
+      removed.push([id, uids]);
+    },
     async requestReconcile(id) {
       looked.push(id);
     },
@@ -100,7 +110,7 @@ function aPartition(given: Given = {}) {
     onAssigned: () => undefined,
     nowMs: () => given.nowMs ?? 7,
   };
-  return { deps, desired, unassigned, writes, hints, looked, assignedVersion: () => assignedVersion };
+  return { deps, desired, unassigned, writes, hints, looked, removed, assignedVersion: () => assignedVersion };
 }
 
 describe("assign", () => {
@@ -136,6 +146,31 @@ describe("assign", () => {
     const { deps, looked, writes } = aPartition({ list: [{ ...toProd, layers: [late] }] });
     await assign(0, deps);
     assert.deepEqual([writes, looked], [[], [layer.rolloutId]]);
+  });
+
+  it("notes who had a rollout's revision and is none of its agents any more, while that is under way", async () => {
+    const views = [anAgent({ uid: aUid(1), labels: { env: "test" } }), prod(2)];
+    for (const mode of ["open", "stable"] as const) {
+      const { deps, desired, removed, looked } = aPartition({
+        views,
+        list: [{ ...toProd, layers: [{ ...layer, mode }] }],
+      });
+      const { hash, revision, order } = layer;
+      const contributions = [{ configId: toProd.configId, revision, hash, order, rolloutId: ROLLOUT_ID }];
+      for (const n of [1, 2]) desired.set(aUid(n), { hash, contributions, assignedAtMs: 1 });
+      await assign(0, deps);
+      assert.equal(desired.get(aUid(1)), null);
+      assert.deepEqual(removed, mode === "open" ? [[ROLLOUT_ID, [aUid(1)]]] : []);
+      assert.deepEqual(looked, mode === "open" ? [ROLLOUT_ID] : []);
+    }
+  });
+
+  it("decides for everybody on control state that was restored, older than what was decided on before", async () => {
+    const { deps, writes, assignedVersion } = aPartition({ assignedVersion: 7 });
+    await assign(0, deps);
+    assert.deepEqual([writes, assignedVersion()], [[aUid(1), aUid(2)], 8]);
+    await assign(0, deps);
+    assert.equal(writes.length, 2);
   });
 
   it("decides for newcomers only while the assignments are the same", async () => {

@@ -30,6 +30,8 @@ import { unheardFromMs } from "./unheard.ts";
 /** What it needs. */
 export interface AssignDeps {
   assignments(): Promise<Assignments>;
+  /** Counts the assignments on from a version that was seen. Answers false when theirs is as new already. */
+  raise(seenVersion: number): Promise<boolean>;
   assignedVersion(partition: Partition): Promise<number>;
   setAssignedVersion(partition: Partition, version: number): Promise<void>;
   /** Uids of the partition above `after`, in order. */
@@ -48,6 +50,8 @@ export interface AssignDeps {
   componentsAt(address: string): Promise<ReadonlySet<string> | null>;
   partitionOf(uid: InstanceUid): Partition;
   write: DesiredConfigs["assign"];
+  /** Notes agents that a rollout had reached and is for no more. */
+  remove(id: RolloutId, uids: readonly InstanceUid[], atMs: number): Promise<void>;
   /** Has a rollout looked at that has to admit somebody first. */
   requestReconcile(id: RolloutId): Promise<void>;
   hint(to: GatewayId, hint: Hint): Promise<void>;
@@ -66,10 +70,10 @@ const LOST: ReadonlySet<string> = new Set(["stale", "moved"]);
 
 /** One pass over a partition: everybody when the assignments changed, else those that are new, changed or admitted. */
 export async function assign(partition: Partition, deps: AssignDeps): Promise<void> {
-  const assignments = await deps.assignments();
+  const assignments = await loadAssignments(partition, deps);
   const of = createWanted(assignments.list);
   const { version } = assignments;
-  if ((await deps.assignedVersion(partition)) < version) {
+  if (assignments.assignedVersion < version) {
     await assignAll(partition, version, await loadContext(of, assignments, deps), deps);
     await deps.setAssignedVersion(partition, version);
   } else {
@@ -89,6 +93,20 @@ export async function assign(partition: Partition, deps: AssignDeps): Promise<vo
     idleRounds = decided.length === 0 ? idleRounds + 1 : 0;
     if (idleRounds === MAX_IDLE_ROUNDS) return;
   }
+}
+
+/**
+ * The assignments, and those that the partition was last decided on. Where these are newer than any that control state
+ * knows of, it was restored from a backup: what is decided on it must not count as old.
+ */
+async function loadAssignments(
+  partition: Partition,
+  deps: AssignDeps,
+): Promise<Assignments & { readonly assignedVersion: number }> {
+  const assignments = await deps.assignments();
+  const assignedVersion = await deps.assignedVersion(partition);
+  const isRestored = assignedVersion > assignments.version && (await deps.raise(assignedVersion));
+  return { ...(isRestored ? await deps.assignments() : assignments), assignedVersion };
 }
 
 /** What a decision rests on beside the agent itself. */
@@ -157,8 +175,7 @@ async function assignSome(
   );
   const writes = decided.flatMap(({ write }) => (write === null ? [] : [write]));
   const decisions = writes.map((each) => ({ ...each, present: presentOf.get(each.uid) ?? null }));
-  const awaited = views.flatMap(({ view }, i) => (isConnected(view) ? (decided[i]?.awaited ?? []) : []));
-  await Promise.all([...new Set(awaited)].map(deps.requestReconcile));
+  await tellRollouts(views, decided, deps);
   const outcomes = await deps.write(decisions, version, deps.nowMs());
   const gateways = writes.map(({ uid }, i) => ({ uid, gateway: outcomes[i] ?? null }));
   deps.onAssigned(writes.length);
@@ -170,6 +187,25 @@ async function assignSome(
   );
   const lostAs = (how: string) => new Set(gateways.filter(({ gateway }) => gateway === how).map(({ uid }) => uid));
   return { stale: lostAs("stale"), moved: lostAs("moved") };
+}
+
+/** Tells rollouts of agents that have to be admitted first, and of those that are none of theirs any more. */
+async function tellRollouts(
+  views: readonly VersionedView[],
+  decided: readonly Decided[],
+  { remove, requestReconcile, nowMs }: AssignDeps,
+): Promise<void> {
+  const awaited = views.flatMap(({ view }, i) => (isConnected(view) ? (decided[i]?.awaited ?? []) : []));
+  const left = views.flatMap(({ view: { uid } }, i) => (decided[i]?.left ?? []).map((id) => ({ id, uid })));
+  const leftById = Map.groupBy(left, ({ id }) => id);
+  for (const [id, some] of leftById) {
+    await remove(
+      id,
+      some.map(({ uid }) => uid),
+      nowMs(),
+    );
+  }
+  await Promise.all([...new Set([...awaited, ...leftById.keys()])].map(requestReconcile));
 }
 
 /** An agent whose decision stands, and whose gateway was perhaps never hinted at it. */
@@ -189,6 +225,8 @@ interface Decided {
   readonly write: { readonly uid: InstanceUid; readonly desired: WantedConfig | null } | null;
   /** Rollouts that have to admit it first. */
   readonly awaited: readonly RolloutId[];
+  /** Rollouts that it is none of any more. */
+  readonly left: readonly RolloutId[];
 }
 
 /** What is to be written for one agent. */
@@ -199,7 +237,7 @@ async function decide(
   deps: AssignDeps,
 ): Promise<Decided> {
   // Who has not said what it is cannot be told what to run: "everyone but canaries" would match it.
-  if (view.description === null) return { write: null, awaited: [] };
+  if (view.description === null) return { write: null, awaited: [], left: [] };
   const excluded = [view.uid, ...view.previousUids].flatMap((uid) => without.get(uid) ?? []);
   const waves: ReadonlyMap<RolloutId, number> = waved.get(view.uid) ?? new Map();
   const address = view.components?.value.address;
@@ -208,7 +246,7 @@ async function decide(
   const wanted = of(candidateOf(view, context));
   const desired = recordOf(wanted, present, excluded, waves);
   const write = isSameDesired(desired, present) ? null : { uid: view.uid, desired };
-  return { write, awaited: wanted.awaited };
+  return { write, awaited: wanted.awaited, left: wanted.left };
 }
 
 /** A decision as it is stored, with why it is not another. */

@@ -67,6 +67,7 @@ function aWorld(given: { readonly readings?: readonly Reading[]; readonly status
     spec,
     status,
     cohort,
+    removedCount: 0,
     wave: [],
     readings: given.readings ?? [],
     calendars: [],

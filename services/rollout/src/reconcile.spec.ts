@@ -50,6 +50,7 @@ function aWorld(given: Given = {}, overrides: Partial<ReconcileDeps> = {}) {
     admissionCount: async () => 0,
     loadPeers: async () => ({ ...NO_PEERS, holder: spec.id }),
     loadCalendars: async () => [],
+    loadRemoved: async () => new Map(),
     loadReadings: async () => [],
     quarantineOf: async () => null,
     fleetLostAtMs: async () => 0,

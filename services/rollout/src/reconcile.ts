@@ -29,6 +29,8 @@ export interface ReconcileDeps {
   admissionCount(): Promise<number>;
   loadPeers(rollout: StoredRollout): Promise<Peers>;
   loadCalendars(ids: readonly string[]): Promise<readonly Calendar[]>;
+  /** Agents that the rollout had reached and was found to be for no more. */
+  loadRemoved(id: RolloutId): Promise<ReadonlyMap<InstanceUid, number>>;
   loadReadings(id: RolloutId): Promise<readonly Reading[]>;
   /** Why the rollout's content is quarantined; null: it is not. */
   quarantineOf(spec: RolloutSpec): Promise<string | null>;
@@ -115,15 +117,19 @@ export async function loadInput(rollout: StoredRollout, deps: ReconcileDeps): Pr
   const { spec, status, wave } = rollout;
   // Before the cohort: whom another has assigned and names no more is found there.
   const peers = await deps.loadPeers(rollout);
-  const [cohort, calendars, readings, quarantine] = await Promise.all([
+  const [cohort, removed, calendars, readings, quarantine] = await Promise.all([
     deps.loadCohort(spec),
+    deps.loadRemoved(spec.id),
     deps.loadCalendars(spec.timing.calendarIds),
     spec.stages.some(({ gates }) => gates.length > 0) ? deps.loadReadings(spec.id) : [],
     deps.quarantineOf(spec),
   ]);
   // Asked afterwards: a loss while the cohort was read must not go unseen.
   const fleetLostAtMs = await deps.fleetLostAtMs();
-  return { spec, status, cohort, wave, readings, calendars, peers, quarantine, fleetLostAtMs, nowMs: deps.nowMs() };
+  const removedCount =
+    removed.size === 0 ? 0 : removed.size - cohort.filter(({ view }) => removed.has(view.uid)).length;
+  const rest = { wave, readings, calendars, peers, quarantine, fleetLostAtMs, nowMs: deps.nowMs() };
+  return { spec, status, cohort, removedCount, ...rest };
 }
 
 /** What was committed is done; what dying in between leaves undone is found again by the next pass. */

@@ -5,6 +5,7 @@ import { after, afterEach, beforeEach, describe, it } from "node:test";
 import { DEFAULT_PACE, DEFAULT_TIMING, type RolloutSpec } from "@muster/fleet";
 import { aUid, stages } from "@muster/fleet/builders";
 import { type RedisServer, startRedis, trackLeaks } from "@muster/testkit";
+import { Redis } from "ioredis";
 import { DAY, HOUR, MINUTE, SECOND } from "./scenario-ids.ts";
 import { aFleet, bearing, NEW, OLD, reacts, runningBy, useWorlds } from "./scenario-spec.ts";
 import { type Fault, once } from "./scenario-work.ts";
@@ -190,7 +191,31 @@ describe("a Redis", () => {
     assert.ok((await world.log(id)).length > 0);
     await world.advanceTo(id, "succeeded");
   });
+
+  it("of the control that is restored from a backup: what that says counts, also for those who come now", async () => {
+    await world.advanceTo(await world.start(1, { stages: stages(100) }), "succeeded");
+    const restore = await backUp(control);
+    await world.advanceTo(await world.start(2, { stages: stages(100) }), "succeeded");
+    await world.advanceTo(await world.start(3, { stages: stages(100) }), "succeeded");
+    await restore();
+    world.add({ uid: aUid(9) });
+    await world.advance(HOUR);
+    assert.deepEqual(runningBy(world), { old: [1, 2, 3, 4, 5, 6, 7, 8, 9] });
+  });
 });
+
+/** Remembers everything in a Redis; the answer brings it all back, and nothing else. */
+async function backUp(server: RedisServer): Promise<() => Promise<void>> {
+  const redis = new Redis(server.url);
+  const kept = await Promise.all(
+    (await redis.keys("*")).map(async (key) => [key, await redis.dumpBuffer(key)] as const),
+  );
+  return async () => {
+    await redis.flushall();
+    await Promise.all(kept.map(([key, value]) => redis.restore(key, 0, value)));
+    redis.disconnect();
+  };
+}
 
 function offersOf(world: ScenarioWorld): readonly number[] {
   return [...world.agents.values()].map(({ offers }) => offers.length);

@@ -66,7 +66,7 @@ describe("a fleet under a rollout", () => {
     await world.advance(5 * MINUTE);
     assert.equal((await world.desired(aUid(2)))?.hash, OLD, "it goes back to what is for everybody");
     await world.advanceTo(id, "succeeded");
-    assert.deepEqual(await world.counts(id), { verified: 3 });
+    assert.deepEqual(await world.counts(id), { verified: 3, removed: 1 });
     assert.deepEqual(runningBy(world), { new: [1, 3, 4], old: [2] });
   });
 

@@ -33,7 +33,7 @@ const ASSIGNS_AT_ONCE = 2;
 
 /** The handlers of a worker. */
 export function createHandlers(deps: WorkerDeps): WorkHandlers {
-  const { store, queue, clock, metrics } = deps;
+  const { store, queue, clock, log, metrics } = deps;
   const { agents, desired, rollouts, gateways, partitions, sessions } = store;
   const counts = { reconciled: 0, conflicts: 0, assigned: 0, measured: 0 };
   observe(metrics, counts);
@@ -45,6 +45,7 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
     partitionOf: sessions.partitionOf,
     page: agents.pageOf,
     assignments: desired.assignments,
+    raise: desired.raise,
     assignedVersion: desired.assignedVersion,
     setAssignedVersion: desired.setAssignedVersion,
     unassigned: desired.unassigned,
@@ -53,6 +54,7 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
     exclusions: rollouts.exclusions,
     waves: rollouts.waves,
     write: desired.assign,
+    remove: rollouts.remove,
     requestReconcile: queue.requestReconcile,
     hint: gateways.hint,
     fleetLostAtMs: rollouts.fleetLostAtMs,
@@ -79,6 +81,8 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
       const active = await rollouts.active();
       await Promise.all(active.map((id) => queue.ensureReconcile(id)));
       await Promise.all(Array.from({ length: partitions }, (_, p) => queue.requestAssign(p)));
+      const count = await rollouts.forgetOld();
+      if (count > 0) log.info("rollout.forgotten", { count });
     },
   };
 }
@@ -94,6 +98,7 @@ function createReconcileDeps({ store, queue, clock, log, tracer }: WorkerDeps): 
       const found = await Promise.all(ids.map((id) => calendars.get(id)));
       return found.flatMap((stored) => (stored === undefined ? [] : [stored.calendar]));
     },
+    loadRemoved: rollouts.removed,
     loadReadings: rollouts.readings,
     async quarantineOf({ configId, hash }) {
       return (await rollouts.quarantined(configId)).find((each) => each.hash === hash)?.reason ?? null;

@@ -161,6 +161,15 @@ export const putBodies = { name: "muster-put-bodies", lua: "local count = 0\nfor
 export const putCalendar = { name: "muster-put-calendar", lua: "local present = redis.call('HGET', KEYS[1], ARGV[1])\nif ARGV[3] ~= '*' and (present and redis.sha1hex(present) or '') ~= ARGV[3] then return 0 end\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nreturn 1" } as const;
 
 /**
+ * raise-assignments.lua — count the assignments' changes on from a version that was seen elsewhere.
+ * KEYS[1]  string  muster:{ctl}:assignments-version
+ * ARGV[1]  version that decisions were seen to rest on (integer)
+ * Returns  1 raised · 0 it is no older than that
+ * Why atomic: a change that is committed meanwhile must not be counted back.
+ */
+export const raiseAssignments = { name: "muster-raise-assignments", lua: "if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return 0 end\nredis.call('SET', KEYS[1], tonumber(ARGV[1]) + 1)\nreturn 1" } as const;
+
+/**
  * retire-agent.lua — replace an agent's view, unless it changed, by the uid that the agent goes on under.
  * KEYS[1]    hash    muster:{p}:agent:<uid>
  * KEYS[2]    zset    muster:{p}:agents
