@@ -183,6 +183,12 @@ const goodRows: readonly GoodRow[] = [
     offers: 1,
   },
   {
+    name: "no status at all, and a change of a comment alone: what the agent shows already counts",
+    fleet: { reportsRemoteConfig: false },
+    files: [["collector.yaml", `# Why it is so.\n${GOOD_CONFIG}`]],
+    offers: 1,
+  },
+  {
     name: "a machine that dies while APPLYING and says so for ever: the same offer once more frees it",
     misbehaviour: { kind: "die-after-offer", comeBackAfterMs: 200 },
     offers: 2,

@@ -1,7 +1,7 @@
 // An agent that was assigned a config, judged by what it reported since: offered, at work, watched, well or failed. Pure; what
 // rollouts make of it, and of agents that were given back what they had, is assess.ts.
 
-import type { Assessment } from "./assess.ts";
+import type { Assessment, CohortAgent } from "./assess.ts";
 import { type Attempt, unhealthyParts } from "./attempt.ts";
 import { CLOCK_SKEW_MS, type DesiredRecord, offerOf } from "./candidate.ts";
 import type { FailureState } from "./desired.ts";
@@ -16,14 +16,12 @@ export const SETTLE_MS = 15_000;
 /** Times that an agent may become unhealthy after an offer: once for the restart of its Collector, and two more. */
 export const MAX_DROPS = 3;
 
+/** An agent that should run something. */
+export type AssignedAgent = Pick<CohortAgent, "view" | "shows"> & { readonly desired: DesiredRecord };
+
 /** Judges an agent by what it was assigned; `hasPassed`: its stage passed, and it may come and go. */
-export function assessAssigned(
-  view: AgentView,
-  desired: DesiredRecord,
-  spec: RolloutSpec,
-  hasPassed: boolean,
-  nowMs: number,
-): Assessment {
+export function assessAssigned(agent: AssignedAgent, spec: RolloutSpec, hasPassed: boolean, nowMs: number): Assessment {
+  const { view, desired } = agent;
   const ack = view.acknowledgement;
   const attempt = offerOf(view, desired);
   const sinceMs = attempt?.offeredAtMs ?? ack?.atMs ?? desired.assignedAtMs;
@@ -53,7 +51,7 @@ export function assessAssigned(
   if (answer?.state === "applying" && wentBack && ack.atMs > answer.atMs) {
     return failed("self_rolled_back", "it was at work on the config, and then said applied of the one before");
   }
-  return retried(assessOffered(view, desired, attempt, spec, nowMs), attempt, spec);
+  return retried(assessOffered(agent, attempt, spec, nowMs), attempt, spec);
 }
 
 /** What became of an agent that says that it applied the config: well and connected for the soak time, or not. */
@@ -100,8 +98,7 @@ function troubleOf({ health }: AgentView, attempt: Attempt | null): string | nul
 }
 
 function assessOffered(
-  view: AgentView,
-  desired: DesiredRecord,
+  { view, desired, shows }: AssignedAgent,
   attempt: Attempt | null,
   spec: RolloutSpec,
   nowMs: number,
@@ -112,7 +109,7 @@ function assessOffered(
     const sinceMs = Math.max(desired.assignedAtMs, view.connection?.value.connectedAtMs ?? 0);
     return within("assigned", sinceMs + applyTimeoutMs, nowMs, "no gateway sent it the offer");
   }
-  if (!hasCapability(view, "ReportsRemoteConfig")) return assessUnspoken(view, attempt, spec, nowMs);
+  if (!hasCapability(view, "ReportsRemoteConfig")) return assessUnspoken(view, shows === true, attempt, spec, nowMs);
   return withinOrBack(
     view,
     "offered",
@@ -124,17 +121,17 @@ function assessOffered(
 }
 
 /** An agent that never tells a config status: its effective config after the offer and its health must do. */
-function assessUnspoken(view: AgentView, attempt: Attempt, spec: RolloutSpec, nowMs: number): Assessment {
+function assessUnspoken(
+  view: AgentView,
+  isShown: boolean,
+  attempt: Attempt,
+  spec: RolloutSpec,
+  nowMs: number,
+): Assessment {
   const { applyTimeoutMs, soakMs } = spec.timing;
   const limitMs = attempt.offeredAtMs + Math.max(applyTimeoutMs, SETTLE_MS) + soakMs;
   const isWell = isConnected(view) && troubleOf(view, attempt) === null;
-  const showsConfig = hasCapability(view, "ReportsEffectiveConfig");
-  const shownAtMs = view.effectiveConfig?.atMs ?? 0;
-  const takenAtMs = showsConfig
-    ? shownAtMs >= attempt.offeredAtMs
-      ? shownAtMs
-      : null
-    : attempt.offeredAtMs + SETTLE_MS;
+  const takenAtMs = takenAt(view, isShown, attempt);
   if (isWell && takenAtMs !== null) {
     const verifiedAtMs = Math.max(takenAtMs, view.health?.sinceMs ?? 0) + soakMs;
     if (nowMs >= verifiedAtMs) return still("verified");
@@ -142,6 +139,18 @@ function assessUnspoken(view: AgentView, attempt: Attempt, spec: RolloutSpec, no
   }
   const error = "neither its effective config nor its health shows the config";
   return withinOrBack(view, "offered", limitMs, spec, nowMs, error);
+}
+
+/**
+ * Since when an agent that tells no status is seen to have what it was offered; null while it is not. One whose effective
+ * config has it need not report it again. Another one after the offer counts too: configs of the agent's own may overrule
+ * what it was offered.
+ */
+function takenAt(view: AgentView, isShown: boolean, { offeredAtMs }: Attempt): number | null {
+  if (!hasCapability(view, "ReportsEffectiveConfig")) return offeredAtMs + SETTLE_MS;
+  const shownAtMs = view.effectiveConfig?.atMs ?? 0;
+  if (isShown) return Math.max(shownAtMs, offeredAtMs);
+  return shownAtMs >= offeredAtMs ? shownAtMs : null;
 }
 
 /** A failure of a kind that is tried again, while tries are left. */

@@ -81,6 +81,13 @@ describe("an assigned agent", () => {
       assert.equal(assess(aCohortAgent(SPEC, anAgent(traits)), INTENT, SPEC, nowMs).state, expected));
   }
 
+  it("need not show again what it shows already, where it never tells a status", () => {
+    const traits = { capabilities: SHOWING, offered: { hash: NEW, atMs: 10 }, effectiveConfigAtMs: 5 };
+    const agent = aCohortAgent(SPEC, anAgent(traits));
+    const stateOf = (shows: boolean | null) => assess({ ...agent, shows }, INTENT, SPEC, LATE_MS).state;
+    assert.deepEqual([true, false, null].map(stateOf), ["verified", "timed_out", "timed_out"]);
+  });
+
   it("waits for an agent that tells nothing at least as long as it must stay healthy", () => {
     const hasty = { ...SPEC, timing: { ...SPEC.timing, applyTimeoutMs: SETTLE_MS / 2 } };
     const agent = aCohortAgent(hasty, anAgent({ capabilities: PASSIVE, offered: { hash: NEW, atMs: 0 } }));

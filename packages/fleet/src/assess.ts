@@ -4,7 +4,7 @@
 // The rules in short: APPLIED is a claim that health must confirm for the soak time; silence after an offer is a failure,
 // silence before it is not; an agent that cannot report a status is judged by its effective config and health.
 
-import { assessAssigned, SETTLE_MS, still } from "./assess-assigned.ts";
+import { type AssignedAgent, assessAssigned, SETTLE_MS, still } from "./assess-assigned.ts";
 import { latestAttempt } from "./attempt.ts";
 import { CLOCK_SKEW_MS, type DesiredRecord, failedAtMs, isIncapable } from "./candidate.ts";
 import { desiredOf } from "./compose.ts";
@@ -20,6 +20,8 @@ export interface CohortAgent {
   readonly desired: DesiredRecord | null;
   /** How the rollout failed it, if it did: then it counts for it no more. */
   readonly exclusion?: Exclusion | undefined;
+  /** Whether its effective config has what it should run; absent or null: it tells a status, or nobody can tell. */
+  readonly shows?: boolean | null;
   /** Components that the revision uses and the agent is known to lack. */
   readonly lacking?: readonly string[];
 }
@@ -54,8 +56,8 @@ export function assess(agent: CohortAgent, intent: Intent, spec: RolloutSpec, no
   if (agent.exclusion !== undefined) return assessExcluded(agent, agent.exclusion, spec, nowMs);
   const part = desired?.contributions.find(({ configId }) => configId === spec.configId);
   if (desired !== null && part?.rolloutId === spec.id)
-    return assessAssigned(view, desired, spec, intent.hasPassed, nowMs);
-  if (desired?.returned?.includes(spec.id) === true) return assessReturned(view, desired, spec, nowMs);
+    return assessAssigned({ ...agent, desired }, spec, intent.hasPassed, nowMs);
+  if (desired?.returned?.includes(spec.id) === true) return assessReturned({ ...agent, desired }, spec, nowMs);
   if (intent.isOver === true && part !== undefined && part.rolloutId > spec.id) return still("superseded");
   if ((agent.lacking?.length ?? 0) > 0) return still("incapable");
   if (!intent.isReached) return still("queued");
@@ -116,7 +118,7 @@ function assessExcluded(agent: CohortAgent, exclusion: Exclusion, spec: RolloutS
   if (desired === null || !isWithout) return { state: "restore_offered", failure, changesAtMs: null };
   // What it says that it has may be from before it was offered what failed it.
   if (!isConnected(view)) return { state: "restore_offered", failure, changesAtMs: null };
-  const back = assessGivenBack(view, desired, spec, nowMs);
+  const back = assessGivenBack({ ...agent, desired }, spec, nowMs);
   switch (back.state) {
     case "verified": {
       // Nobody had to give it back what it has.
@@ -137,8 +139,8 @@ function assessExcluded(agent: CohortAgent, exclusion: Exclusion, spec: RolloutS
 }
 
 /** An agent from which the rollout was taken back. */
-function assessReturned(view: AgentView, desired: DesiredRecord, spec: RolloutSpec, nowMs: number): Assessment {
-  const back = assessGivenBack(view, desired, spec, nowMs);
+function assessReturned(agent: AssignedAgent, spec: RolloutSpec, nowMs: number): Assessment {
+  const back = assessGivenBack(agent, spec, nowMs);
   switch (back.state) {
     case "verified":
       return still("rolled_back");
@@ -157,9 +159,10 @@ function assessReturned(view: AgentView, desired: DesiredRecord, spec: RolloutSp
  * Whether an agent has what it was given back. It need only be as well as it was with that, so no soak; an agent that
  * tells no status may show what it shows already, and being well for a while must do.
  */
-function assessGivenBack(view: AgentView, desired: DesiredRecord, spec: RolloutSpec, nowMs: number): Assessment {
+function assessGivenBack(agent: AssignedAgent, spec: RolloutSpec, nowMs: number): Assessment {
+  const { view, desired } = agent;
   const patient = { ...spec, timing: { ...spec.timing, soakMs: 0 }, retry: { ...spec.retry, maxAttempts: 1 } };
-  const judged = assessAssigned(view, desired, patient, false, nowMs);
+  const judged = assessAssigned(agent, patient, false, nowMs);
   if (judged.state === "already_current") return { ...judged, state: "verified" };
   if (wasUnwellBefore(view) && judged.failure?.state === "unhealthy") return still("verified");
   const offeredAtMs = latestAttempt(view.attempts, desired.hash)?.offeredAtMs ?? null;

@@ -58,6 +58,7 @@ export {
   type Reach,
   type Wanted,
 } from "./desired.ts";
+export { decodeEffective, encodeEffective, showsConfig } from "./effective.ts";
 export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
 export {
   type AckState,

@@ -11,7 +11,7 @@
 // rollout that does not move says why; every change of phase, stage or gate is in the decision log.
 
 import type { InstanceUid } from "./ids.ts";
-import { countStates, isOnItsWay, type Judged, type WaveEntry } from "./judge.ts";
+import { countStates, failureKind, isOnItsWay, type Judged, type WaveEntry } from "./judge.ts";
 import { type Admission, admit, dueRetries, isCatchingUp, mustPace, nextWave, recentDispatches } from "./pace.ts";
 import {
   agentsText,
@@ -101,7 +101,8 @@ function withoutForgiven({ judged, status, input }: Pass): RolloutStatus["accept
   const { acceptedFailures } = status;
   const asked = new Set(input.spec.retries.map(({ uid }) => uid));
   if (asked.size === 0 || acceptedFailures.length === 0) return acceptedFailures;
-  const isForgotten = ({ agent, failure }: Judged): boolean => agent.exclusion === undefined && failure === null;
+  const isForgotten = (one: Judged): boolean =>
+    one.agent.exclusion === undefined && failureKind(one, input.spec) === null;
   const forgotten = new Set(judged.filter(isForgotten).map(({ agent }) => agent.view.uid));
   return acceptedFailures.filter((uid) => !(asked.has(uid) && forgotten.has(uid)));
 }

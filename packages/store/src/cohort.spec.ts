@@ -35,6 +35,7 @@ function aFleet(size: number) {
     desired: { load: async (uids) => uids.map((uid) => (uid === aUid(1) ? record : null)) },
     inventories: { components: async () => undefined },
     exclusions: async () => new Map(),
+    shown: async (_, wanted) => (wanted === null ? null : false),
   };
   return { deps, asked };
 }

@@ -17,6 +17,7 @@ import { type Agents, candidatesFor } from "./agents.ts";
 import type { DesiredConfigs } from "./desired.ts";
 import type { Inventories } from "./inventories.ts";
 import type { RolloutRecords } from "./rollout-records.ts";
+import type { Shown } from "./shown.ts";
 
 /** What a cohort is read for. */
 export type CohortSpec = Pick<RolloutSpec, "id" | "selector" | "components">;
@@ -43,6 +44,7 @@ export interface CohortDeps {
   readonly desired: Pick<DesiredConfigs, "load">;
   readonly inventories: Pick<Inventories, "components">;
   readonly exclusions: RolloutRecords["exclusions"];
+  readonly shown: Shown;
 }
 
 const PAGE = 1_000;
@@ -72,7 +74,9 @@ export function createCohorts(deps: CohortDeps): Cohorts {
       if (view.description === null || !matches(selector, labelsOf(view))) continue;
       const address = view.components?.value.address;
       const has = typeof address === "string" && spec.components.length > 0 ? await componentsAt(address) : null;
-      found.push({ view, desired: desiredOf.get(view.uid) ?? null, lacking: lacking(spec.components, has) });
+      const wanted = desiredOf.get(view.uid) ?? null;
+      const shows = await deps.shown(view, wanted);
+      found.push({ view, desired: wanted, lacking: lacking(spec.components, has), ...(shows !== null && { shows }) });
     }
     return found;
   }

@@ -19,6 +19,7 @@ import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
 import { createRollouts, type Rollouts } from "./rollouts.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSettings, type Settings } from "./settings.ts";
+import { createShown } from "./shown.ts";
 
 /** Where the store is and how it is laid out. */
 export interface StoreOptions {
@@ -80,9 +81,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const agents = createAgents(fleet, partitions, bodies.copy);
   const inventories = createInventories(fleet, encryptionKey);
   const desired = createDesired(fleet, control, partitions);
+  const sessions = createSessions(fleet, partitions);
+  const configs = createConfigs(control, settled);
+  const shown = createShown({ bodies, configs, partitionOf: sessions.partitionOf });
   const rollouts = createRollouts(control, controlUrl, settled, gateways.incarnation, onError);
   return {
-    sessions: createSessions(fleet, partitions),
+    sessions,
     events: createEvents(fleet, redisUrl, partitions, onError),
     agents,
     bodies,
@@ -92,10 +96,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     desired,
     changes: createChanges(fleet, redisUrl, partitions, onError),
     gateways,
-    configs: createConfigs(control, settled),
+    configs,
     rollouts,
     calendars: createCalendars(control, settled),
-    cohorts: createCohorts({ agents, desired, inventories, exclusions: rollouts.exclusions }),
+    cohorts: createCohorts({ agents, desired, inventories, exclusions: rollouts.exclusions, shown }),
     partitions,
     durability,
     isReady: () => fleet.status === "ready" && control.status === "ready",

@@ -6,6 +6,7 @@ import {
   type AckState,
   type Attributes,
   type AttributeValue,
+  encodeEffective,
   type Health,
   type PackageReport,
   type PackageState,
@@ -81,8 +82,7 @@ export function translateConnectionStatus(status: ConnectionSettingsStatus): Fac
 export function translateEffectiveConfig(config: EffectiveConfig, addresses: Addresses): FacetOf<"effectiveConfig"> {
   const files = byName(config.configMap?.configMap ?? {});
   const sizeBytes = files.reduce((sum, [, file]) => sum + file.body.byteLength, 0);
-  const content = files.map(([name, file]) => [name, file.contentType, Buffer.from(file.body).toString("base64")]);
-  const body = Buffer.from(JSON.stringify(content));
+  const body = encodeEffective(files.map(([name, { contentType, body }]) => ({ name, contentType, body })));
   const address = addresses.ofContent(body);
   return { kind: "effectiveConfig", digest: address, address, body, sizeBytes };
 }

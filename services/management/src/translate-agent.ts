@@ -8,6 +8,7 @@ import {
   type Attempt,
   type Connection,
   type DesiredRecord,
+  decodeEffective,
   type Health,
   type Transport,
   updatedAtMs,
@@ -120,10 +121,7 @@ export function toAction({
 
 /** The files of a stored effective config, as the gateway wrote them: `[[name, content type, base64], …]`. */
 export function toEffectiveFiles(body: Uint8Array): ConfigFile[] {
-  const files = JSON.parse(Buffer.from(body).toString()) as readonly (readonly [string, string, string])[];
-  return files.map(([name, contentType, base64]) =>
-    create(ConfigFileSchema, { name, contentType, body: Buffer.from(base64, "base64") }),
-  );
+  return decodeEffective(body).map((file) => create(ConfigFileSchema, { ...file, body: Uint8Array.from(file.body) }));
 }
 
 function toConnection(connection: Connection): MessageInitShape<typeof AgentConnectionSchema> {
