@@ -27,7 +27,15 @@ export function runMicro(): readonly MicroResult[] {
   const spec = aRollout(stages(10, 50, 100));
   const cohort = Array.from({ length: 10_000 }, (_, n) => aCohortAgent(spec, anAgent({ uid: aUid(n) }), false));
   const status = initialStatus(spec);
-  const nothingElse = { wave: [], readings: [], calendars: [], peers: NO_PEERS, quarantine: null, fleetLostAtMs: 0 };
+  const nothingElse = {
+    removedCount: 0,
+    wave: [],
+    readings: [],
+    calendars: [],
+    peers: NO_PEERS,
+    quarantine: null,
+    fleetLostAtMs: 0,
+  };
   return [
     measure("scan a 24-byte heartbeat", 200_000, () => scanReport(heartbeat, 0, scan)),
     measure("decode the same in full", 100_000, () => decodeAgentBody(heartbeat)),

@@ -1,6 +1,7 @@
 // A Muster for one run on this machine: a throw-away Redis and every service as a process, with a gateway that can be killed.
 
 import { createAgentCounter } from "@muster/local";
+import { buildBundles } from "../servers/bundles.ts";
 import { openMuster } from "../servers/muster.ts";
 
 /** It runs until it is closed. */
@@ -18,7 +19,8 @@ export interface World {
 /** Starts it; rejects with nothing left running. */
 export async function openWorld(gateways: number, signal: AbortSignal): Promise<World> {
   const services = { gateway: gateways, projector: 1, rollout: 1, management: 1 };
-  const { stack, stop } = await openMuster({ services }, { profileDir: null, isBundled: false, signal });
+  await buildBundles(); // as images run it
+  const { stack, stop } = await openMuster({ services }, { profileDir: null, isBundled: true, signal });
   const counter = createAgentCounter(stack.managementUrl);
   return {
     env: { ADDRESS: stack.opampUrls.join(","), MANAGEMENT: new URL(stack.managementUrl).host },

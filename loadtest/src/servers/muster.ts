@@ -96,11 +96,9 @@ export async function openMuster(options: MusterOptions, launch: Launch): Promis
 }
 
 function envOf(service: ServiceName, { gatewayEnv }: MusterOptions, launch: Launch): EnvOverrides {
-  const options = [
-    ...(launch.isBundled ? ["--enable-source-maps"] : []),
-    ...(launch.profileDir === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${join(launch.profileDir, service)}`]),
-  ];
-  const nodeOptions = options.length === 0 ? {} : { NODE_OPTIONS: options.join(" ") };
+  const { profileDir } = launch;
+  const profiled = `--cpu-prof --cpu-prof-dir=${join(profileDir ?? "", service)}`;
+  const nodeOptions = profileDir === null ? {} : { NODE_OPTIONS: profiled };
   return service === "gateway" ? { ...OPEN_DOOR, ...nodeOptions, ...gatewayEnv } : nodeOptions;
 }
 

@@ -1,8 +1,12 @@
 // The port beside every service: `/healthz` (the process answers), `/readyz` (it can do its work now, check by
 // check) and `/metrics`. A small server on node:http; what "ready" means is decided by the checks of the service.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createRequire } from "node:module";
 import { type Metrics, metricsContentType } from "@muster/telemetry";
+
+// Importing it would read all of its exports, the lazy ones of its WebSocket client among them: ten megabytes a process.
+const { createServer } = createRequire(import.meta.url)("node:http") as typeof import("node:http"); // built in
 
 /** Whether one dependency is usable now: null when it is, else a short sentence why not. May be async; may throw. */
 export type HealthCheck = () => string | null | Promise<string | null>;

@@ -8,8 +8,8 @@
 //   M2. Units are not appended to names: the name carries its unit (`_seconds`, `_bytes`), `unit` only documents it.
 
 import type { Attributes } from "@opentelemetry/api";
-import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
-import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
+import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 
 /** Labels of a sample: few distinct values each, never an agent's id. */
 export type Labels = Readonly<Record<string, string | number | boolean>>;
@@ -52,7 +52,7 @@ export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 /** An empty set of metrics for one service; nothing listens, `render` is for the caller's own endpoint. */
 export function createMetrics(service: string): Metrics {
-  const reader = new PrometheusExporter({ preventServerStart: true });
+  const reader = new ScrapeReader();
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   const meter = new MeterProvider({ readers: [reader] }).getMeter(`muster-${service}`);
   const declared = new Set<string>();
@@ -92,6 +92,12 @@ export function createMetrics(service: string): Metrics {
       return `${serializer.serialize(resourceMetrics).trimEnd()}\n${comments.join("")}`;
     },
   };
+}
+
+/** Reads when it is asked to; the exporter's own would bring a server along. */
+class ScrapeReader extends MetricReader {
+  protected override async onForceFlush(): Promise<void> {}
+  protected override async onShutdown(): Promise<void> {}
 }
 
 type MetricKind = "counter" | "gauge" | "histogram";
