@@ -9,9 +9,10 @@ describe("giving memory back", () => {
     [
       ["after a storm, once it is quiet", 200, 60, 0.02, true],
       ["not while it is busy", 200, 60, 0.5, false],
-      ["not for a little", 80, 60, 0.02, false],
-      ["not for what a large process needs from time to time", 300, 200, 0.02, false],
-      ["not for a little of a small one", 40, 18, 0.02, false],
+      ["for what a burst of heartbeats left", 60, 44, 0.02, true],
+      ["not for a little", 70, 60, 0.02, false],
+      ["not for what a large process needs from time to time", 240, 200, 0.02, false],
+      ["not for a little of a small one", 28, 18, 0.02, false],
       ["for what its start left", 60, 0, 0, true],
     ];
   for (const [name, keptMb, afterMb, utilization, is] of cases) {

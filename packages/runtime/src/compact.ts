@@ -17,8 +17,8 @@ export interface HeapReading {
 }
 
 /** So much more than after the last collection, and so many times as much, is worth a pause of some tens of milliseconds. */
-const WORTHWHILE_BYTES = 24 * 1024 * 1024;
-const WORTHWHILE_GROWTH = 2;
+const WORTHWHILE_BYTES = 12 * 1024 * 1024;
+const WORTHWHILE_GROWTH = 1.25;
 /** A process that is busier than this has no time for it, and collects by itself. */
 const QUIET_UTILIZATION = 0.15;
 const LOOK_MS = 5_000;
