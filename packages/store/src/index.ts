@@ -12,6 +12,7 @@ export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassig
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Partition } from "./keys.ts";
+export type { Json } from "./packed.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";
 export type { Quarantined, RolloutRecords } from "./rollout-records.ts";

@@ -14,6 +14,17 @@ describe("scripts", () => {
   const spec = useStore();
   const call = (script: Script, keys: readonly string[], args: Args): Promise<unknown> =>
     run(spec.redis, script, keys, args);
+  const NAMES = ["epoch", "gateway", "open", "seq", "checkpoint", "identity", "to", "from", "leftEpoch", "leftSeq"];
+  const FIELDS = [...NAMES, "leftCheckpoint"];
+  const putSession = async (key: string, fields: Readonly<Record<string, string>>): Promise<void> => {
+    const edits = Object.entries(fields).flatMap(([name, text]) => [FIELDS.indexOf(name) + 1, text, ""]);
+    await call(scripts.editSession, [key], [60, ...edits]);
+  };
+  /** What is kept of a session; empty when there is none. */
+  const sessionOf = async (key: string): Promise<Readonly<Record<string, string>>> => {
+    const texts = (await call(scripts.editSession, [key], [""])) as readonly string[];
+    return Object.fromEntries(texts.flatMap((text, i) => (text === "" ? [] : [[FIELDS[i], text]])));
+  };
 
   describe("append-events", () => {
     const session = { epoch: "5", open: "1", seq: "3", checkpoint: "old" };
@@ -23,24 +34,24 @@ describe("scripts", () => {
       (await spec.redis.xrange("events", "-", "+")).map(([, fields]) => fields[1]);
 
     it("writes events and the checkpoint of a session that is still the newest", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, '["x"]', 5, "1", 4, "new", ""]), [1, 1]);
       assert.deepEqual(await entries(), ['["x"]']);
-      assert.deepEqual(await spec.redis.hgetall("s:a"), { ...session, seq: "4", checkpoint: "new" });
+      assert.deepEqual(await sessionOf("s:a"), { ...session, seq: "4", checkpoint: "new" });
     });
 
     it("counts the ending of a session that is still the newest, after its events", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, '["x"]', 5, "0", 4, "new", '"bye"']), [1, 1]);
       assert.deepEqual(await entries(), ['["x"]', '["bye"]']);
-      assert.equal(await spec.redis.hget("s:a", "open"), "0");
+      assert.equal((await sessionOf("s:a"))["open"], "0");
     });
 
     it("keeps what a session that was taken over knew apart, and not its ending", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, '["x"]', 4, "0", 9, "late", '"bye"']), [1, 0]);
       assert.deepEqual(await entries(), ['["x"]'], "events are fenced by their epoch; the ending is not for the newer");
-      assert.deepEqual(await spec.redis.hgetall("s:a"), {
+      assert.deepEqual(await sessionOf("s:a"), {
         ...session,
         leftEpoch: "4",
         leftSeq: "9",
@@ -55,25 +66,25 @@ describe("scripts", () => {
     });
 
     it("answers for each session in order, with all endings in one entry", async () => {
-      await spec.redis.hset("s:a", session);
-      await spec.redis.hset("s:c", session);
+      await putSession("s:a", session);
+      await putSession("s:c", session);
       const args = [10, "", 5, "0", 1, "a", '"bye a"', 5, "1", 1, "b", "", 5, "0", 1, "c", '"bye c"'];
       assert.deepEqual(await append(args, ["s:a", "s:b", "s:c"]), [1, 1, -1, 1]);
       assert.deepEqual(await entries(), ['["bye a","bye c"]']);
     });
 
     it("writes no entry for a checkpoint alone", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, "", 5, "1", 4, "new", ""]), [1, 1]);
       assert.deepEqual(await entries(), []);
     });
 
     it("writes nothing at all to a full stream", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       await spec.redis.xadd("events", "*", "e", "[]");
       assert.deepEqual(await append([1, '["x"]', 5, "1", 4, "new", ""]), [0]);
       assert.deepEqual(await entries(), ["[]"]);
-      assert.deepEqual(await spec.redis.hgetall("s:a"), session);
+      assert.deepEqual(await sessionOf("s:a"), session);
     });
   });
 
@@ -90,7 +101,7 @@ describe("scripts", () => {
       const [epoch, ...rest] = await open("gw", 0, "", "");
       assert.ok(Number(epoch) >= Number(seconds) * 1_000, `${epoch} is a time`);
       assert.deepEqual(rest, ["", "", "", "", "", "", "0", "", ""]);
-      assert.deepEqual(await spec.redis.hgetall("session"), { epoch, gateway: "gw", open: "1" });
+      assert.deepEqual(await sessionOf("session"), { epoch, gateway: "gw", open: "1" });
     });
 
     it("hands out a higher epoch every time, though the clock stood still or went back", async () => {
@@ -101,24 +112,24 @@ describe("scripts", () => {
     });
 
     it("tells what the session before left, and what the agent should run", async () => {
-      await spec.redis.hset("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
+      await putSession("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
       await spec.redis.hset("desired", { version: "1", json: "config" });
       assert.deepEqual((await open("gw", 0, "", "")).slice(1, 7), ["5", "gw-0", "0", "7", "{}", "config"]);
-      assert.equal(await spec.redis.hget("session", "gateway"), "gw");
-      assert.equal(await spec.redis.hget("session", "open"), "1");
+      assert.equal((await sessionOf("session"))["gateway"], "gw");
+      assert.equal((await sessionOf("session"))["open"], "1");
     });
 
     it("tells what waits for the agent, and the uids before and after", async () => {
-      await spec.redis.hset("session", { from: "old", to: "new" });
+      await putSession("session", { from: "old", to: "new" });
       await spec.redis.rpush("actions", "a", "b");
       assert.deepEqual((await open("gw", 0, "", "")).slice(7), ["2", "new", "old"]);
     });
 
     it("tells another identity nothing, and changes nothing for it", async () => {
       await open("gw", 0, "", "", "alice");
-      const stored = await spec.redis.hgetall("session");
+      const stored = await sessionOf("session");
       assert.deepEqual([await open("gw-2", 0, "7", "8", "bob"), await open("gw-2", 0, "", "", "")], [[], []]);
-      assert.deepEqual(await spec.redis.hgetall("session"), stored);
+      assert.deepEqual(await sessionOf("session"), stored);
     });
 
     const heartbeats: readonly (readonly [name: string, follows: string, own: string, seq: string])[] = [
@@ -129,11 +140,31 @@ describe("scripts", () => {
     ];
     for (const [name, follows, own, expected] of heartbeats) {
       it(name, async () => {
-        await spec.redis.hset("session", { epoch: "5", gateway: "gw", open: "1", seq: "7", checkpoint: "{}" });
+        await putSession("session", { epoch: "5", gateway: "gw", open: "1", seq: "7", checkpoint: "{}" });
         assert.equal((await open("gw", 0, follows, own))[4], "7", "the answer is what was before");
-        assert.equal(await spec.redis.hget("session", "seq"), expected);
+        assert.equal((await sessionOf("session"))["seq"], expected);
       });
     }
+  });
+
+  describe("edit-session", () => {
+    const edit = (ttlS: number | "", ...edits: readonly string[]): Promise<unknown> =>
+      call(scripts.editSession, ["session"], [ttlS, ...edits]);
+
+    it("makes a session up for a while, but only where it is asked to", async () => {
+      assert.deepEqual(await edit("", "8", "old", ""), []);
+      assert.equal(await spec.redis.exists("session"), 0);
+      assert.deepEqual(await edit(60, "8", "old", ""), ["", "", "", "", "", "", "", "old", "", "", ""]);
+      assert.ok((await spec.redis.ttl("session")) > 0);
+    });
+
+    it("changes what it is told to, or only what is empty, for as long as the session was remembered before", async () => {
+      await putSession("session", { epoch: "5", identity: "alice" });
+      await spec.redis.persist("session");
+      await edit(60, "6", "bob", "1", "7", "new", "1", "1", "", "");
+      assert.deepEqual(await sessionOf("session"), { identity: "alice", to: "new" });
+      assert.equal(await spec.redis.ttl("session"), -1);
+    });
   });
 
   describe("save-agents", () => {
@@ -293,14 +324,14 @@ describe("scripts", () => {
 
     for (const open of [null, "0", "m"]) {
       it(`leaves nothing where the session is ${open ?? "unknown"}`, async () => {
-        if (open !== null) await spec.redis.hset("session", { open, gateway: "gw" });
+        if (open !== null) await putSession("session", { open, gateway: "gw" });
         assert.deepEqual(await enqueue(), [0]);
         assert.equal(await spec.redis.exists("actions"), 0);
       });
     }
 
     it("leaves a few in order, for a while, and names the gateway", async () => {
-      await spec.redis.hset("session", { open: "1", gateway: "gw" });
+      await putSession("session", { open: "1", gateway: "gw" });
       assert.deepEqual([await enqueue("a"), await enqueue("b"), await enqueue("c")], [[2, "gw"], [2, "gw"], [1]]);
       assert.deepEqual(await spec.redis.lrange("actions", 0, -1), ["a", "b"]);
       assert.ok((await spec.redis.ttl("actions")) > 0);
@@ -369,9 +400,9 @@ describe("scripts", () => {
     });
 
     it("names the gateway that has the agent, and not one that had it", async () => {
-      await spec.redis.hset("session:u", { open: "1", gateway: "gw" });
+      await putSession("session:u", { open: "1", gateway: "gw" });
       assert.deepEqual(await assign(3), ["1gw"]);
-      await spec.redis.hset("session:u", { open: "0" });
+      await putSession("session:u", { open: "0" });
       assert.deepEqual(await assign(3), ["1"], "the same version again is no newer decision");
     });
 
@@ -403,7 +434,7 @@ describe("scripts", () => {
     it("decides for each agent by itself, in order", async () => {
       await assignTo(["b"], 3, "other", "*");
       await assignTo(["c"], 9, "newer", "*");
-      await spec.redis.hset("session:d", { open: "1", gateway: "gw" });
+      await putSession("session:d", { open: "1", gateway: "gw" });
       assert.deepEqual(await assignTo(["a", "b", "c", "d"], 3, "config", ""), ["1", "2", "0", "1gw"]);
       const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.hget(`desired:${name}`, "json")));
       assert.deepEqual(texts, ["config", "other", "newer", "config"]);

@@ -3,20 +3,20 @@
 /**
  * append-events.lua — one partition's share of a gateway's flush: the events, and what each session is resumed from.
  * KEYS[1]    stream  muster:{p}:events
- * KEYS[2..]  hash    muster:{p}:session:<uid>, one per agent of the batch
+ * KEYS[2..]  string  muster:{p}:session:<uid>, one per agent of the batch
  * ARGV[1]    most entries the stream may hold
  * ARGV[2]    events (JSON array); empty when there are none
- * ARGV[3..]  per session: epoch, "1" while open, "m" between gateways or "0", last sequence number, checkpoint (JSON),
+ * ARGV[3..]  per session: epoch, "1" while open, "m" between gateways or "0", last sequence number, checkpoint,
  *            event (JSON) that ends the session or '': counts only while no newer session took over
  * Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown
  * Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
  */
-export const appendEvents = { name: "muster-append-events", lua: "if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\nif ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end\nlocal codes, endings = {1}, {}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 5\n  local epoch = redis.call('HGET', KEYS[i], 'epoch')\n  if epoch == ARGV[base] then\n    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'seq', ARGV[base + 2], 'checkpoint', ARGV[base + 3])\n    redis.call('HDEL', KEYS[i], 'from') -- that the agent goes on under this uid was told with the events\n    if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end\n    codes[i] = 1\n  elseif epoch then\n    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftSeq', ARGV[base + 2], 'leftCheckpoint', ARGV[base + 3])\n    codes[i] = 0\n  else\n    codes[i] = -1\n  end\nend\nif #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end\nreturn codes" } as const;
+export const appendEvents = { name: "muster-append-events", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nif redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\nif ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end\nlocal codes, endings = {1}, {}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 5\n  local s = readSession(KEYS[i])\n  if s[EPOCH] == '' then\n    codes[i] = -1\n  elseif s[EPOCH] == ARGV[base] then\n    s[OPEN], s[SEQ], s[CHECKPOINT] = ARGV[base + 1], ARGV[base + 2], ARGV[base + 3]\n    s[FROM] = '' -- that the agent goes on under this uid was told with the events\n    if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end\n    codes[i] = 1\n  else\n    s[LEFT_EPOCH], s[LEFT_SEQ], s[LEFT_CHECKPOINT] = ARGV[base], ARGV[base + 2], ARGV[base + 3]\n    codes[i] = 0\n  end\n  if codes[i] >= 0 then redis.call('SET', KEYS[i], cmsgpack.pack(s), 'KEEPTTL') end\nend\nif #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end\nreturn codes" } as const;
 
 /**
  * assign-desired.lua — write what agents of a partition should run, unless another decision was written since the caller read.
  * KEYS[1]  stream  muster:{p}:changes · KEYS[2] string muster:{p}:assigned-version
- * KEYS[3..]  per agent: hash muster:{p}:desired:<uid>, hash muster:{p}:session:<uid>
+ * KEYS[3..]  per agent: hash muster:{p}:desired:<uid>, string muster:{p}:session:<uid>
  * ARGV[1]  version of the assignments that the decisions rest on (integer) · ARGV[2] most entries of the changes stream
  * ARGV[3]  how many texts follow · ARGV[4..] desired configs (JSON), '' for no opinion: most agents share theirs
  * then     per agent: uid · which text it should have · which text the caller read, 0 when that does not matter
@@ -25,7 +25,7 @@ export const appendEvents = { name: "muster-append-events", lua: "if redis.call(
  * Why atomic: a worker that was presumed dead must not take an agent back to an older decision.
  * What all of the partition was decided on is a fence: once it is passed, nothing older is written any more.
  */
-export const assignDesired = { name: "muster-assign-desired", lua: "local version, texts, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nlocal isStale = tonumber(redis.call('GET', KEYS[2]) or 0) > version\nfor i = 1, #KEYS / 2 - 1 do\n  local desired, at = KEYS[2 * i + 1], 1 + texts + 3 * i\n  local stored = redis.call('HMGET', desired, 'version', 'json')\n  local read = tonumber(ARGV[at + 2])\n  if isStale or tonumber(stored[1] or 0) > version then\n    replies[i] = '0'\n  elseif read > 0 and (stored[2] or '') ~= ARGV[3 + read] then\n    replies[i] = '2'\n  else\n    redis.call('HSET', desired, 'version', ARGV[1], 'json', ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = redis.call('HMGET', KEYS[2 * i + 2], 'open', 'gateway')\n    replies[i] = '1' .. (session[1] == '1' and session[2] or '')\n  end\nend\nreturn replies" } as const;
+export const assignDesired = { name: "muster-assign-desired", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal version, texts, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nlocal isStale = tonumber(redis.call('GET', KEYS[2]) or 0) > version\nfor i = 1, #KEYS / 2 - 1 do\n  local desired, at = KEYS[2 * i + 1], 1 + texts + 3 * i\n  local stored = redis.call('HMGET', desired, 'version', 'json')\n  local read = tonumber(ARGV[at + 2])\n  if isStale or tonumber(stored[1] or 0) > version then\n    replies[i] = '0'\n  elseif read > 0 and (stored[2] or '') ~= ARGV[3 + read] then\n    replies[i] = '2'\n  else\n    redis.call('HSET', desired, 'version', ARGV[1], 'json', ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = readSession(KEYS[2 * i + 2])\n    replies[i] = '1' .. (session[OPEN] == '1' and session[GATEWAY] or '')\n  end\nend\nreturn replies" } as const;
 
 /**
  * commit-status.lua — replace a rollout's status and wave if nobody moved it first, with all that follows from them.
@@ -72,14 +72,24 @@ export const createConfig = { name: "muster-create-config", lua: "if ARGV[3] ~= 
 export const decideAgain = { name: "muster-decide-again", lua: "local version = redis.call('HGET', KEYS[2], 'v')\nif not version then return 0 end\nredis.call('ZADD', KEYS[1], version, ARGV[1])\nreturn 1" } as const;
 
 /**
+ * edit-session.lua — read a session, and change some of what is kept of it.
+ * KEYS[1]  string  muster:{p}:session:<uid>
+ * ARGV[1]  seconds that a new session is remembered; '' to leave it at that when there is none
+ * ARGV[2..]  per edit: place of the field · text, '' for nothing · '1' to leave what is there already
+ * Returns  the fields after that, in order · {} there is none
+ * Why atomic: of two uids that are proposed for one agent at once, one must be the first.
+ */
+export const editSession = { name: "muster-edit-session", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal s, isThere = readSession(KEYS[1])\nif not isThere and ARGV[1] == '' then return {} end\nfor i = 2, #ARGV, 3 do\n  local field = tonumber(ARGV[i])\n  if ARGV[i + 2] ~= '1' or s[field] == '' then s[field] = ARGV[i + 1] end\nend\nif isThere and #ARGV > 1 then\n  redis.call('SET', KEYS[1], cmsgpack.pack(s), 'KEEPTTL')\nelseif not isThere then\n  redis.call('SET', KEYS[1], cmsgpack.pack(s), 'EX', ARGV[1])\nend\nreturn s" } as const;
+
+/**
  * enqueue-action.lua — leave something that a connected agent is to be asked once.
- * KEYS[1]  hash  muster:{p}:session:<uid>
- * KEYS[2]  list  muster:{p}:actions:<uid>
+ * KEYS[1]  string  muster:{p}:session:<uid>
+ * KEYS[2]  list    muster:{p}:actions:<uid>
  * ARGV[1]  action, sealed · ARGV[2]  most actions that wait · ARGV[3]  seconds an action is worth sending
  * Returns  {0} no session is open · {1} too many wait · {2, id of the gateway that holds the agent}
  * Why atomic: an action must not wait for an agent that may come back long after anybody expects it.
  */
-export const enqueueAction = { name: "muster-enqueue-action", lua: "local session = redis.call('HMGET', KEYS[1], 'open', 'gateway')\nif session[1] ~= '1' then return {0} end\nif redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[2]) then return {1} end\nredis.call('RPUSH', KEYS[2], ARGV[1])\nredis.call('EXPIRE', KEYS[2], ARGV[3])\nreturn {2, session[2]}" } as const;
+export const enqueueAction = { name: "muster-enqueue-action", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal session = readSession(KEYS[1])\nif session[OPEN] ~= '1' then return {0} end\nif redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[2]) then return {1} end\nredis.call('RPUSH', KEYS[2], ARGV[1])\nredis.call('EXPIRE', KEYS[2], ARGV[3])\nreturn {2, session[GATEWAY]}" } as const;
 
 /**
  * load-agents.lua — the records of many agents of a partition, but for those that the caller has as they are.
@@ -111,9 +121,9 @@ export const moveSettings = { name: "muster-move-settings", lua: "local moved = 
 
 /**
  * open-session.lua — a gateway takes an agent over: hands out the epoch and tells what the session goes on from.
- * KEYS[1]  hash  muster:{p}:session:<uid>
- * KEYS[2]  hash  muster:{p}:desired:<uid>
- * KEYS[3]  list  muster:{p}:actions:<uid>
+ * KEYS[1]  string  muster:{p}:session:<uid>
+ * KEYS[2]  hash    muster:{p}:desired:<uid>
+ * KEYS[3]  list    muster:{p}:actions:<uid>
  * ARGV[1]  gateway id
  * ARGV[2]  lowest epoch to hand out (integer); above any that the caller knows of
  * ARGV[3,4]  sequence number that the message in hand follows · its own, when it is a heartbeat; else '' ''
@@ -125,7 +135,7 @@ export const moveSettings = { name: "muster-move-settings", lua: "local moved = 
  * At least the time in ms, so that epochs go on rising when the fleet state was lost.
  * A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.
  */
-export const openSession = { name: "muster-open-session", lua: "local s = redis.call('HMGET', KEYS[1], 'epoch', 'gateway', 'open', 'seq', 'checkpoint', 'identity', 'to', 'from')\nif s[6] and s[6] ~= ARGV[5] then return {} end\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), tonumber(s[1] or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nredis.call('HSET', KEYS[1], 'epoch', text, 'gateway', ARGV[1], 'open', '1')\nredis.call('EXPIRE', KEYS[1], ARGV[6])\nif ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'identity', ARGV[5]) end\nif ARGV[3] ~= '' and s[4] == ARGV[3] then redis.call('HSET', KEYS[1], 'seq', ARGV[4]) end\nreturn {text, s[1] or '', s[2] or '', s[3] or '', s[4] or '', s[5] or '', redis.call('HGET', KEYS[2], 'json') or '',\n  tostring(redis.call('LLEN', KEYS[3])), s[7] or '', s[8] or ''}" } as const;
+export const openSession = { name: "muster-open-session", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal s = readSession(KEYS[1])\nif s[IDENTITY] ~= '' and s[IDENTITY] ~= ARGV[5] then return {} end\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), (tonumber(s[EPOCH]) or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nlocal reply = {text, s[EPOCH], s[GATEWAY], s[OPEN], s[SEQ], s[CHECKPOINT], redis.call('HGET', KEYS[2], 'json') or '',\n  tostring(redis.call('LLEN', KEYS[3])), s[TO], s[FROM]}\ns[EPOCH], s[GATEWAY], s[OPEN], s[IDENTITY] = text, ARGV[1], '1', ARGV[5]\nif ARGV[3] ~= '' and s[SEQ] == ARGV[3] then s[SEQ] = ARGV[4] end\nredis.call('SET', KEYS[1], cmsgpack.pack(s), 'EX', ARGV[6])\nreturn reply" } as const;
 
 /**
  * publish-revision.lua — store the next revision of a config, unless its content is the latest already.
