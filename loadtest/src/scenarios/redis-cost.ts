@@ -17,17 +17,7 @@ const PATIENCE_MS = 120_000;
 /** What keys hold that are bodies: contents that agents with the same content share. */
 const BODY_KINDS = ["body", "inventory"];
 /** Kinds of keys whose memory is told apart. */
-const KINDS = [
-  "agent",
-  "session",
-  "label",
-  "gateway",
-  "agents",
-  "unassigned",
-  "body-uses",
-  "events",
-  "changes",
-] as const;
+const KINDS = ["agent", "session", "labels", "rows", "agents", "unassigned", "body-uses", "events", "changes"] as const;
 
 async function measure(run: Run) {
   const { agents, windowMs } = run;

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import * as scripts from "./gen/scripts.ts";
+import { fieldsOf, rowsIn, rowsWith } from "./labels.ts";
 import { run } from "./redis.ts";
 import { useStore } from "./spec-store.ts";
 
@@ -167,6 +168,17 @@ describe("scripts", () => {
     });
   });
 
+  /** The head of a record: its version, row and stamp, or where it leads. */
+  const headOf = async (uid: string): Promise<readonly string[] | null> =>
+    (await spec.redis.get(`agent:${uid}`))?.split("\n")[0]?.split(" ") ?? null;
+  const putAgent = (version: number, row: number) => spec.redis.set("agent:u", `${version} ${row} 1-1\nview`);
+  /** 16 bytes that stand for a uid. */
+  const bytesOf = (uid: string): string => uid.padEnd(16, ".");
+  const member = (uid: string, row: number): string => `${bytesOf(uid)}\0\0${String.fromCharCode(row)}`;
+  /** Rows that have a label, in whatever way they are kept. */
+  const rowsOf = async (label: string): Promise<readonly number[]> =>
+    rowsIn(rowsWith(label, await spec.redis.hmgetBuffer("labels", ...fieldsOf(label))));
+
   describe("save-agents", () => {
     interface Save {
       readonly version?: number;
@@ -179,29 +191,52 @@ describe("scripts", () => {
       readonly leaves?: readonly string[];
       readonly uid?: string;
     }
-    const agentOf = async (given: Save) => {
-      const { version = 0, decide = "0", used = [], unused = [], joins = [], leaves = [], uid = "u" } = given;
-      const bodies = [...used, ...unused];
-      const own = [`agent:${uid}`, ...bodies.map((address) => `body:${address}`), ...joins, ...leaves];
-      const { stamp = (await spec.redis.hget(`agent:${uid}`, "stamp")) ?? "" } = given;
-      const counts = [used.length, unused.length, joins.length, leaves.length];
-      const args = [uid, version, stamp, decide, ...counts, bodies.length + 2, ...bodies, "first", "1"];
-      return [own, args] as const;
-    };
     const saveAll = async (...given: readonly Save[]): Promise<unknown> => {
-      const agents = await Promise.all(given.map(agentOf));
-      const keys = ["agents", "changes", "unassigned", "uses", ...agents.flatMap(([own]) => own)];
-      return await call(scripts.saveAgents, keys, [100, 60, ...agents.flatMap(([, args]) => args)]);
+      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels"];
+      const labels: string[] = [];
+      const args: (string | number)[] = [];
+      const placesOf = (some: readonly string[]): string => some.map((label) => labels.push(label)).join(" ");
+      for (const {
+        version = 0,
+        decide = "0",
+        used = [],
+        unused = [],
+        joins = [],
+        leaves = [],
+        uid = "u",
+        ...rest
+      } of given) {
+        const bodies = [...used, ...unused];
+        const { stamp = (await headOf(uid))?.[2] ?? "" } = rest;
+        keys.push(`agent:${uid}`, ...bodies.map((address) => `body:${address}`));
+        args.push(uid, version, stamp, bytesOf(uid), decide, `view ${version + 1}`, placesOf(joins), placesOf(leaves));
+        args.push(used.length, unused.length, ...bodies);
+      }
+      return await call(scripts.saveAgents, keys, [100, 60, labels.length, ...labels, ...args]);
     };
     const save = async (given: Save = {}): Promise<unknown> => ((await saveAll(given)) as readonly unknown[])[0];
 
-    it("saves a first version, lists the agent and tells watchers", async () => {
+    it("saves a first version, gives the agent a row, lists it and tells watchers", async () => {
       const stamp = await save({ decide: "1" });
-      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", first: "1", stamp });
+      assert.equal(await spec.redis.get("agent:u"), `1 0 ${stamp}\nview 1`);
       assert.equal((await spec.redis.xrange("changes", "-", "+"))[0]?.[0], stamp);
-      assert.deepEqual(await spec.redis.zrange("agents", 0, "-1"), ["u"]);
+      assert.deepEqual(await spec.redis.zrange("agents", 0, "-1"), [member("u", 0)]);
+      assert.equal(await spec.redis.get("rows"), bytesOf("u"));
       assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
       assert.equal(await spec.redis.zscore("unassigned", "u"), "1");
+    });
+
+    it("leaves an agent its row, and gives the next one the row of one that is gone", async () => {
+      await saveAll({ uid: "a" }, { uid: "b" });
+      await save({ uid: "a", version: 1 });
+      await spec.redis.rpush("free", 0);
+      await saveAll({ uid: "c" }, { uid: "d" });
+      const heads = await Promise.all(["a", "b", "c", "d"].map(headOf));
+      assert.deepEqual(
+        heads.map((head) => head?.slice(0, 2).join(" ")),
+        ["2 0", "1 1", "1 0", "1 2"],
+      );
+      assert.equal(await spec.redis.get("rows"), [bytesOf("c"), bytesOf("b"), bytesOf("d")].join(""));
     });
 
     it("asks for a decision only when told to, under the version that asks", async () => {
@@ -213,27 +248,30 @@ describe("scripts", () => {
 
     for (const version of [0, 1, 3]) {
       it(`saves nothing on version ${version} when version 2 is there`, async () => {
-        await spec.redis.hset("agent:u", { v: "2", first: "0" });
-        assert.equal(await save({ version, decide: "1", used: ["b"], joins: ["label:a"] }), "");
-        assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "2", first: "0" });
+        await putAgent(2, 0);
+        assert.equal(await save({ version, decide: "1", used: ["b"], joins: ["a"] }), "");
+        assert.equal(await spec.redis.get("agent:u"), "2 0 1-1\nview");
         assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
       });
     }
 
-    it("saves nothing over another record of the same version", async () => {
+    it("saves nothing over another record of the same version, nor over an alias", async () => {
       const first = await save();
       await spec.redis.del("agent:u");
       const second = await save();
       assert.notEqual(first, second);
       assert.equal(await save({ version: 1, stamp: String(first) }), "");
       assert.notEqual(await save({ version: 1, stamp: String(second) }), "");
+      await spec.redis.set("agent:u", "3 > new\n");
+      assert.equal(await save({ version: 3, stamp: "" }), "");
     });
 
-    it("joins and leaves indexes", async () => {
-      await save({ joins: ["label:a", "label:b"] });
-      await save({ version: 1, joins: ["label:c"], leaves: ["label:a"] });
-      const members = await Promise.all(["a", "b", "c"].map((l) => spec.redis.zrange(`label:${l}`, 0, "-1")));
-      assert.deepEqual(members, [[], ["u"], ["u"]]);
+    it("joins and leaves labels", async () => {
+      await save({ joins: ["a", "b"] });
+      await save({ version: 1, joins: ["c"], leaves: ["a"] });
+      assert.deepEqual(await Promise.all(["a", "b", "c"].map(rowsOf)), [[], [0], [0]]);
+      await save({ version: 2, leaves: ["b", "c"] });
+      assert.equal(await spec.redis.exists("labels"), 0, "nothing is kept of labels that nobody has");
     });
 
     it("keeps a body for as long as one agent uses it, and a while longer", async () => {
@@ -252,21 +290,20 @@ describe("scripts", () => {
     it("saves each agent by itself, in order", async () => {
       await save({ uid: "b" });
       const stamps = await saveAll(
-        { uid: "a", used: ["x"], joins: ["label:1", "label:2"], decide: "1" },
-        { uid: "b", used: ["x"], joins: ["label:1"] }, // it has version 1
-        { uid: "c", used: ["x", "y"], joins: ["label:2"] },
-        { uid: "b", version: 1, leaves: ["label:1"], joins: ["label:3"] },
+        { uid: "a", used: ["x"], joins: ["1", "2"], decide: "1" },
+        { uid: "b", used: ["x"], joins: ["1"] }, // it has version 1
+        { uid: "c", used: ["x", "y"], joins: ["2"] },
+        { uid: "b", version: 1, leaves: ["1"], joins: ["3"] },
       );
-      const stored = await Promise.all(["a", "b", "c"].map((uid) => spec.redis.hmget(`agent:${uid}`, "v", "stamp")));
-      const [[, a], [, b], [, c]] = stored as [string[], string[], string[]];
+      const stored = await Promise.all(["a", "b", "c"].map(headOf));
+      const [a, b, c] = stored.map((head) => head?.[2]);
       assert.deepEqual(stamps, [a, "", c, b]);
       assert.deepEqual(
-        stored.map(([version]) => version),
+        stored.map((head) => head?.[0]),
         ["1", "2", "1"],
       );
       assert.deepEqual(await spec.redis.hgetall("uses"), { x: "2", y: "1" });
-      const members = await Promise.all([1, 2, 3].map((n) => spec.redis.zrange(`label:${n}`, 0, "-1")));
-      assert.deepEqual(members, [["a"], ["a", "c"], ["b"]]);
+      assert.deepEqual(await Promise.all(["1", "2", "3"].map(rowsOf)), [[1], [1, 2], [0]], "b came first");
       assert.deepEqual(await spec.redis.zrange("unassigned", 0, "-1", "WITHSCORES"), ["a", "1"]);
     });
 
@@ -280,25 +317,59 @@ describe("scripts", () => {
     });
   });
 
+  describe("load-agents", () => {
+    it("tells records, and of those that the caller has, only that they are as they were", async () => {
+      await spec.redis.set("a", "1 0 1-1\nview");
+      await spec.redis.set("b", "2 > new\n");
+      const replies = await call(scripts.loadAgents, ["a", "a", "a", "b", "c", "c"], ["", "1-1", "1-2", "", "", "1-1"]);
+      assert.deepEqual(replies, ["1 0 1-1\nview", "=", "1 0 1-1\nview", "2 > new\n", "", ""]);
+    });
+  });
+
+  describe("load-rows", () => {
+    it("tells the uids of rows, one after another", async () => {
+      await spec.redis.set("rows", ["a", "b", "c"].map(bytesOf).join(""));
+      assert.equal(await call(scripts.loadRows, ["rows"], [2, 0]), `${bytesOf("c")}${bytesOf("a")}`);
+    });
+  });
+
   describe("retire-agent", () => {
-    const retire = (version: number, bodies: readonly string[] = [], indexes: readonly string[] = []) => {
+    const retire = (version: number, bodies: readonly string[] = [], labels: readonly string[] = []) => {
       const bodyKeys = bodies.map((address) => `body:${address}`);
-      const keys = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", ...bodyKeys, ...indexes];
-      return call(scripts.retireAgent, keys, [version, "u", 100, "new", 60, ...bodies]);
+      const own = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", "rows", "free", "labels"];
+      const args = [version, "u", 100, "new", 60, bytesOf("u"), ...bodies, ...labels];
+      return call(scripts.retireAgent, [...own, ...bodyKeys], args);
     };
 
     it("replaces the record by where it leads, and takes the agent off every list", async () => {
-      await spec.redis.hset("agent:u", { v: "2", desc: "x" });
+      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels", "agent:u"];
+      await call(scripts.saveAgents, keys, [
+        100,
+        60,
+        2,
+        "a",
+        "b",
+        "u",
+        0,
+        "",
+        bytesOf("u"),
+        "1",
+        "view",
+        "1 2",
+        "",
+        0,
+        0,
+      ]);
       await spec.redis.hset("desired", { json: "config" });
-      for (const list of ["agents", "unassigned", "label:a", "label:b"]) await spec.redis.zadd(list, 0, "u");
-      assert.equal(await retire(2, [], ["label:a", "label:b"]), 1);
-      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "3", alias: "new" });
-      assert.deepEqual((await spec.redis.keys("*")).sort(), ["agent:u", "changes"]);
-      assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
+      assert.equal(await retire(1, [], ["a", "b"]), 1);
+      assert.equal(await spec.redis.get("agent:u"), "2 > new\n");
+      assert.deepEqual((await spec.redis.keys("*")).sort(), ["agent:u", "changes", "free", "rows"]);
+      assert.deepEqual(await spec.redis.lrange("free", 0, -1), ["0"]);
+      assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[1]?.[1], ["u", "u"]);
     });
 
     it("lets go of its bodies, which others may still use", async () => {
-      await spec.redis.hset("agent:u", { v: "1" });
+      await putAgent(1, 0);
       await spec.redis.hset("uses", { own: 1, shared: 2 });
       for (const address of ["own", "shared"]) await spec.redis.set(`body:${address}`, "sealed");
       await retire(1, ["own", "shared"]);
@@ -308,12 +379,13 @@ describe("scripts", () => {
 
     it("retires an agent of which nothing is known", async () => {
       assert.equal(await retire(0), 1);
-      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", alias: "new" });
+      assert.equal(await spec.redis.get("agent:u"), "1 > new\n");
+      assert.equal(await spec.redis.exists("free"), 0, "it had no row");
     });
 
     it("changes nothing when the version moved", async () => {
-      await spec.redis.hset("agent:u", { v: "2" });
-      assert.equal(await retire(1, ["b"], ["label:a"]), 0);
+      await putAgent(2, 0);
+      assert.equal(await retire(1, ["b"], ["a"]), 0);
       assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
     });
   });
@@ -458,27 +530,11 @@ describe("scripts", () => {
     });
   });
 
-  describe("load-agents", () => {
-    it("tells records, and nothing of those that the caller has or that there are not", async () => {
-      await spec.redis.hset("agent:a", { v: "1", stamp: "1-0", desc: "x" });
-      await spec.redis.hset("agent:b", { v: "2", alias: "a" });
-      const load = (...stamps: readonly string[]) =>
-        call(scripts.loadAgents, ["agent:a", "agent:b", "agent:c"], stamps);
-      const [a, b] = [
-        ["v", "1", "stamp", "1-0", "desc", "x"],
-        ["v", "2", "alias", "a"],
-      ];
-      assert.deepEqual(await load("", "", ""), [a, b, []]);
-      assert.deepEqual(await load("1-0", "1-0", "1-0"), [["1-0"], b, []]);
-      assert.deepEqual(await load("2-0", "", ""), [a, b, []]);
-    });
-  });
-
   describe("decide-again", () => {
     const decide = (): Promise<unknown> => call(scripts.decideAgain, ["unassigned", "agent"], ["u"]);
 
     it("lists an agent under the version that it has", async () => {
-      await spec.redis.hset("agent", { v: "7" });
+      await spec.redis.set("agent", "7 0 1-1\n");
       assert.equal(await decide(), 1);
       assert.equal(await spec.redis.zscore("unassigned", "u"), "7");
     });
