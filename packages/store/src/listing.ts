@@ -1,5 +1,5 @@
-// Lists of the agents of one partition: in the order of the uids, or by the rows that an index holds. What an index holds is
-// gathered and sorted where it is little; where it is much, the list of all is walked and the others are left out.
+// Lists of the agents of one partition: all in the order of the uids, or those whose rows an index holds. What an index
+// holds is gathered where it is little; where it is much, the list of all is walked and the others are left out.
 
 import type { GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
@@ -21,7 +21,7 @@ import type { Range } from "./merge-ranges.ts";
 import { runBinary } from "./redis.ts";
 import { UID_BYTES, uidAt, uidBytes } from "./uid-bytes.ts";
 
-/** Agents that are gathered and sorted; more of one partition are walked. */
+/** Agents that are gathered; more of one partition are walked. */
 const MAX_GATHERED = 2_000;
 /** Agents that are walked with one command. */
 const MAX_WALKED = 10_000;
@@ -35,7 +35,7 @@ export async function openList(fleet: Redis, p: Partition, candidates?: Candidat
   const rows = await loadMatching(fleet, p, candidates);
   const matching = countOf(rows);
   if (matching <= MAX_GATHERED) {
-    const uids = (await uidsOf(fleet, p, rowsIn(rows))).sort();
+    const uids = await uidsOf(fleet, p, rowsIn(rows));
     return async (after) => ({ uids: uids.filter((uid) => uid > after), upTo: null });
   }
   const share = matching / (8 * rows.length);

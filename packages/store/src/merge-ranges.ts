@@ -1,12 +1,12 @@
-// One list in the order of the uids over partitions that are in order each. Uids are spread evenly, so each partition is
-// asked for its share of a page and a little more, and again only where that was not enough.
+// One list in the order of the uids over all partitions. Uids are spread evenly, so each partition is asked for its share of
+// a page and a little more, and again only where that was not enough.
 
 import type { InstanceUid } from "@muster/fleet";
 import type { Partition } from "./keys.ts";
 
 /** A piece of a partition's list. */
 export interface Range {
-  /** In order. */
+  /** In any order. */
   readonly uids: readonly InstanceUid[];
   /** All of the partition's up to here are told; null: there are no more. */
   readonly upTo: InstanceUid | null;

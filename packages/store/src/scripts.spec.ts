@@ -274,6 +274,27 @@ describe("scripts", () => {
       assert.equal(await spec.redis.exists("labels"), 0, "nothing is kept of labels that nobody has");
     });
 
+    it("tells entries of a label from others that only look alike where one ends and the next begins", async () => {
+      const [, bucket] = fieldsOf("a");
+      const print = createHash("sha1").update("a").digest().subarray(1, 7);
+      const others = Buffer.concat([Buffer.from("abc"), print, Buffer.from("\0\0\x00456789")]);
+      await spec.redis.hset("labels", bucket, others);
+      await save({ joins: ["a"] });
+      assert.deepEqual(await rowsOf("a"), [0]);
+      await save({ version: 1, leaves: ["a"] });
+      assert.deepEqual(await spec.redis.hgetBuffer("labels", bucket), others);
+    });
+
+    it("makes a bitmap of a label that so many have that its entries take more", async () => {
+      const crowd = Array.from({ length: 16 }, (_, i) => ({ uid: `u${i}`, joins: ["a"] }));
+      await saveAll(...crowd.slice(0, 15));
+      assert.equal(await spec.redis.hexists("labels", "a"), 0);
+      await saveAll(...crowd.slice(15));
+      assert.deepEqual(await spec.redis.hgetallBuffer("labels"), { a: Buffer.of(0xff, 0xff) });
+      await save({ uid: "u9", version: 1, leaves: ["a"] });
+      assert.deepEqual(await spec.redis.hgetBuffer("labels", "a"), Buffer.of(0xff, 0xbf));
+    });
+
     it("keeps a body for as long as one agent uses it, and a while longer", async () => {
       await spec.redis.set("body:b", "sealed", "EX", 60);
       await save({ used: ["b"] });
