@@ -44,12 +44,12 @@ export function decodeRecord(uid: InstanceUid, record: Buffer): AgentRecord | un
 
 /** A view but for its uid, which it is kept under, and for what it knows nothing of. */
 export function packView({ uid, ...facets }: AgentView): Buffer {
-  const known = Object.entries(facets).filter(([, value]) => value !== null && !isEmpty(value));
-  return pack(Object.fromEntries(known) as unknown as Json, [uid]); // a view is a value of JSON
-}
-
-function isEmpty(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
+  const known: Record<string, Json> = {};
+  for (const [name, value] of Object.entries(facets)) {
+    const isNothing = value === null || (Array.isArray(value) && value.length === 0);
+    if (!isNothing) known[name] = value as unknown as Json; // a view is a value of JSON
+  }
+  return pack(known, [uid]);
 }
 
 type ScriptArguments = [keys: string[], args: (string | number | Buffer)[]];

@@ -21,10 +21,10 @@ import type { Range } from "./merge-ranges.ts";
 import { runBinary } from "./redis.ts";
 import { UID_BYTES, uidAt, uidBytes } from "./uid-bytes.ts";
 
-/** Agents that are gathered; more of one partition are walked. */
-const MAX_GATHERED = 2_000;
 /** Agents that are walked with one command. */
 const MAX_WALKED = 10_000;
+/** What it costs to gather one agent, in agents that are walked. */
+const GATHER_COST = 3;
 
 /** Reads a partition's list above a uid: about so many of it. */
 export type ReadRange = (after: string, count: number) => Promise<Range>;
@@ -34,12 +34,13 @@ export async function openList(fleet: Redis, p: Partition, candidates?: Candidat
   if (candidates === undefined) return (after, count) => walk(fleet, p, after, count);
   const rows = await loadMatching(fleet, p, candidates);
   const matching = countOf(rows);
-  if (matching <= MAX_GATHERED) {
+  return async (after, count) => {
+    const walked = Math.ceil((1.25 * count * 8 * rows.length) / matching);
+    if (matching > 0 && walked < GATHER_COST * matching)
+      return await walk(fleet, p, after, Math.min(walked, MAX_WALKED), rows);
     const uids = await uidsOf(fleet, p, rowsIn(rows));
-    return async (after) => ({ uids: uids.filter((uid) => uid > after), upTo: null });
-  }
-  const share = matching / (8 * rows.length);
-  return (after, count) => walk(fleet, p, after, Math.min(MAX_WALKED, Math.ceil((1.25 * count) / share)), rows);
+    return { uids: uids.filter((uid) => uid > after), upTo: null };
+  };
 }
 
 /** Some of those that are connected at a gateway. */

@@ -26,6 +26,22 @@ describe("ranges of partitions", () => {
     await fc.assert(property, { numRuns: 500 });
   });
 
+  it("are read on where one that told little may have what comes first", async () => {
+    const lists = [
+      [1, 2, 3],
+      [5, 6, 7],
+    ].map((list) => list.map((n) => aUid(n)));
+    const merged = await mergeRanges([0, 1], "", 3, async (p, above) => {
+      const [first, ...more] = (lists[p] ?? []).filter((uid) => uid > above);
+      const uids = [first, ...(p === 1 ? more : [])].filter((uid) => uid !== undefined);
+      return { uids, upTo: more.length > 0 ? (uids.at(-1) ?? null) : null };
+    });
+    assert.deepEqual(
+      merged,
+      [1, 2, 3].map((n) => aUid(n)),
+    );
+  });
+
   it("are asked for their share of a page only", async () => {
     const asked: number[] = [];
     const partitions = Array.from({ length: 16 }, (_, p) => p);

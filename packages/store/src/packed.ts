@@ -161,7 +161,8 @@ class Writer {
   }
 
   #object(object: Readonly<Record<string, Json | undefined>>): void {
-    const keys = Object.keys(object).filter((key) => object[key] !== undefined);
+    const all = Object.keys(object);
+    const keys = all.every((key) => object[key] !== undefined) ? all : all.filter((key) => object[key] !== undefined);
     const shape = shapeOf(keys);
     if (shape !== undefined) {
       this.#byte(SHAPE + shape);

@@ -279,6 +279,7 @@ describe("scripts", () => {
       const print = createHash("sha1").update("a").digest().subarray(1, 7);
       const others = Buffer.concat([Buffer.from("abc"), print, Buffer.from("\0\0\x00456789")]);
       await spec.redis.hset("labels", bucket, others);
+      assert.deepEqual(await rowsOf("a"), []);
       await save({ joins: ["a"] });
       assert.deepEqual(await rowsOf("a"), [0]);
       await save({ version: 1, leaves: ["a"] });

@@ -28,6 +28,15 @@ local function takeEntries(bucket, start)
   parts[#parts + 1] = string.sub(bucket, at)
   return table.concat(parts), rows
 end
+-- How many entries begin so, but no more than `enough`.
+local function countEntries(bucket, start, enough)
+  local count, at = 0, 0
+  repeat
+    at = string.find(bucket, start, at + 1, true)
+    if at and (at - 1) % ENTRY == 0 then count = count + 1 end
+  until not at or count >= enough
+  return count
+end
 local function editBitmap(bitmap, rows)
   local bytes, order = {}, {}
   for row, isIn in pairs(rows) do
@@ -55,9 +64,9 @@ local function editBucket(bucket, start, rows, rowCount)
     local entry = start .. packRow(row)
     if isIn then bucket = bucket .. entry else bucket = takeEntries(bucket, entry) end
   end
-  if #bucket < MIN_ROWS * ENTRY or #bucket * 8 < rowCount then return bucket end
+  local least = math.max(MIN_ROWS, rowCount / (ENTRY * 8))
+  if #bucket < least * ENTRY or countEntries(bucket, start, least) < least then return bucket end
   local others, held = takeEntries(bucket, start)
-  if #held < MIN_ROWS or #held * ENTRY * 8 < rowCount then return bucket end
   local all = {}
   for _, row in ipairs(held) do all[row] = true end
   return others, editBitmap('', all)
