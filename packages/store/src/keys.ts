@@ -12,7 +12,7 @@
 // muster:{p}:agent:<uid>               string  projector        packed view of one agent, with its version and row; or the uid it goes on under
 // muster:{p}:rows                      string  projector        16 bytes of the uid of each row
 // muster:{p}:free-rows                 list    projector        rows whose agents went on under other uids
-// muster:{p}:labels                    hash    projector        which rows have an attribute, or are connected at a gateway
+// muster:{p}:labels                    hash    projector        which rows have an attribute or are connected at a gateway (lua/lib/labels.lua)
 // muster:{p}:changes                   stream  projector, rollout  uids that changed, for watchers; trimmed
 // muster:{p}:unassigned                zset    projector adds, rollout strikes  uids whose desired config is to be decided
 // muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on

@@ -1,9 +1,8 @@
 // What agents are found by: labels, and the rows of a partition that have them. Every agent of a partition has a row, a
-// small number that it keeps for as long as it is there; who has a label is then a bitmap, or a few entries of a bucket that
-// many labels share (lua/lib/labels.lua, which writes both). A row that is found may have another agent by the time it is
-// read, and two labels may share a hash: whoever is found is looked at before it counts. Pure.
+// small number that it keeps for as long as it is there; who has a label is then a bitmap, or a few rows (how they are kept
+// is known to lua/lib/labels.lua alone). A row that is found may have another agent by the time it is read, and two labels
+// may share a hash: whoever is found is looked at before it counts. Pure.
 
-import { createHash } from "node:crypto";
 import { type AgentView, FACT_KEYS, isConnected, labelsOf, type Selector } from "@muster/fleet";
 
 /** What is indexed: an attribute with its value, or another thing that agents are found by. */
@@ -53,27 +52,15 @@ function wantsConnected({ requirements }: Selector): boolean {
   );
 }
 
-/** Fields of the index that tell who has a label: its own, and the bucket that has its entries otherwise. */
-export function fieldsOf(label: Label): readonly [own: string, bucket: string] {
-  return [label, `#${digestOf(label).toString("hex", 0, 1)}`];
-}
+/** Bytes of a row. */
+const ROW_BYTES = 3;
 
-/** Bytes of an entry, and of the part that tells whose it is; the row is the rest. */
-const [ENTRY, PRINT] = [9, 6];
-
-/** Who has a label, as a bitmap: the first bit for row 0. @param fields the values of its fields, null where there is none */
-export function rowsWith(label: Label, [own, bucket]: readonly (Buffer | null)[]): Uint8Array {
-  if (own) return own;
-  const print = digestOf(label).subarray(1, 1 + PRINT);
+/** Who has a label, as a bitmap: the first bit for row 0. @param reply of load-labels.lua */
+export function bitmapIn(reply: Buffer): Uint8Array {
+  if (reply[0] === "b".charCodeAt(0)) return reply.subarray(1);
   const rows: number[] = [];
-  for (let at = bucket?.indexOf(print) ?? -1; bucket && at >= 0; at = bucket.indexOf(print, at + 1)) {
-    if (at % ENTRY === 0) rows.push(bucket.readUIntBE(at + PRINT, ENTRY - PRINT));
-  }
+  for (let at = 1; at < reply.length; at += ROW_BYTES) rows.push(reply.readUIntBE(at, ROW_BYTES));
   return bitmapOf(rows);
-}
-
-function digestOf(label: Label): Buffer {
-  return createHash("sha1").update(label).digest(); // what scripts have; nothing is trusted to it
 }
 
 /** A bitmap of some rows. */

@@ -123,7 +123,7 @@ describe("lists of agents", () => {
     const fields = await fieldsOf(0);
     assert.ok(fields.includes("3:env=odd"), "half of all is a bitmap");
     assert.ok(!fields.some((field) => field.startsWith("4:host=")), "one agent's own is not");
-    assert.ok(fields.length <= 256 + 2 + 300, `${fields.length} fields`);
+    assert.ok(fields.length <= 1_024 + 2 * 2, `${fields.length} fields`);
     const evens = uids.filter((_, i) => i % 2 === 0);
     assert.deepEqual(await listAll("env=even", 700), evens);
     assert.deepEqual(await listAll("host=h-77", 10), [uids[77]]);

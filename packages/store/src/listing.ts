@@ -3,20 +3,9 @@
 
 import type { GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { loadRows } from "./gen/scripts.ts";
+import { loadLabels, loadRows } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import {
-  type Candidates,
-  countOf,
-  fieldsOf,
-  gatewayLabel,
-  hasRow,
-  intersection,
-  type Label,
-  rowsIn,
-  rowsWith,
-  union,
-} from "./labels.ts";
+import { bitmapIn, type Candidates, countOf, gatewayLabel, hasRow, intersection, rowsIn, union } from "./labels.ts";
 import type { Range } from "./merge-ranges.ts";
 import { runBinary } from "./redis.ts";
 import { UID_BYTES, uidAt, uidBytes } from "./uid-bytes.ts";
@@ -76,12 +65,13 @@ const ROWS_END = Buffer.of(0xff, 0xff, 0xff);
 
 async function loadMatching(fleet: Redis, p: Partition, candidates: Candidates): Promise<Uint8Array> {
   const labels = [...new Set(candidates.flat())];
-  const values = await fleet.hmgetBuffer(fleetKeys.labels(p), ...labels.flatMap(fieldsOf));
-  const found = new Map<Label, Uint8Array>(
-    labels.map((label, i) => [label, rowsWith(label, values.slice(2 * i, 2 * i + 2))]),
-  );
-  return intersection(candidates.map((group) => union(group.map((label) => found.get(label) ?? new Uint8Array()))));
+  const replies = await runBinary(fleet, loadLabels, [fleetKeys.labels(p), fleetKeys.rows(p)], labels);
+  const bitmaps = (replies as readonly Buffer[]).map(bitmapIn); // the script's header
+  const found = new Map(labels.map((label, i) => [label, bitmaps[i] ?? NOBODY]));
+  return intersection(candidates.map((group) => union(group.map((label) => found.get(label) ?? NOBODY))));
 }
+
+const NOBODY = new Uint8Array();
 
 async function uidsOf(fleet: Redis, p: Partition, rows: readonly number[]): Promise<InstanceUid[]> {
   if (rows.length === 0) return [];
