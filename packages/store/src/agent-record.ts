@@ -52,7 +52,8 @@ export function packView({ uid, ...facets }: AgentView): Buffer {
   return pack(known, [uid]);
 }
 
-type ScriptArguments = [keys: string[], args: (string | number | Buffer)[]];
+type ScriptArgument = string | number | Buffer;
+type ScriptArguments = [keys: string[], args: ScriptArgument[]];
 
 /** A view that is to be replaced by another. */
 export interface Replacement {
@@ -72,34 +73,42 @@ export function saveArguments(p: Partition, replacements: readonly Replacement[]
     fleetKeys.labels(p),
   ];
   const places = new Map<Label, number>();
-  /** Where labels are among those of the command, from 1: many agents have the same. */
-  const placesOf = (labels: readonly Label[]): string => {
-    for (const label of labels) if (!places.has(label)) places.set(label, places.size + 1);
-    return labels.map((label) => places.get(label)).join(" ");
-  };
-  const agents = replacements.flatMap((replacement) => {
-    const [ownKeys, ownArgs] = replaceArguments(p, replacement, placesOf);
-    keys.push(...ownKeys);
-    return ownArgs;
-  });
+  const agents: ScriptArgument[] = [];
+  for (const replacement of replacements) addReplacement(p, replacement, places, keys, agents);
   return [keys, [CHANGES_LENGTH, UNUSED_BODY_TTL_S, places.size, ...places.keys(), ...agents]];
 }
 
-/** What the script is told of one agent. */
-function replaceArguments(
+/** Adds what the script is told of one agent. */
+function addReplacement(
   p: Partition,
   { before: { view: before, version, stamp }, after }: Replacement,
-  placesOf: (labels: readonly Label[]) => string,
-): ScriptArguments {
+  places: Map<Label, number>,
+  keys: string[],
+  args: ScriptArgument[],
+): void {
   const isNew = version === 0;
   const [joins, leaves] = changed(INDEXED, isNew, before, after, indexedLabels);
   const [used, unused] = changed(EMBODIED, isNew, before, after, bodiesOf);
   // Who is known by another origin has another rank, and so maybe another config.
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
-  const bodies = [...used, ...unused];
-  const keys = [fleetKeys.agent(p, after.uid), ...bodies.map((address) => fleetKeys.body(p, address))];
-  const head = [after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packView(after)];
-  return [keys, [...head, placesOf(joins), placesOf(leaves), used.length, unused.length, ...bodies]];
+  keys.push(fleetKeys.agent(p, after.uid));
+  args.push(after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packView(after));
+  args.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length);
+  for (const address of [...used, ...unused]) {
+    keys.push(fleetKeys.body(p, address));
+    args.push(address);
+  }
+}
+
+/** Where labels are among those of the command, from 1: many agents have the same. */
+function placesOf(labels: readonly Label[], places: Map<Label, number>): string {
+  let text = "";
+  for (const label of labels) {
+    const place = places.get(label) ?? places.size + 1;
+    places.set(label, place);
+    text += `${place} `;
+  }
+  return text;
 }
 
 /** Arguments of retire-agent.lua: `former` goes on as `to`. */

@@ -23,8 +23,10 @@ export function gatewayLabel(gateway: string): Label {
 
 /** Everything that an agent is found by. */
 export function indexedLabels(view: AgentView): ReadonlySet<Label> {
-  const attributes = [...labelsOf(view)].filter(([, value]) => value.length <= MAX_INDEXED_VALUE);
-  const labels = new Set(attributes.map(([key, value]) => attributeLabel(key, value)));
+  const labels = new Set<Label>();
+  for (const [key, value] of labelsOf(view)) {
+    if (value.length <= MAX_INDEXED_VALUE) labels.add(attributeLabel(key, value));
+  }
   const gateway = view.connection?.value.gateway;
   if (isConnected(view) && typeof gateway === "string") labels.add(gatewayLabel(gateway));
   return labels;

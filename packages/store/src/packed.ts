@@ -212,11 +212,14 @@ function isList(value: object): value is readonly Json[] {
 }
 
 function shapeOf(keys: readonly string[]): number | undefined {
-  const candidates = shapesByFirst.get(keys[0]);
-  return candidates?.find((place) => {
-    const shape = SHAPES[place] ?? [];
-    return shape.length === keys.length && keys.every((key, i) => key === shape[i]);
-  });
+  for (const place of shapesByFirst.get(keys[0]) ?? []) if (isSame(keys, SHAPES[place] ?? [])) return place;
+  return undefined;
+}
+
+function isSame(keys: readonly string[], shape: readonly string[]): boolean {
+  if (keys.length !== shape.length) return false;
+  for (let i = 0; i < keys.length; i++) if (keys[i] !== shape[i]) return false;
+  return true;
 }
 
 class Reader {
