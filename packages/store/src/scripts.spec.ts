@@ -304,6 +304,24 @@ describe("scripts", () => {
       });
     });
 
+    it("keeps bitmaps in pieces, and none of them where nobody is left", async () => {
+      const rows = Array.from({ length: 100 }, (_, i) => 4_046 + i);
+      await spec.redis.setrange("rows", 16 * 5_000 - 1, ".");
+      await spec.redis.rpush("free", ...rows);
+      const crowd = rows.map((row) => ({ uid: `u${row}`, joins: row < 4_086 ? ["a", "few"] : ["a"] }));
+      await saveAll(...crowd);
+      assert.deepEqual([await spec.redis.hexists("labels", "few"), await rowsOf("few")], [0, rows.slice(0, 40)]);
+      await saveAll(...crowd.slice(0, 40).map(({ uid }) => ({ uid, version: 1, leaves: ["few"] })));
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["0 a", "1 a", "a"]);
+      assert.deepEqual(await rowsOf("a"), rows);
+      const leave = (row: number) => ({ uid: `u${row}`, version: row < 4_086 ? 2 : 1, leaves: ["a"] });
+      await saveAll(...rows.filter((row) => row < 4_096).map(leave));
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["1 a", "a"]);
+      assert.deepEqual(await rowsOf("a"), rows.slice(50));
+      await saveAll(...rows.slice(50).map(leave));
+      assert.equal(await spec.redis.exists("labels"), 0);
+    });
+
     it("keeps a body for as long as one agent uses it, and a while longer", async () => {
       await spec.redis.set("body:b", "sealed", "EX", 60);
       await save({ used: ["b"] });
