@@ -21,7 +21,7 @@ const KINDS = ["agent", "session", "labels", "rows", "agents", "unassigned", "bo
 
 async function measure(run: Run) {
   const { agents, windowMs } = run;
-  const muster = await openMuster({ services: { gateway: 1, projector: 1 }, core: CORE.server }, run);
+  const muster = await openMuster({ services: { gateway: 1, projector: 1, rollout: 1 }, core: CORE.server }, run);
   const fleet = await prepareFleet({ count: agents, urls: muster.stack.opampUrls, cores: [CORE.load] });
   try {
     const before = await muster.redisCost.usedBytes();

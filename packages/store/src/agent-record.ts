@@ -35,21 +35,47 @@ export function decodeRecord(uid: InstanceUid, record: Buffer): AgentRecord | un
   if (end < 0) return undefined;
   const [version, row, last = ""] = record.toString("latin1", 0, end).split(" ");
   if (row === ">") return { kind: "alias", to: last as InstanceUid }; // written by retire
-  const known = unpack(record.subarray(end + 1), [uid]) as unknown as Partial<AgentView>; // written by packView
-  return {
-    kind: "view",
-    stored: { view: { ...unknownAgent(uid, 0), ...known }, version: Number(version), stamp: last },
-  };
+  const view = unpackView(uid, record.subarray(end + 1));
+  return { kind: "view", stored: { view, version: Number(version), stamp: last } };
 }
 
-/** A view but for its uid, which it is kept under, and for what it knows nothing of. */
-export function packView({ uid, ...facets }: AgentView): Buffer {
-  const known: Record<string, Json> = {};
-  for (const [name, value] of Object.entries(facets)) {
-    const isNothing = value === null || (Array.isArray(value) && value.length === 0);
-    if (!isNothing) known[name] = value as unknown as Json; // a view is a value of JSON
-  }
-  return pack(known, [uid]);
+/**
+ * Facets of a view in the order in which they are packed. Processes of other versions read them, too: the list only grows, at
+ * its end.
+ */
+const FACETS = [
+  "firstSeenAtMs",
+  "connection",
+  "description",
+  "capabilities",
+  "health",
+  "acknowledgement",
+  "effectiveConfig",
+  "attempts",
+  "packages",
+  "connectionSettings",
+  "customCapabilities",
+  "components",
+  "connectionOffer",
+  "packagesOffer",
+  "customMessages",
+  "unrecognized",
+  "actions",
+  "previousUids",
+] as const satisfies readonly (keyof AgentView)[];
+type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
+
+/** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of. */
+export function packView(view: AgentView): Buffer {
+  const facets: Facets = view;
+  const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
+  return pack(FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json)))); // a view is a value of JSON
+}
+
+function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
+  const facets = unpack(packed) as readonly Json[]; // as packView wrote it
+  const known = FACETS.flatMap((name, i) => (facets[i] === undefined || facets[i] === 0 ? [] : [[name, facets[i]]]));
+  return { ...unknownAgent(uid, 0), ...(Object.fromEntries(known) as Partial<AgentView>) };
 }
 
 type ScriptArgument = string | number | Buffer;

@@ -85,7 +85,7 @@ describe("agents", () => {
     const uid = aUid();
     const events: AgentEvent[] = [
       connected(uid, 1),
-      described(uid, 2, { env: "prod", ports: [1, 2], nested: JSON.parse('{"__proto__":{"x":1}}') }),
+      described(uid, 2, { env: "prod", ports: [1, 2], nested: JSON.parse('{"constructor":{"x":1}}') }),
       { kind: "agent.capabilities-changed", ...at(uid, 3), capabilities: ["ReportsStatus"] },
       { kind: "agent.health-changed", ...at(uid, 4), health },
       offered(uid, 5),
