@@ -17,21 +17,11 @@ const PATIENCE_MS = 120_000;
 /** What keys hold that are bodies: contents that agents with the same content share. */
 const BODY_KINDS = ["body", "inventory"];
 /** Kinds of keys whose memory is told apart. */
-const KINDS = [
-  "agent",
-  "session",
-  "label",
-  "gateway",
-  "agents",
-  "unassigned",
-  "body-uses",
-  "events",
-  "changes",
-] as const;
+const KINDS = ["agent", "session", "labels", "rows", "agents", "unassigned", "body-uses", "events", "changes"] as const;
 
 async function measure(run: Run) {
   const { agents, windowMs } = run;
-  const muster = await openMuster({ services: { gateway: 1, projector: 1 }, core: CORE.server }, run);
+  const muster = await openMuster({ services: { gateway: 1, projector: 1, rollout: 1 }, core: CORE.server }, run);
   const fleet = await prepareFleet({ count: agents, urls: muster.stack.opampUrls, cores: [CORE.load] });
   try {
     const before = await muster.redisCost.usedBytes();

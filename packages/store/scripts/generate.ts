@@ -1,5 +1,6 @@
 // Embeds src/lua/*.lua into src/gen/scripts.ts, so that bundles carry them. The header of each script is its
-// contract; a script whose header lacks a part, or that is too long to be read at a glance, does not generate.
+// contract; a script whose header lacks a part, or that is too long to be read at a glance, does not generate. What several
+// scripts share is in src/lua/lib; a line `--include name.lua` puts it in their place, without its comments.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
@@ -11,6 +12,15 @@ function camelCase(name: string): string {
   return name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
+function included(part: string): string {
+  return withoutComments(readFileSync(new URL(`lib/${part}`, source), "utf8"));
+}
+
+function withoutComments(lua: string): string {
+  const lines = lua.split("\n").filter((line) => !line.startsWith("--"));
+  return lines.join("\n").trim();
+}
+
 function generate(file: string): string {
   const text = readFileSync(new URL(file, source), "utf8");
   const header = text.split("\n").filter((line) => line.startsWith("-- "));
@@ -20,11 +30,7 @@ function generate(file: string): string {
   if (text.split("\n").length > MAX_LINES) throw new Error(`${file} is longer than ${MAX_LINES} lines`);
   const doc = header.map((line) => ` * ${line.slice(3)}`.trimEnd()).join("\n");
   const name = file.replace(/\.lua$/, "");
-  const body = text
-    .split("\n")
-    .filter((line) => !line.startsWith("--"))
-    .join("\n")
-    .trim();
+  const body = withoutComments(text.replaceAll(/^--include (.*)$/gm, (_, part: string) => included(part)));
   return `/**\n${doc}\n */\nexport const ${camelCase(name)} = { name: "muster-${name}", lua: ${JSON.stringify(body)} } as const;\n`;
 }
 

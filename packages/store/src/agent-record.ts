@@ -1,17 +1,12 @@
-// One agent's record: a hash with a field per facet of its view, or the uid that the agent goes on under. Turns
-// records into views and changes of views into arguments of the scripts that save them. Pure.
+// One agent's record: one packed string, or the uid that the agent goes on under. Turns records into views and changes of
+// views into arguments of the scripts that save them. Pure.
 
-import {
-  type AgentView,
-  bodiesOf,
-  type InstanceUid,
-  isConnected,
-  labelsOf,
-  originOf,
-  unknownAgent,
-} from "@muster/fleet";
+import { type AgentView, bodiesOf, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
+import { indexedLabels, type Label } from "./labels.ts";
+import { type Json, pack, unpack } from "./packed.ts";
+import { uidBytes } from "./uid-bytes.ts";
 
 /** A view with the version it was read at; version 0 is an agent that was never saved. */
 export interface VersionedView {
@@ -33,46 +28,58 @@ export type AgentRecord =
 
 /** Changes that a watcher may be behind before it must start afresh. */
 export const CHANGES_LENGTH = 20_000;
-/** A value longer than this is not indexed, and so not looked up by index either. */
-export const MAX_INDEXED_VALUE = 256;
 
-const FACETS = [
-  ["connection", "conn"],
-  ["description", "desc"],
-  ["capabilities", "caps"],
-  ["health", "health"],
-  ["acknowledgement", "ack"],
-  ["effectiveConfig", "eff"],
-  ["attempts", "tries"],
-  ["packages", "pkgs"],
-  ["connectionSettings", "cset"],
-  ["customCapabilities", "ccaps"],
-  ["components", "comps"],
-  ["connectionOffer", "coff"],
-  ["packagesOffer", "poff"],
-  ["customMessages", "msgs"],
-  ["unrecognized", "unrec"],
-  ["actions", "acts"],
-  ["previousUids", "prev"],
-] as const satisfies readonly (readonly [keyof AgentView, string])[];
-
-/** Reads a record, given as its fields and values in turn; undefined where there is none. */
-export function decodeRecord(uid: InstanceUid, flat: readonly string[]): AgentRecord | undefined {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i < flat.length; i += 2) fields[flat[i] ?? ""] = flat[i + 1] ?? "";
-  if (fields["v"] === undefined) return undefined;
-  if (fields["alias"] !== undefined) return { kind: "alias", to: fields["alias"] as InstanceUid }; // written by retire
-  const view: Record<string, unknown> = { ...unknownAgent(uid, Number(fields["first"])) };
-  for (const [facet, field] of FACETS) {
-    const text = fields[field];
-    if (text !== undefined) view[facet] = JSON.parse(text);
-  }
-  // Written by saveArguments below, field for field.
-  const [version, stamp = ""] = [Number(fields["v"]), fields["stamp"]];
-  return { kind: "view", stored: { view: view as unknown as AgentView, version, stamp } };
+/** Reads a record (lua/lib/record.lua says how it begins); undefined where there is none. */
+export function decodeRecord(uid: InstanceUid, record: Buffer): AgentRecord | undefined {
+  const end = record.indexOf("\n");
+  if (end < 0) return undefined;
+  const [version, row, last = ""] = record.toString("latin1", 0, end).split(" ");
+  if (row === ">") return { kind: "alias", to: last as InstanceUid }; // written by retire
+  const view = unpackView(uid, record.subarray(end + 1));
+  return { kind: "view", stored: { view, version: Number(version), stamp: last } };
 }
 
-type ScriptArguments = [keys: string[], args: (string | number)[]];
+/**
+ * Facets of a view in the order in which they are packed. Processes of other versions read them, too: the list only grows, at
+ * its end.
+ */
+const FACETS = [
+  "firstSeenAtMs",
+  "connection",
+  "description",
+  "capabilities",
+  "health",
+  "acknowledgement",
+  "effectiveConfig",
+  "attempts",
+  "packages",
+  "connectionSettings",
+  "customCapabilities",
+  "components",
+  "connectionOffer",
+  "packagesOffer",
+  "customMessages",
+  "unrecognized",
+  "actions",
+  "previousUids",
+] as const satisfies readonly (keyof AgentView)[];
+type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
+
+/** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of. */
+export function packView(view: AgentView): Buffer {
+  const facets: Facets = view;
+  const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
+  return pack(FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json)))); // a view is a value of JSON
+}
+
+function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
+  const facets = unpack(packed) as readonly Json[]; // as packView wrote it
+  const known = FACETS.flatMap((name, i) => (facets[i] === undefined || facets[i] === 0 ? [] : [[name, facets[i]]]));
+  return { ...unknownAgent(uid, 0), ...(Object.fromEntries(known) as Partial<AgentView>) };
+}
+
+type ScriptArgument = string | number | Buffer;
+type ScriptArguments = [keys: string[], args: ScriptArgument[]];
 
 /** A view that is to be replaced by another. */
 export interface Replacement {
@@ -82,32 +89,52 @@ export interface Replacement {
 
 /** Arguments of save-agents.lua. */
 export function saveArguments(p: Partition, replacements: readonly Replacement[]): ScriptArguments {
-  const keys = [fleetKeys.agents(p), fleetKeys.changes(p), fleetKeys.unassigned(p), fleetKeys.bodyUses(p)];
-  const args: (string | number)[] = [CHANGES_LENGTH, UNUSED_BODY_TTL_S];
-  for (const replacement of replacements) {
-    const [ownKeys, ownArgs] = replaceArguments(p, replacement);
-    keys.push(...ownKeys);
-    args.push(...ownArgs);
-  }
-  return [keys, args];
+  const keys = [
+    fleetKeys.agents(p),
+    fleetKeys.changes(p),
+    fleetKeys.unassigned(p),
+    fleetKeys.bodyUses(p),
+    fleetKeys.rows(p),
+    fleetKeys.freeRows(p),
+    fleetKeys.labels(p),
+  ];
+  const places = new Map<Label, number>();
+  const agents: ScriptArgument[] = [];
+  for (const replacement of replacements) addReplacement(p, replacement, places, keys, agents);
+  return [keys, [CHANGES_LENGTH, UNUSED_BODY_TTL_S, places.size, ...places.keys(), ...agents]];
 }
 
-/** What the script is told of one agent. */
-function replaceArguments(
+/** Adds what the script is told of one agent. */
+function addReplacement(
   p: Partition,
   { before: { view: before, version, stamp }, after }: Replacement,
-): ScriptArguments {
+  places: Map<Label, number>,
+  keys: string[],
+  args: ScriptArgument[],
+): void {
   const isNew = version === 0;
-  const [joins, leaves] = changed(INDEXED, isNew, before, after, (view) => indexKeys(p, view));
+  const [joins, leaves] = changed(INDEXED, isNew, before, after, indexedLabels);
   const [used, unused] = changed(EMBODIED, isNew, before, after, bodiesOf);
   // Who is known by another origin has another rank, and so maybe another config.
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
-  const bodies = [...used, ...unused];
-  const bodyKeys = bodies.map((address) => fleetKeys.body(p, address));
-  const keys = [fleetKeys.agent(p, after.uid), ...bodyKeys, ...joins, ...leaves];
-  const counts = [used.length, unused.length, joins.length, leaves.length];
-  const texts = [...bodies, ...changedFields(before, after)];
-  return [keys, [after.uid, version, stamp, mustDecide ? "1" : "0", ...counts, texts.length, ...texts]];
+  keys.push(fleetKeys.agent(p, after.uid));
+  args.push(after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packView(after));
+  args.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length);
+  for (const address of [...used, ...unused]) {
+    keys.push(fleetKeys.body(p, address));
+    args.push(address);
+  }
+}
+
+/** Where labels are among those of the command, from 1: many agents have the same. */
+function placesOf(labels: readonly Label[], places: Map<Label, number>): string {
+  let text = "";
+  for (const label of labels) {
+    const place = places.get(label) ?? places.size + 1;
+    places.set(label, place);
+    text += `${place} `;
+  }
+  return text;
 }
 
 /** Arguments of retire-agent.lua: `former` goes on as `to`. */
@@ -121,10 +148,13 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
     fleetKeys.unassigned(p),
     fleetKeys.bodyUses(p),
     fleetKeys.desired(p, view.uid),
+    fleetKeys.rows(p),
+    fleetKeys.freeRows(p),
+    fleetKeys.labels(p),
     ...bodies.map((address) => fleetKeys.body(p, address)),
-    ...(isNew ? [] : indexKeys(p, view)),
   ];
-  return [keys, [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, ...bodies]];
+  const head = [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, uidBytes(view.uid)];
+  return [keys, [...head, ...bodies, ...(isNew ? [] : indexedLabels(view))]];
 }
 
 /** Facets that indexes are made of, and those that refer to bodies. */
@@ -146,17 +176,4 @@ function changed(
 /** What only `after` has, and what only `before` has. */
 function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly [string[], string[]] {
   return [[...after].filter((each) => !before.has(each)), [...before].filter((each) => !after.has(each))];
-}
-
-function changedFields(before: AgentView, after: AgentView): (string | number)[] {
-  const changed = FACETS.filter(([facet]) => before[facet] !== after[facet]);
-  return ["first", after.firstSeenAtMs, ...changed.flatMap(([facet, field]) => [field, JSON.stringify(after[facet])])];
-}
-
-function indexKeys(p: Partition, view: AgentView): ReadonlySet<string> {
-  const labels = [...labelsOf(view)].filter(([, value]) => value.length <= MAX_INDEXED_VALUE);
-  const keys = new Set(labels.map(([key, value]) => fleetKeys.label(p, key, value)));
-  const gateway = view.connection?.value.gateway;
-  if (isConnected(view) && typeof gateway === "string") keys.add(fleetKeys.gatewayAgents(p, gateway));
-  return keys;
 }

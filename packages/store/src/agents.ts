@@ -1,12 +1,15 @@
-// Agent views and their indexes, as everyone reads them. A view is one hash (agent-record.ts) that the projector
-// changes (project-agent.ts), together with sorted sets of uids by attribute and by gateway.
+// Agent views and their indexes, as everyone reads them. A view is one packed string (agent-record.ts) that the projector
+// changes (project-agent.ts), together with what agents are found by (labels.ts).
 
-import { type AgentEvent, FACT_KEYS, type GatewayId, type InstanceUid, type Selector } from "@muster/fleet";
+import type { AgentEvent, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { decodeRecord, MAX_INDEXED_VALUE, type StampedView, type VersionedView } from "./agent-record.ts";
+import { decodeRecord, type StampedView, type VersionedView } from "./agent-record.ts";
 import { eachPartition } from "./each-partition.ts";
 import { loadAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
+import type { Candidates } from "./labels.ts";
+import { loadConnected, openList } from "./listing.ts";
+import { mergeRanges } from "./merge-ranges.ts";
 import {
   type CopyBody,
   createContext,
@@ -15,7 +18,7 @@ import {
   type Projected,
   projectAgent,
 } from "./project-agent.ts";
-import { run } from "./redis.ts";
+import { runBinary } from "./redis.ts";
 
 /** Agent views. */
 export interface Agents {
@@ -36,32 +39,6 @@ export interface Agents {
   connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
 }
 
-/** An index that holds at least every agent a selector matches. */
-export type Candidates =
-  | { readonly kind: "label"; readonly key: string; readonly value: string }
-  | { readonly kind: "gateway"; readonly gateway: string };
-
-/** The index that narrows a selector most cheaply, if there is one. */
-export function candidatesFor(selector: Selector): Candidates | undefined {
-  for (const requirement of selector.requirements) {
-    if (requirement.kind !== "in" || requirement.negated || requirement.values.length !== 1) continue;
-    const [value = ""] = requirement.values;
-    if (requirement.key === "gateway") {
-      if (!wantsConnected(selector)) continue; // the index forgets those that left
-      return { kind: "gateway", gateway: value };
-    }
-    const isFact = FACT_KEYS.has(requirement.key);
-    if (!isFact && value.length <= MAX_INDEXED_VALUE) return { kind: "label", key: requirement.key, value };
-  }
-  return undefined;
-}
-
-function wantsConnected({ requirements }: Selector): boolean {
-  return requirements.some(
-    (r) => r.key === "connected" && r.kind === "in" && !r.negated && !r.values.includes("false"),
-  );
-}
-
 /** @param copyBody brings a body along when an agent goes on in another partition. Closes nothing: `fleet` is the caller's */
 export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody): Agents {
   const context = createContext(fleet, partitions, copyBody);
@@ -79,19 +56,18 @@ export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBod
     },
     project: (uid, events) => projectAgent(context, uid, events),
     async page(after, limit, candidates) {
-      const pages = await Promise.all(
-        all.map((p) =>
-          rangeAfter(fleet, candidates === undefined ? fleetKeys.agents(p) : candidateKey(p, candidates), after, limit),
-        ),
-      );
-      return pages.flat().sort().slice(0, limit);
+      const lists = await Promise.all(all.map((p) => openList(fleet, p, candidates)));
+      return await mergeRanges(all, after, limit, async (p, from, count) => {
+        const read = lists[p];
+        return read === undefined ? { uids: [], upTo: null } : await read(from, count);
+      });
     },
-    pageOf: (p, after, limit) => rangeAfter(fleet, fleetKeys.agents(p), after, limit),
+    async pageOf(p, after, limit) {
+      const read = await openList(fleet, p);
+      return (await read(after, limit)).uids;
+    },
     async connectedAt(gateway, limit) {
-      const lists = await Promise.all(
-        all.map((p) => rangeAfter(fleet, fleetKeys.gatewayAgents(p, gateway), "", limit)),
-      );
-      return lists.flat();
+      return (await Promise.all(all.map((p) => loadConnected(fleet, p, gateway, limit)))).flat();
     },
   };
 }
@@ -105,10 +81,10 @@ async function loadSome(
   const own = uids.map((uid) => remembered.get(uid));
   const keys = uids.map((uid) => fleetKeys.agent(p, uid));
   const stamps = own.map((view) => view?.stamp ?? "");
-  const replies = (await run(fleet, loadAgents, keys, stamps)) as readonly (readonly string[])[]; // the script's header
+  const replies = (await runBinary(fleet, loadAgents, keys, stamps)) as readonly Buffer[]; // the script's header
   return uids.map((uid, i) => {
-    const [reply = [], known] = [replies[i], own[i]];
-    if (reply.length === 1 && known !== undefined) return known;
+    const [reply = NOTHING, known] = [replies[i], own[i]];
+    if (reply.equals(AS_KNOWN) && known !== undefined) return known;
     const record = decodeRecord(uid, reply);
     if (record?.kind !== "view") return null;
     remembered.set(uid, record.stored);
@@ -116,16 +92,6 @@ async function loadSome(
   });
 }
 
-async function rangeAfter(fleet: Redis, key: string, after: string, limit: number): Promise<InstanceUid[]> {
-  const uids = await fleet.zrangebylex(key, after === "" ? "-" : `(${after}`, "+", "LIMIT", 0, limit);
-  return uids as InstanceUid[]; // only save-agents.lua adds members
-}
-
-function candidateKey(p: Partition, candidates: Candidates): string {
-  switch (candidates.kind) {
-    case "label":
-      return fleetKeys.label(p, candidates.key, candidates.value);
-    case "gateway":
-      return fleetKeys.gatewayAgents(p, candidates.gateway);
-  }
-}
+const NOTHING = Buffer.alloc(0);
+/** What the script answers for a record that the caller has. */
+const AS_KNOWN = Buffer.from("=");

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type DesiredRecord, desiredOf, FleetError, type InstanceUid, parseConfigId } from "@muster/fleet";
 import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
-import type { Candidates } from "./agents.ts";
 import { type CohortDeps, createCohorts } from "./cohort.ts";
+import type { Candidates } from "./labels.ts";
 
 const contribution = {
   configId: parseConfigId("base"),
@@ -81,7 +81,7 @@ describe("a cohort", () => {
     assert.equal((await uidsOf("env=prod", deps)).length, 833);
     assert.deepEqual(
       asked,
-      Array.from({ length: 4 }, () => ({ kind: "label", key: "env", value: "prod" })),
+      Array.from({ length: 4 }, () => [["3:env=prod"]]),
     );
     await uidsOf("", deps);
     assert.equal(asked.at(-1), undefined);

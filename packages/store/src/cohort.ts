@@ -13,9 +13,10 @@ import {
   type Selector,
 } from "@muster/fleet";
 import { LRUCache } from "lru-cache";
-import { type Agents, candidatesFor } from "./agents.ts";
+import type { Agents } from "./agents.ts";
 import type { DesiredConfigs } from "./desired.ts";
 import type { Inventories } from "./inventories.ts";
+import { candidatesFor } from "./labels.ts";
 import type { RolloutRecords } from "./rollout-records.ts";
 import type { Shown } from "./shown.ts";
 

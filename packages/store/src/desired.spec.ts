@@ -143,7 +143,7 @@ describe("desired", () => {
     const p = spec.store.sessions.partitionOf(aUid());
     await desired().decideAgain(aUid());
     assert.deepEqual(await desired().unassigned(p, 10), [], "nobody knows it");
-    await spec.redis.hset(`muster:{${p}}:agent:${aUid()}`, "v", "7");
+    await spec.redis.set(`muster:{${p}}:agent:${aUid()}`, "7 0 1-1\n");
     await desired().decideAgain(aUid());
     assert.deepEqual(await desired().unassigned(p, 10), [{ uid: aUid(), version: 7 }]);
     await desired().settle([{ uid: aUid(), version: 7 }]);

@@ -2,7 +2,7 @@
 
 export { ACTION_LIFE_MS, type Actions, MAX_ACTION_BYTES, type QueuedAction } from "./actions.ts";
 export type { VersionedView } from "./agent-record.ts";
-export { type Agents, type Candidates, candidatesFor } from "./agents.ts";
+export type { Agents } from "./agents.ts";
 export type { Bodies } from "./bodies.ts";
 export type { Calendars, StoredCalendar } from "./calendars.ts";
 export type { Changes, Position } from "./changes.ts";
@@ -12,6 +12,8 @@ export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassig
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Partition } from "./keys.ts";
+export { type Candidates, candidatesFor } from "./labels.ts";
+export type { Json } from "./packed.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";
 export type { Quarantined, RolloutRecords } from "./rollout-records.ts";

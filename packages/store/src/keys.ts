@@ -8,14 +8,15 @@
 // muster:gateway:<id>:inbox            stream  rollout, gateways  hints: ids to look at again; trimmed, safe to lose
 // muster:{p}:events                    stream  gateways         facts about the agents of partition p
 // muster:{p}:dead-letters              stream  projector        entries that could not be read
-// muster:{p}:agents                    zset    projector        uids, by text
-// muster:{p}:agent:<uid>               hash    projector        view of one agent, a field per facet; or the uid it goes on under
-// muster:{p}:label:<k>=<v>             zset    projector        uids with this attribute
-// muster:{p}:gateway:<id>              zset    projector        uids connected at this gateway
+// muster:{p}:agents                    zset    projector        16 bytes of each uid and 3 of its row, by uid
+// muster:{p}:agent:<uid>               string  projector        packed view of one agent, with its version and row; or the uid it goes on under
+// muster:{p}:rows                      string  projector        16 bytes of the uid of each row
+// muster:{p}:free-rows                 list    projector        rows whose agents went on under other uids
+// muster:{p}:labels                    hash    projector        which rows have an attribute or are connected at a gateway (lua/lib/labels.lua)
 // muster:{p}:changes                   stream  projector, rollout  uids that changed, for watchers; trimmed
 // muster:{p}:unassigned                zset    projector adds, rollout strikes  uids whose desired config is to be decided
 // muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on
-// muster:{p}:session:<uid>             hash    gateways         epoch, owner, checkpoint, identity, uid before and after
+// muster:{p}:session:<uid>             string  gateways         packed: epoch, owner, checkpoint, identity, uid before and after
 // muster:{p}:actions:<uid>             list    management adds, gateways take  sealed, what the agent is to be asked once; expires
 // muster:{p}:desired:<uid>             hash    rollout, projector drops  what the agent should run
 // muster:{p}:body:<address>            string  gateways, projector copies  sealed effective config, inventory, ..., once per content
@@ -67,8 +68,9 @@ export const fleetKeys = {
   deadLetters: (p: Partition) => `muster:{${p}}:dead-letters`,
   agents: (p: Partition) => `muster:{${p}}:agents`,
   agent: (p: Partition, uid: string) => `muster:{${p}}:agent:${uid}`,
-  label: (p: Partition, key: string, value: string) => `muster:{${p}}:label:${key}=${value}`,
-  gatewayAgents: (p: Partition, gateway: string) => `muster:{${p}}:gateway:${gateway}`,
+  rows: (p: Partition) => `muster:{${p}}:rows`,
+  freeRows: (p: Partition) => `muster:{${p}}:free-rows`,
+  labels: (p: Partition) => `muster:{${p}}:labels`,
   changes: (p: Partition) => `muster:{${p}}:changes`,
   unassigned: (p: Partition) => `muster:{${p}}:unassigned`,
   assignedVersion: (p: Partition) => `muster:{${p}}:assigned-version`,

@@ -83,8 +83,9 @@ describe("an agent that goes on under another uid", () => {
     await project(NEW, connected(NEW, 2), renamed(NEW, OLD));
     const p = partitionOf(OLD);
     const left = (await spec.redis.keys(`muster:{${p}}:*`)).filter((key) => !key.endsWith(":changes")).sort();
-    assert.deepEqual(left, [`muster:{${p}}:agent:${OLD}`, `muster:{${p}}:body:${address}`]);
-    assert.deepEqual(await spec.redis.hgetall(`muster:{${p}}:agent:${OLD}`), { v: "2", alias: NEW });
+    const [body, free, rows] = [`body:${address}`, "free-rows", "rows"].map((name) => `muster:{${p}}:${name}`);
+    assert.deepEqual(left, [`muster:{${p}}:agent:${OLD}`, body, free, rows], "and its row, for the next agent");
+    assert.equal(await spec.redis.get(`muster:{${p}}:agent:${OLD}`), `2 > ${NEW}\n`);
     assert.ok((await spec.redis.ttl(`muster:{${p}}:body:${address}`)) > 0, "nobody uses the body there");
     assert.equal(await spec.redis.ttl(`muster:{${partitionOf(NEW)}}:body:${address}`), -1);
     const told = await spec.redis.xrange(`muster:{${p}}:changes`, `(${position[p]}`, "+");
@@ -174,7 +175,7 @@ describe("an agent that goes on under another uid", () => {
       [OLD, NEW],
       [NEW, OLD],
     ] as const) {
-      await spec.redis.hset(`muster:{${partitionOf(uid)}}:agent:${uid}`, { v: "1", alias: to });
+      await spec.redis.set(`muster:{${partitionOf(uid)}}:agent:${uid}`, `1 > ${to}\n`);
     }
     assert.equal(await spec.store.agents.get(OLD), undefined);
     const { before, after } = await project(OLD, connected(OLD, 1));

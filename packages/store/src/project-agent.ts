@@ -22,7 +22,7 @@ import {
 import { type Ask, createBatches } from "./batches.ts";
 import { loadAgents, retireAgent, saveAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
-import { run } from "./redis.ts";
+import { run, runBinary } from "./redis.ts";
 
 /** Stores a body of one partition in another, too. */
 export type CopyBody = (from: Partition, to: Partition, address: string) => Promise<void>;
@@ -66,9 +66,9 @@ export function createContext(fleet: Redis, partitions: number, copyBody: CopyBo
     remembered: new LRUCache({ max: MAX_REMEMBERED }),
     read: createBatches(async (p, uids) => {
       const keys = uids.map((uid) => fleetKeys.agent(p, uid));
-      const replies = await run(fleet, loadAgents, keys, new Array(uids.length).fill(""));
+      const replies = await runBinary(fleet, loadAgents, keys, new Array(uids.length).fill(""));
       // As the script's header says.
-      return (replies as readonly (readonly string[])[]).map((flat, i) => decodeRecord(uids[i] as InstanceUid, flat));
+      return (replies as readonly Buffer[]).map((record, i) => decodeRecord(uids[i] as InstanceUid, record));
     }, MAX_READS),
     replace: createBatches(
       async (p, some) => (await run(fleet, saveAgents, ...saveArguments(p, some))) as readonly string[], // its header

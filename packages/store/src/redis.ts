@@ -74,8 +74,22 @@ export async function run(
   keys: readonly string[],
   args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
-  // defineCommand adds the method at run time; this is the one place that calls it.
-  const command = Reflect.get(redis, script.name) as (...parts: readonly unknown[]) => Promise<unknown>;
+  return await call(redis, script.name, keys, args);
+}
+
+/** As `run`, for scripts that answer bytes: every text of the answer is a Buffer. */
+export async function runBinary(...[redis, { name }, keys, args]: Parameters<typeof run>): Promise<unknown> {
+  return await call(redis, `${name}Buffer`, keys, args);
+}
+
+/** defineCommand adds the methods at run time; this is the one place that calls them. */
+async function call(
+  redis: Redis,
+  name: string,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[],
+): Promise<unknown> {
+  const command = Reflect.get(redis, name) as (...parts: readonly unknown[]) => Promise<unknown>;
   return await command.call(redis, keys.length, ...keys, ...args);
 }
 

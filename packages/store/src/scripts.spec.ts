@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import * as scripts from "./gen/scripts.ts";
-import { run } from "./redis.ts";
+import { bitmapIn, rowsIn } from "./labels.ts";
+import { run, runBinary } from "./redis.ts";
 import { useStore } from "./spec-store.ts";
 
 type Args = readonly (string | number)[];
@@ -14,6 +15,17 @@ describe("scripts", () => {
   const spec = useStore();
   const call = (script: Script, keys: readonly string[], args: Args): Promise<unknown> =>
     run(spec.redis, script, keys, args);
+  const NAMES = ["epoch", "gateway", "open", "seq", "checkpoint", "identity", "to", "from", "leftEpoch", "leftSeq"];
+  const FIELDS = [...NAMES, "leftCheckpoint"];
+  const putSession = async (key: string, fields: Readonly<Record<string, string>>): Promise<void> => {
+    const edits = Object.entries(fields).flatMap(([name, text]) => [FIELDS.indexOf(name) + 1, text, ""]);
+    await call(scripts.editSession, [key], [60, ...edits]);
+  };
+  /** What is kept of a session; empty when there is none. */
+  const sessionOf = async (key: string): Promise<Readonly<Record<string, string>>> => {
+    const texts = (await call(scripts.editSession, [key], [""])) as readonly string[];
+    return Object.fromEntries(texts.flatMap((text, i) => (text === "" ? [] : [[FIELDS[i], text]])));
+  };
 
   describe("append-events", () => {
     const session = { epoch: "5", open: "1", seq: "3", checkpoint: "old" };
@@ -23,24 +35,24 @@ describe("scripts", () => {
       (await spec.redis.xrange("events", "-", "+")).map(([, fields]) => fields[1]);
 
     it("writes events and the checkpoint of a session that is still the newest", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, '["x"]', 5, "1", 4, "new", ""]), [1, 1]);
       assert.deepEqual(await entries(), ['["x"]']);
-      assert.deepEqual(await spec.redis.hgetall("s:a"), { ...session, seq: "4", checkpoint: "new" });
+      assert.deepEqual(await sessionOf("s:a"), { ...session, seq: "4", checkpoint: "new" });
     });
 
     it("counts the ending of a session that is still the newest, after its events", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, '["x"]', 5, "0", 4, "new", '"bye"']), [1, 1]);
       assert.deepEqual(await entries(), ['["x"]', '["bye"]']);
-      assert.equal(await spec.redis.hget("s:a", "open"), "0");
+      assert.equal((await sessionOf("s:a"))["open"], "0");
     });
 
     it("keeps what a session that was taken over knew apart, and not its ending", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, '["x"]', 4, "0", 9, "late", '"bye"']), [1, 0]);
       assert.deepEqual(await entries(), ['["x"]'], "events are fenced by their epoch; the ending is not for the newer");
-      assert.deepEqual(await spec.redis.hgetall("s:a"), {
+      assert.deepEqual(await sessionOf("s:a"), {
         ...session,
         leftEpoch: "4",
         leftSeq: "9",
@@ -55,25 +67,25 @@ describe("scripts", () => {
     });
 
     it("answers for each session in order, with all endings in one entry", async () => {
-      await spec.redis.hset("s:a", session);
-      await spec.redis.hset("s:c", session);
+      await putSession("s:a", session);
+      await putSession("s:c", session);
       const args = [10, "", 5, "0", 1, "a", '"bye a"', 5, "1", 1, "b", "", 5, "0", 1, "c", '"bye c"'];
       assert.deepEqual(await append(args, ["s:a", "s:b", "s:c"]), [1, 1, -1, 1]);
       assert.deepEqual(await entries(), ['["bye a","bye c"]']);
     });
 
     it("writes no entry for a checkpoint alone", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       assert.deepEqual(await append([10, "", 5, "1", 4, "new", ""]), [1, 1]);
       assert.deepEqual(await entries(), []);
     });
 
     it("writes nothing at all to a full stream", async () => {
-      await spec.redis.hset("s:a", session);
+      await putSession("s:a", session);
       await spec.redis.xadd("events", "*", "e", "[]");
       assert.deepEqual(await append([1, '["x"]', 5, "1", 4, "new", ""]), [0]);
       assert.deepEqual(await entries(), ["[]"]);
-      assert.deepEqual(await spec.redis.hgetall("s:a"), session);
+      assert.deepEqual(await sessionOf("s:a"), session);
     });
   });
 
@@ -90,7 +102,7 @@ describe("scripts", () => {
       const [epoch, ...rest] = await open("gw", 0, "", "");
       assert.ok(Number(epoch) >= Number(seconds) * 1_000, `${epoch} is a time`);
       assert.deepEqual(rest, ["", "", "", "", "", "", "0", "", ""]);
-      assert.deepEqual(await spec.redis.hgetall("session"), { epoch, gateway: "gw", open: "1" });
+      assert.deepEqual(await sessionOf("session"), { epoch, gateway: "gw", open: "1" });
     });
 
     it("hands out a higher epoch every time, though the clock stood still or went back", async () => {
@@ -101,24 +113,24 @@ describe("scripts", () => {
     });
 
     it("tells what the session before left, and what the agent should run", async () => {
-      await spec.redis.hset("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
+      await putSession("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
       await spec.redis.hset("desired", { version: "1", json: "config" });
       assert.deepEqual((await open("gw", 0, "", "")).slice(1, 7), ["5", "gw-0", "0", "7", "{}", "config"]);
-      assert.equal(await spec.redis.hget("session", "gateway"), "gw");
-      assert.equal(await spec.redis.hget("session", "open"), "1");
+      assert.equal((await sessionOf("session"))["gateway"], "gw");
+      assert.equal((await sessionOf("session"))["open"], "1");
     });
 
     it("tells what waits for the agent, and the uids before and after", async () => {
-      await spec.redis.hset("session", { from: "old", to: "new" });
+      await putSession("session", { from: "old", to: "new" });
       await spec.redis.rpush("actions", "a", "b");
       assert.deepEqual((await open("gw", 0, "", "")).slice(7), ["2", "new", "old"]);
     });
 
     it("tells another identity nothing, and changes nothing for it", async () => {
       await open("gw", 0, "", "", "alice");
-      const stored = await spec.redis.hgetall("session");
+      const stored = await sessionOf("session");
       assert.deepEqual([await open("gw-2", 0, "7", "8", "bob"), await open("gw-2", 0, "", "", "")], [[], []]);
-      assert.deepEqual(await spec.redis.hgetall("session"), stored);
+      assert.deepEqual(await sessionOf("session"), stored);
     });
 
     const heartbeats: readonly (readonly [name: string, follows: string, own: string, seq: string])[] = [
@@ -129,12 +141,45 @@ describe("scripts", () => {
     ];
     for (const [name, follows, own, expected] of heartbeats) {
       it(name, async () => {
-        await spec.redis.hset("session", { epoch: "5", gateway: "gw", open: "1", seq: "7", checkpoint: "{}" });
+        await putSession("session", { epoch: "5", gateway: "gw", open: "1", seq: "7", checkpoint: "{}" });
         assert.equal((await open("gw", 0, follows, own))[4], "7", "the answer is what was before");
-        assert.equal(await spec.redis.hget("session", "seq"), expected);
+        assert.equal((await sessionOf("session"))["seq"], expected);
       });
     }
   });
+
+  describe("edit-session", () => {
+    const edit = (ttlS: number | "", ...edits: readonly string[]): Promise<unknown> =>
+      call(scripts.editSession, ["session"], [ttlS, ...edits]);
+
+    it("makes a session up for a while, but only where it is asked to", async () => {
+      assert.deepEqual(await edit("", "8", "old", ""), []);
+      assert.equal(await spec.redis.exists("session"), 0);
+      assert.deepEqual(await edit(60, "8", "old", ""), ["", "", "", "", "", "", "", "old", "", "", ""]);
+      assert.ok((await spec.redis.ttl("session")) > 0);
+    });
+
+    it("changes what it is told to, or only what is empty, for as long as the session was remembered before", async () => {
+      await putSession("session", { epoch: "5", identity: "alice" });
+      await spec.redis.persist("session");
+      await edit(60, "6", "bob", "1", "7", "new", "1", "1", "", "");
+      assert.deepEqual(await sessionOf("session"), { identity: "alice", to: "new" });
+      assert.equal(await spec.redis.ttl("session"), -1);
+    });
+  });
+
+  /** The head of a record: its version, row and stamp, or where it leads. */
+  const headOf = async (uid: string): Promise<readonly string[] | null> =>
+    (await spec.redis.get(`agent:${uid}`))?.split("\n")[0]?.split(" ") ?? null;
+  const putAgent = (version: number, row: number) => spec.redis.set("agent:u", `${version} ${row} 1-1\nview`);
+  /** 16 bytes that stand for a uid. */
+  const bytesOf = (uid: string): string => uid.padEnd(16, ".");
+  const member = (uid: string, row: number): string => `${bytesOf(uid)}\0\0${String.fromCharCode(row)}`;
+  /** Rows that have a label, in whatever way they are kept. */
+  const rowsOf = async (label: string): Promise<readonly number[]> => {
+    const [reply] = (await runBinary(spec.redis, scripts.loadLabels, ["labels", "rows"], [label])) as Buffer[];
+    return rowsIn(bitmapIn(reply ?? Buffer.of()));
+  };
 
   describe("save-agents", () => {
     interface Save {
@@ -148,29 +193,52 @@ describe("scripts", () => {
       readonly leaves?: readonly string[];
       readonly uid?: string;
     }
-    const agentOf = async (given: Save) => {
-      const { version = 0, decide = "0", used = [], unused = [], joins = [], leaves = [], uid = "u" } = given;
-      const bodies = [...used, ...unused];
-      const own = [`agent:${uid}`, ...bodies.map((address) => `body:${address}`), ...joins, ...leaves];
-      const { stamp = (await spec.redis.hget(`agent:${uid}`, "stamp")) ?? "" } = given;
-      const counts = [used.length, unused.length, joins.length, leaves.length];
-      const args = [uid, version, stamp, decide, ...counts, bodies.length + 2, ...bodies, "first", "1"];
-      return [own, args] as const;
-    };
     const saveAll = async (...given: readonly Save[]): Promise<unknown> => {
-      const agents = await Promise.all(given.map(agentOf));
-      const keys = ["agents", "changes", "unassigned", "uses", ...agents.flatMap(([own]) => own)];
-      return await call(scripts.saveAgents, keys, [100, 60, ...agents.flatMap(([, args]) => args)]);
+      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels"];
+      const labels: string[] = [];
+      const args: (string | number)[] = [];
+      const placesOf = (some: readonly string[]): string => some.map((label) => labels.push(label)).join(" ");
+      for (const {
+        version = 0,
+        decide = "0",
+        used = [],
+        unused = [],
+        joins = [],
+        leaves = [],
+        uid = "u",
+        ...rest
+      } of given) {
+        const bodies = [...used, ...unused];
+        const { stamp = (await headOf(uid))?.[2] ?? "" } = rest;
+        keys.push(`agent:${uid}`, ...bodies.map((address) => `body:${address}`));
+        args.push(uid, version, stamp, bytesOf(uid), decide, `view ${version + 1}`, placesOf(joins), placesOf(leaves));
+        args.push(used.length, unused.length, ...bodies);
+      }
+      return await call(scripts.saveAgents, keys, [100, 60, labels.length, ...labels, ...args]);
     };
     const save = async (given: Save = {}): Promise<unknown> => ((await saveAll(given)) as readonly unknown[])[0];
 
-    it("saves a first version, lists the agent and tells watchers", async () => {
+    it("saves a first version, gives the agent a row, lists it and tells watchers", async () => {
       const stamp = await save({ decide: "1" });
-      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", first: "1", stamp });
+      assert.equal(await spec.redis.get("agent:u"), `1 0 ${stamp}\nview 1`);
       assert.equal((await spec.redis.xrange("changes", "-", "+"))[0]?.[0], stamp);
-      assert.deepEqual(await spec.redis.zrange("agents", 0, "-1"), ["u"]);
+      assert.deepEqual(await spec.redis.zrange("agents", 0, "-1"), [member("u", 0)]);
+      assert.equal(await spec.redis.get("rows"), bytesOf("u"));
       assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
       assert.equal(await spec.redis.zscore("unassigned", "u"), "1");
+    });
+
+    it("leaves an agent its row, and gives the next one the row of one that is gone", async () => {
+      await saveAll({ uid: "a" }, { uid: "b" });
+      await save({ uid: "a", version: 1 });
+      await spec.redis.rpush("free", 0);
+      await saveAll({ uid: "c" }, { uid: "d" });
+      const heads = await Promise.all(["a", "b", "c", "d"].map(headOf));
+      assert.deepEqual(
+        heads.map((head) => head?.slice(0, 2).join(" ")),
+        ["2 0", "1 1", "1 0", "1 2"],
+      );
+      assert.equal(await spec.redis.get("rows"), [bytesOf("c"), bytesOf("b"), bytesOf("d")].join(""));
     });
 
     it("asks for a decision only when told to, under the version that asks", async () => {
@@ -182,27 +250,76 @@ describe("scripts", () => {
 
     for (const version of [0, 1, 3]) {
       it(`saves nothing on version ${version} when version 2 is there`, async () => {
-        await spec.redis.hset("agent:u", { v: "2", first: "0" });
-        assert.equal(await save({ version, decide: "1", used: ["b"], joins: ["label:a"] }), "");
-        assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "2", first: "0" });
+        await putAgent(2, 0);
+        assert.equal(await save({ version, decide: "1", used: ["b"], joins: ["a"] }), "");
+        assert.equal(await spec.redis.get("agent:u"), "2 0 1-1\nview");
         assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
       });
     }
 
-    it("saves nothing over another record of the same version", async () => {
+    it("saves nothing over another record of the same version, nor over an alias", async () => {
       const first = await save();
       await spec.redis.del("agent:u");
       const second = await save();
       assert.notEqual(first, second);
       assert.equal(await save({ version: 1, stamp: String(first) }), "");
       assert.notEqual(await save({ version: 1, stamp: String(second) }), "");
+      await spec.redis.set("agent:u", "3 > new\n");
+      assert.equal(await save({ version: 3, stamp: "" }), "");
     });
 
-    it("joins and leaves indexes", async () => {
-      await save({ joins: ["label:a", "label:b"] });
-      await save({ version: 1, joins: ["label:c"], leaves: ["label:a"] });
-      const members = await Promise.all(["a", "b", "c"].map((l) => spec.redis.zrange(`label:${l}`, 0, "-1")));
-      assert.deepEqual(members, [[], ["u"], ["u"]]);
+    it("joins and leaves labels", async () => {
+      await save({ joins: ["a", "b"] });
+      await save({ version: 1, joins: ["c"], leaves: ["a"] });
+      assert.deepEqual(await Promise.all(["a", "b", "c"].map(rowsOf)), [[], [0], [0]]);
+      await save({ version: 2, leaves: ["b", "c"] });
+      assert.equal(await spec.redis.exists("labels"), 0, "nothing is kept of labels that nobody has");
+    });
+
+    it("tells entries of a label from others that only look alike where one ends and the next begins", async () => {
+      const digest = createHash("sha1").update("a").digest();
+      const bucket = `#${digest.readUInt16BE() % 1_024}`;
+      const others = Buffer.concat([Buffer.from("abc"), digest.subarray(2, 8), Buffer.from("\0\0\x00456789")]);
+      await spec.redis.hset("labels", bucket, others);
+      assert.deepEqual(await rowsOf("a"), []);
+      await save({ joins: ["a"] });
+      assert.deepEqual(await rowsOf("a"), [0]);
+      await save({ version: 1, leaves: ["a"] });
+      assert.deepEqual(await spec.redis.hgetBuffer("labels", bucket), others);
+    });
+
+    it("makes a bitmap of a label that so many have that its entries take more", async () => {
+      const crowd = Array.from({ length: 16 }, (_, i) => ({ uid: `u${i}`, joins: ["a"] }));
+      await saveAll(...crowd.slice(0, 15));
+      assert.equal(await spec.redis.hexists("labels", "a"), 0);
+      await saveAll(...crowd.slice(15));
+      assert.deepEqual(await spec.redis.hgetallBuffer("labels"), {
+        a: Buffer.from("16"),
+        "0 a": Buffer.of(0xff, 0xff),
+      });
+      await save({ uid: "u9", version: 1, leaves: ["a"] });
+      assert.deepEqual(await spec.redis.hgetallBuffer("labels"), {
+        a: Buffer.from("15"),
+        "0 a": Buffer.of(0xff, 0xbf),
+      });
+    });
+
+    it("keeps bitmaps in pieces, and none of them where nobody is left", async () => {
+      const rows = Array.from({ length: 100 }, (_, i) => 4_046 + i);
+      await spec.redis.setrange("rows", 16 * 5_000 - 1, ".");
+      await spec.redis.rpush("free", ...rows);
+      const crowd = rows.map((row) => ({ uid: `u${row}`, joins: row < 4_086 ? ["a", "few"] : ["a"] }));
+      await saveAll(...crowd);
+      assert.deepEqual([await spec.redis.hexists("labels", "few"), await rowsOf("few")], [0, rows.slice(0, 40)]);
+      await saveAll(...crowd.slice(0, 40).map(({ uid }) => ({ uid, version: 1, leaves: ["few"] })));
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["0 a", "1 a", "a"]);
+      assert.deepEqual(await rowsOf("a"), rows);
+      const leave = (row: number) => ({ uid: `u${row}`, version: row < 4_086 ? 2 : 1, leaves: ["a"] });
+      await saveAll(...rows.filter((row) => row < 4_096).map(leave));
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["1 a", "a"]);
+      assert.deepEqual(await rowsOf("a"), rows.slice(50));
+      await saveAll(...rows.slice(50).map(leave));
+      assert.equal(await spec.redis.exists("labels"), 0);
     });
 
     it("keeps a body for as long as one agent uses it, and a while longer", async () => {
@@ -221,21 +338,20 @@ describe("scripts", () => {
     it("saves each agent by itself, in order", async () => {
       await save({ uid: "b" });
       const stamps = await saveAll(
-        { uid: "a", used: ["x"], joins: ["label:1", "label:2"], decide: "1" },
-        { uid: "b", used: ["x"], joins: ["label:1"] }, // it has version 1
-        { uid: "c", used: ["x", "y"], joins: ["label:2"] },
-        { uid: "b", version: 1, leaves: ["label:1"], joins: ["label:3"] },
+        { uid: "a", used: ["x"], joins: ["1", "2"], decide: "1" },
+        { uid: "b", used: ["x"], joins: ["1"] }, // it has version 1
+        { uid: "c", used: ["x", "y"], joins: ["2"] },
+        { uid: "b", version: 1, leaves: ["1"], joins: ["3"] },
       );
-      const stored = await Promise.all(["a", "b", "c"].map((uid) => spec.redis.hmget(`agent:${uid}`, "v", "stamp")));
-      const [[, a], [, b], [, c]] = stored as [string[], string[], string[]];
+      const stored = await Promise.all(["a", "b", "c"].map(headOf));
+      const [a, b, c] = stored.map((head) => head?.[2]);
       assert.deepEqual(stamps, [a, "", c, b]);
       assert.deepEqual(
-        stored.map(([version]) => version),
+        stored.map((head) => head?.[0]),
         ["1", "2", "1"],
       );
       assert.deepEqual(await spec.redis.hgetall("uses"), { x: "2", y: "1" });
-      const members = await Promise.all([1, 2, 3].map((n) => spec.redis.zrange(`label:${n}`, 0, "-1")));
-      assert.deepEqual(members, [["a"], ["a", "c"], ["b"]]);
+      assert.deepEqual(await Promise.all(["1", "2", "3"].map(rowsOf)), [[1], [1, 2], [0]], "b came first");
       assert.deepEqual(await spec.redis.zrange("unassigned", 0, "-1", "WITHSCORES"), ["a", "1"]);
     });
 
@@ -249,25 +365,59 @@ describe("scripts", () => {
     });
   });
 
+  describe("load-agents", () => {
+    it("tells records, and of those that the caller has, only that they are as they were", async () => {
+      await spec.redis.set("a", "1 0 1-1\nview");
+      await spec.redis.set("b", "2 > new\n");
+      const replies = await call(scripts.loadAgents, ["a", "a", "a", "b", "c", "c"], ["", "1-1", "1-2", "", "", "1-1"]);
+      assert.deepEqual(replies, ["1 0 1-1\nview", "=", "1 0 1-1\nview", "2 > new\n", "", ""]);
+    });
+  });
+
+  describe("load-rows", () => {
+    it("tells the uids of rows, one after another", async () => {
+      await spec.redis.set("rows", ["a", "b", "c"].map(bytesOf).join(""));
+      assert.equal(await call(scripts.loadRows, ["rows"], [2, 0]), `${bytesOf("c")}${bytesOf("a")}`);
+    });
+  });
+
   describe("retire-agent", () => {
-    const retire = (version: number, bodies: readonly string[] = [], indexes: readonly string[] = []) => {
+    const retire = (version: number, bodies: readonly string[] = [], labels: readonly string[] = []) => {
       const bodyKeys = bodies.map((address) => `body:${address}`);
-      const keys = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", ...bodyKeys, ...indexes];
-      return call(scripts.retireAgent, keys, [version, "u", 100, "new", 60, ...bodies]);
+      const own = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", "rows", "free", "labels"];
+      const args = [version, "u", 100, "new", 60, bytesOf("u"), ...bodies, ...labels];
+      return call(scripts.retireAgent, [...own, ...bodyKeys], args);
     };
 
     it("replaces the record by where it leads, and takes the agent off every list", async () => {
-      await spec.redis.hset("agent:u", { v: "2", desc: "x" });
+      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels", "agent:u"];
+      await call(scripts.saveAgents, keys, [
+        100,
+        60,
+        2,
+        "a",
+        "b",
+        "u",
+        0,
+        "",
+        bytesOf("u"),
+        "1",
+        "view",
+        "1 2",
+        "",
+        0,
+        0,
+      ]);
       await spec.redis.hset("desired", { json: "config" });
-      for (const list of ["agents", "unassigned", "label:a", "label:b"]) await spec.redis.zadd(list, 0, "u");
-      assert.equal(await retire(2, [], ["label:a", "label:b"]), 1);
-      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "3", alias: "new" });
-      assert.deepEqual((await spec.redis.keys("*")).sort(), ["agent:u", "changes"]);
-      assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
+      assert.equal(await retire(1, [], ["a", "b"]), 1);
+      assert.equal(await spec.redis.get("agent:u"), "2 > new\n");
+      assert.deepEqual((await spec.redis.keys("*")).sort(), ["agent:u", "changes", "free", "rows"]);
+      assert.deepEqual(await spec.redis.lrange("free", 0, -1), ["0"]);
+      assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[1]?.[1], ["u", "u"]);
     });
 
     it("lets go of its bodies, which others may still use", async () => {
-      await spec.redis.hset("agent:u", { v: "1" });
+      await putAgent(1, 0);
       await spec.redis.hset("uses", { own: 1, shared: 2 });
       for (const address of ["own", "shared"]) await spec.redis.set(`body:${address}`, "sealed");
       await retire(1, ["own", "shared"]);
@@ -277,12 +427,13 @@ describe("scripts", () => {
 
     it("retires an agent of which nothing is known", async () => {
       assert.equal(await retire(0), 1);
-      assert.deepEqual(await spec.redis.hgetall("agent:u"), { v: "1", alias: "new" });
+      assert.equal(await spec.redis.get("agent:u"), "1 > new\n");
+      assert.equal(await spec.redis.exists("free"), 0, "it had no row");
     });
 
     it("changes nothing when the version moved", async () => {
-      await spec.redis.hset("agent:u", { v: "2" });
-      assert.equal(await retire(1, ["b"], ["label:a"]), 0);
+      await putAgent(2, 0);
+      assert.equal(await retire(1, ["b"], ["a"]), 0);
       assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
     });
   });
@@ -293,14 +444,14 @@ describe("scripts", () => {
 
     for (const open of [null, "0", "m"]) {
       it(`leaves nothing where the session is ${open ?? "unknown"}`, async () => {
-        if (open !== null) await spec.redis.hset("session", { open, gateway: "gw" });
+        if (open !== null) await putSession("session", { open, gateway: "gw" });
         assert.deepEqual(await enqueue(), [0]);
         assert.equal(await spec.redis.exists("actions"), 0);
       });
     }
 
     it("leaves a few in order, for a while, and names the gateway", async () => {
-      await spec.redis.hset("session", { open: "1", gateway: "gw" });
+      await putSession("session", { open: "1", gateway: "gw" });
       assert.deepEqual([await enqueue("a"), await enqueue("b"), await enqueue("c")], [[2, "gw"], [2, "gw"], [1]]);
       assert.deepEqual(await spec.redis.lrange("actions", 0, -1), ["a", "b"]);
       assert.ok((await spec.redis.ttl("actions")) > 0);
@@ -369,9 +520,9 @@ describe("scripts", () => {
     });
 
     it("names the gateway that has the agent, and not one that had it", async () => {
-      await spec.redis.hset("session:u", { open: "1", gateway: "gw" });
+      await putSession("session:u", { open: "1", gateway: "gw" });
       assert.deepEqual(await assign(3), ["1gw"]);
-      await spec.redis.hset("session:u", { open: "0" });
+      await putSession("session:u", { open: "0" });
       assert.deepEqual(await assign(3), ["1"], "the same version again is no newer decision");
     });
 
@@ -403,7 +554,7 @@ describe("scripts", () => {
     it("decides for each agent by itself, in order", async () => {
       await assignTo(["b"], 3, "other", "*");
       await assignTo(["c"], 9, "newer", "*");
-      await spec.redis.hset("session:d", { open: "1", gateway: "gw" });
+      await putSession("session:d", { open: "1", gateway: "gw" });
       assert.deepEqual(await assignTo(["a", "b", "c", "d"], 3, "config", ""), ["1", "2", "0", "1gw"]);
       const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.hget(`desired:${name}`, "json")));
       assert.deepEqual(texts, ["config", "other", "newer", "config"]);
@@ -427,27 +578,11 @@ describe("scripts", () => {
     });
   });
 
-  describe("load-agents", () => {
-    it("tells records, and nothing of those that the caller has or that there are not", async () => {
-      await spec.redis.hset("agent:a", { v: "1", stamp: "1-0", desc: "x" });
-      await spec.redis.hset("agent:b", { v: "2", alias: "a" });
-      const load = (...stamps: readonly string[]) =>
-        call(scripts.loadAgents, ["agent:a", "agent:b", "agent:c"], stamps);
-      const [a, b] = [
-        ["v", "1", "stamp", "1-0", "desc", "x"],
-        ["v", "2", "alias", "a"],
-      ];
-      assert.deepEqual(await load("", "", ""), [a, b, []]);
-      assert.deepEqual(await load("1-0", "1-0", "1-0"), [["1-0"], b, []]);
-      assert.deepEqual(await load("2-0", "", ""), [a, b, []]);
-    });
-  });
-
   describe("decide-again", () => {
     const decide = (): Promise<unknown> => call(scripts.decideAgain, ["unassigned", "agent"], ["u"]);
 
     it("lists an agent under the version that it has", async () => {
-      await spec.redis.hset("agent", { v: "7" });
+      await spec.redis.set("agent", "7 0 1-1\n");
       assert.equal(await decide(), 1);
       assert.equal(await spec.redis.zscore("unassigned", "u"), "7");
     });

@@ -3,16 +3,17 @@
 
 import type { AgentEvent, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { appendEvents, openSession } from "./gen/scripts.ts";
+import { appendEvents, editSession, openSession } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
-import { run } from "./redis.ts";
+import { type Json, pack, unpack } from "./packed.ts";
+import { runBinary } from "./redis.ts";
 
 /** What a session is resumed from. */
 export interface Checkpoint {
   /** OpAMP sequence number of the last message that was processed. */
   readonly seq: bigint;
-  /** The rest; opaque to the store. JSON. */
-  readonly state: string;
+  /** The rest; opaque to the store. */
+  readonly state: Json;
 }
 
 /** A heartbeat in hand while a session opens. */
@@ -99,39 +100,66 @@ export const SESSION_TTL_S = 90 * 86_400;
 /** A stream this long means that no projector works; gateways keep what they have until one does. */
 const MAX_STREAM_ENTRIES = 100_000;
 
+/** Where the scripts keep what is asked for here (lua/lib/session.lua), and where in their answers it comes. */
+const FIELD = {
+  gateway: 2,
+  open: 3,
+  identity: 6,
+  to: 7,
+  from: 8,
+  leftEpoch: 9,
+  leftSeq: 10,
+  leftCheckpoint: 11,
+} as const;
+
+/** What is kept of a session, in the order of the scripts; empty when there is none. */
+type Fields = readonly Buffer[];
+
+/** A change of a field; `isDefault`: only where nothing is there. */
+interface Edit {
+  readonly field: keyof typeof FIELD;
+  readonly text: string;
+  readonly isDefault?: boolean;
+}
+
+/** Changes a session, and reads it. A new one is remembered for so many seconds; "": none is made up. */
+type EditSession = (uid: InstanceUid, newTtlS: number | "", edits: readonly Edit[]) => Promise<Fields>;
+
 /** How states are spelled in the session's field `open`; the scripts know "1". */
 const SESSION_CODES = { open: "1", ended: "0", between: "m" } as const satisfies Record<SessionFlush["state"], string>;
 
 /** Sessions in `fleet`, spread over `partitions` as they were at install. Closes nothing: `fleet` is the caller's. */
 export function createSessions(fleet: Redis, partitions: number): Sessions {
-  const sessionKey = (uid: InstanceUid): string => fleetKeys.session(partitionOf(uid, partitions), uid);
+  const edit: EditSession = async (uid, newTtlS, edits) => {
+    const args = edits.flatMap(({ field, text, isDefault = false }) => [FIELD[field], text, isDefault ? "1" : ""]);
+    const key = fleetKeys.session(partitionOf(uid, partitions), uid);
+    return (await runBinary(fleet, editSession, [key], [newTtlS, ...args])) as Fields; // the script's header
+  };
+  const read = (uid: InstanceUid): Promise<Fields> => edit(uid, "", []);
   return {
     partitionOf: (uid) => partitionOf(uid, partitions),
     async open(uid, gateway, minEpoch, heartbeat, identity = "") {
       const p = partitionOf(uid, partitions);
       const keys = [fleetKeys.session(p, uid), fleetKeys.desired(p, uid), fleetKeys.actions(p, uid)];
       const seqs = heartbeat === null ? ["", ""] : [String(heartbeat.seq - 1n), String(heartbeat.seq)];
-      const reply = await run(fleet, openSession, keys, [gateway, minEpoch, ...seqs, identity, SESSION_TTL_S]);
-      return parseOpened(reply as readonly string[]); // the script's header
+      const reply = await runBinary(fleet, openSession, keys, [gateway, minEpoch, ...seqs, identity, SESSION_TTL_S]);
+      return parseOpened(reply as Fields); // the script's header
     },
-    rename: (from, proposed, identity = "") => rename(fleet, sessionKey, from, proposed, identity),
+    rename: (from, proposed, identity = "") => rename(edit, from, proposed, identity),
     async readLeft(uid, epoch) {
-      const fields = await fleet.hmget(sessionKey(uid), "leftEpoch", "leftSeq", "leftCheckpoint");
-      const [leftEpoch, seq, state] = fields;
-      return leftEpoch === String(epoch) ? parseCheckpoint(seq ?? "", state ?? "") : null;
+      const fields = await read(uid);
+      if (textOf(fields, "leftEpoch") !== String(epoch)) return null;
+      return parseCheckpoint(textOf(fields, "leftSeq"), fields[FIELD.leftCheckpoint - 1]);
     },
     async owner(uid) {
-      return (await fleet.hget(sessionKey(uid), "gateway")) as GatewayId | null; // written by open
+      const gateway = textOf(await read(uid), "gateway");
+      return gateway === "" ? null : (gateway as GatewayId); // written by open
     },
-    async ownerIdentity(uid) {
-      return (await fleet.hget(sessionKey(uid), "identity")) ?? "";
-    },
+    ownerIdentity: async (uid) => textOf(await read(uid), "identity"),
     async release(uid) {
-      await fleet.hdel(sessionKey(uid), "identity");
+      await edit(uid, "", [{ field: "identity", text: "" }]);
     },
-    async isBetween(uid) {
-      return (await fleet.hget(sessionKey(uid), "open")) === SESSION_CODES.between;
-    },
+    isBetween: async (uid) => textOf(await read(uid), "open") === SESSION_CODES.between,
     async flush(partition, batch) {
       const events = batch.flatMap((session) => session.events);
       const keys = [fleetKeys.events(partition), ...batch.map(({ uid }) => fleetKeys.session(partition, uid))];
@@ -139,11 +167,11 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
         epoch,
         SESSION_CODES[state],
         String(checkpoint.seq),
-        checkpoint.state,
+        pack(checkpoint.state),
         ending === null ? "" : JSON.stringify(ending),
       ]);
       const payload = events.length === 0 ? "" : JSON.stringify(events);
-      const reply = await run(fleet, appendEvents, keys, [MAX_STREAM_ENTRIES, payload, ...sessions]);
+      const reply = await runBinary(fleet, appendEvents, keys, [MAX_STREAM_ENTRIES, payload, ...sessions]);
       const [written, ...codes] = reply as readonly number[]; // the script's header
       if (written === 0) return { kind: "full" };
       return { kind: "written", sessions: codes.map(flushCode) };
@@ -161,35 +189,45 @@ function flushCode(code: number): "kept" | "superseded" | "unknown" {
  * and nobody else can take the new uid before the agent does. The two may live in different slots, so each step repeats.
  */
 async function rename(
-  fleet: Redis,
-  sessionKey: (uid: InstanceUid) => string,
+  edit: EditSession,
   from: InstanceUid,
   proposed: InstanceUid,
   asking: string,
 ): Promise<InstanceUid | null> {
-  const [given = null, identity = null] = await fleet.hmget(sessionKey(from), "to", "identity");
-  if (identity !== null && identity !== asking) return null;
-  const to = (given ?? proposed) as InstanceUid; // written below
-  await fleet.hset(sessionKey(to), "from", from);
-  await fleet.expire(sessionKey(to), SESSION_TTL_S);
-  if (identity !== null) await fleet.hsetnx(sessionKey(to), "identity", identity);
-  if (given !== null) return to;
-  if ((await fleet.hsetnx(sessionKey(from), "to", to)) === 1) return to;
-  const first = (await fleet.hget(sessionKey(from), "to")) as InstanceUid | null;
-  if (first === null || first === to) return to;
-  await fleet.hdel(sessionKey(to), "from", "identity"); // nobody was told of this one
+  const before = await edit(from, "", []);
+  const [given, identity] = [textOf(before, "to"), textOf(before, "identity")];
+  if (identity !== "" && identity !== asking) return null;
+  const to = (given === "" ? proposed : given) as InstanceUid; // written below
+  await edit(to, SESSION_TTL_S, [
+    { field: "from", text: from },
+    { field: "identity", text: identity, isDefault: true },
+  ]);
+  if (given !== "") return to;
+  const after = await edit(from, SESSION_TTL_S, [{ field: "to", text: to, isDefault: true }]);
+  const first = textOf(after, "to") as InstanceUid; // written in the line before
+  if (first === to) return to;
+  const nobody = ["from", "identity"] as const; // was told of this one
+  await edit(
+    to,
+    "",
+    nobody.map((field) => ({ field, text: "" })),
+  );
   return first;
 }
 
-function parseOpened(reply: readonly string[]): OpenedSession {
-  const [epoch = "0", epochBefore = "", gateway = "", open = "", seq = "", state = "", desired = ""] = reply;
-  const [actionCount = "0", to = "", from = ""] = reply.slice(7);
+function textOf(fields: Fields, field: keyof typeof FIELD): string {
+  return fields[FIELD[field] - 1]?.toString() ?? "";
+}
+
+function parseOpened(reply: Fields): OpenedSession {
+  const [epoch = "0", epochBefore = "", gateway = "", open = "", seq = "", , desired = ""] = reply.map(String);
+  const [actionCount = "0", to = "", from = ""] = reply.slice(7).map(String);
   const before = {
     epoch: Number(epochBefore),
     gateway: gateway as GatewayId, // written by a gateway with its own id
     wasOpen: open === SESSION_CODES.open,
     wasBetween: open === SESSION_CODES.between,
-    checkpoint: parseCheckpoint(seq, state),
+    checkpoint: parseCheckpoint(seq, reply[5]),
   };
   return {
     isForeign: reply.length === 0,
@@ -202,6 +240,7 @@ function parseOpened(reply: readonly string[]): OpenedSession {
   };
 }
 
-function parseCheckpoint(seq: string, state: string): Checkpoint | null {
-  return seq === "" || state === "" ? null : { seq: BigInt(seq), state };
+function parseCheckpoint(seq: string, state: Buffer | undefined): Checkpoint | null {
+  if (seq === "" || state === undefined || state.length === 0) return null;
+  return { seq: BigInt(seq), state: unpack(state) };
 }

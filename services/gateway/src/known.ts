@@ -2,6 +2,7 @@
 // what a session is resumed from when the agent turns up at another gateway: the state part of a checkpoint.
 
 import type { ConfigHash, SettingsKind } from "@muster/fleet";
+import type { Json } from "@muster/store";
 import type { FacetKey } from "./report.ts";
 
 /** What is known of an agent. */
@@ -80,12 +81,13 @@ export function withFailed(failed: readonly Failure[], failure: Failure): readon
 }
 
 /** The state part of a checkpoint. What is as at first is left out: most agents have little to remember. */
-export function encodeKnown(known: Known): string {
-  const kept: Record<string, unknown> = { capabilities: known.capabilities.toString(16) };
+export function encodeKnown(known: Known): Json {
+  const kept: Record<string, Json> = { capabilities: known.capabilities.toString(16) };
   for (const name of NAMES) {
-    if (!isNothing(name, known[name])) kept[name] = known[name];
+    // Everything that is known, but for the capabilities, is a value of JSON.
+    if (!isNothing(name, known[name])) kept[name] = known[name] as Json;
   }
-  return JSON.stringify(kept);
+  return kept;
 }
 
 /** Everything but the capabilities, which JSON has no number for. */
@@ -100,7 +102,7 @@ function isNothing(name: keyof Known, value: unknown): boolean {
 }
 
 /** Reads what encodeKnown wrote, in this version or an earlier one. */
-export function decodeKnown(text: string): Known {
-  const parsed = JSON.parse(text) as Omit<Partial<Known>, "capabilities"> & { readonly capabilities: string };
+export function decodeKnown(state: Json): Known {
+  const parsed = state as unknown as Omit<Partial<Known>, "capabilities"> & { readonly capabilities: string };
   return { ...NOTHING_KNOWN, ...parsed, capabilities: BigInt(`0x${parsed.capabilities}`) };
 }

@@ -18,7 +18,7 @@ import type {
   InstanceUid,
   Transport,
 } from "@muster/fleet";
-import type { QueuedAction } from "@muster/store";
+import type { Checkpoint, QueuedAction } from "@muster/store";
 import { answer, tellAction } from "./answer.ts";
 import { decodeKnown, type Known, NOTHING_KNOWN, type Offered } from "./known.ts";
 import {
@@ -128,7 +128,7 @@ export type Input =
 /** What the store answered. */
 export interface Opening {
   readonly epoch: number;
-  readonly checkpoint: { readonly seq: bigint; readonly state: string } | null;
+  readonly checkpoint: Checkpoint | null;
   /** The agent only moved: its session with another gateway was still open. */
   readonly isMove: boolean;
   readonly desired: DesiredRecord | null;

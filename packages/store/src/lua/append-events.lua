@@ -1,30 +1,32 @@
 -- append-events.lua — one partition's share of a gateway's flush: the events, and what each session is resumed from.
 --
 -- KEYS[1]    stream  muster:{p}:events
--- KEYS[2..]  hash    muster:{p}:session:<uid>, one per agent of the batch
+-- KEYS[2..]  string  muster:{p}:session:<uid>, one per agent of the batch
 -- ARGV[1]    most entries the stream may hold
 -- ARGV[2]    events (JSON array); empty when there are none
--- ARGV[3..]  per session: epoch, "1" while open, "m" between gateways or "0", last sequence number, checkpoint (JSON),
+-- ARGV[3..]  per session: epoch, "1" while open, "m" between gateways or "0", last sequence number, checkpoint,
 --            event (JSON) that ends the session or '': counts only while no newer session took over
 -- Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown
 -- Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
+--include session.lua
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
 if ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end
 local codes, endings = {1}, {}
 for i = 2, #KEYS do
   local base = 3 + (i - 2) * 5
-  local epoch = redis.call('HGET', KEYS[i], 'epoch')
-  if epoch == ARGV[base] then
-    redis.call('HSET', KEYS[i], 'open', ARGV[base + 1], 'seq', ARGV[base + 2], 'checkpoint', ARGV[base + 3])
-    redis.call('HDEL', KEYS[i], 'from') -- that the agent goes on under this uid was told with the events
+  local s = readSession(KEYS[i])
+  if s[EPOCH] == '' then
+    codes[i] = -1
+  elseif s[EPOCH] == ARGV[base] then
+    s[OPEN], s[SEQ], s[CHECKPOINT] = ARGV[base + 1], ARGV[base + 2], ARGV[base + 3]
+    s[FROM] = '' -- that the agent goes on under this uid was told with the events
     if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end
     codes[i] = 1
-  elseif epoch then
-    redis.call('HSET', KEYS[i], 'leftEpoch', ARGV[base], 'leftSeq', ARGV[base + 2], 'leftCheckpoint', ARGV[base + 3])
-    codes[i] = 0
   else
-    codes[i] = -1
+    s[LEFT_EPOCH], s[LEFT_SEQ], s[LEFT_CHECKPOINT] = ARGV[base], ARGV[base + 2], ARGV[base + 3]
+    codes[i] = 0
   end
+  if codes[i] >= 0 then redis.call('SET', KEYS[i], cmsgpack.pack(s), 'KEEPTTL') end
 end
 if #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end
 return codes

@@ -1,8 +1,8 @@
 -- open-session.lua — a gateway takes an agent over: hands out the epoch and tells what the session goes on from.
 --
--- KEYS[1]  hash  muster:{p}:session:<uid>
--- KEYS[2]  hash  muster:{p}:desired:<uid>
--- KEYS[3]  list  muster:{p}:actions:<uid>
+-- KEYS[1]  string  muster:{p}:session:<uid>
+-- KEYS[2]  hash    muster:{p}:desired:<uid>
+-- KEYS[3]  list    muster:{p}:actions:<uid>
 -- ARGV[1]  gateway id
 -- ARGV[2]  lowest epoch to hand out (integer); above any that the caller knows of
 -- ARGV[3,4]  sequence number that the message in hand follows · its own, when it is a heartbeat; else '' ''
@@ -11,16 +11,17 @@
 -- Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint or '', desired config or '',
 --          number of actions that wait, the uid it goes on under or '', the uid it had before or ''} · {} it is another's, nothing changed
 -- Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
-local s = redis.call('HMGET', KEYS[1], 'epoch', 'gateway', 'open', 'seq', 'checkpoint', 'identity', 'to', 'from')
-if s[6] and s[6] ~= ARGV[5] then return {} end
+--include session.lua
+local s = readSession(KEYS[1])
+if s[IDENTITY] ~= '' and s[IDENTITY] ~= ARGV[5] then return {} end
 local time = redis.call('TIME')
 -- At least the time in ms, so that epochs go on rising when the fleet state was lost.
-local epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), tonumber(s[1] or 0) + 1)
+local epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), (tonumber(s[EPOCH]) or 0) + 1)
 local text = string.format('%.0f', epoch)
-redis.call('HSET', KEYS[1], 'epoch', text, 'gateway', ARGV[1], 'open', '1')
-redis.call('EXPIRE', KEYS[1], ARGV[6])
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'identity', ARGV[5]) end
+local reply = {text, s[EPOCH], s[GATEWAY], s[OPEN], s[SEQ], s[CHECKPOINT], redis.call('HGET', KEYS[2], 'json') or '',
+  tostring(redis.call('LLEN', KEYS[3])), s[TO], s[FROM]}
+s[EPOCH], s[GATEWAY], s[OPEN], s[IDENTITY] = text, ARGV[1], '1', ARGV[5]
 -- A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.
-if ARGV[3] ~= '' and s[4] == ARGV[3] then redis.call('HSET', KEYS[1], 'seq', ARGV[4]) end
-return {text, s[1] or '', s[2] or '', s[3] or '', s[4] or '', s[5] or '', redis.call('HGET', KEYS[2], 'json') or '',
-  tostring(redis.call('LLEN', KEYS[3])), s[7] or '', s[8] or ''}
+if ARGV[3] ~= '' and s[SEQ] == ARGV[3] then s[SEQ] = ARGV[4] end
+redis.call('SET', KEYS[1], cmsgpack.pack(s), 'EX', ARGV[6])
+return reply

@@ -1,52 +1,56 @@
--- save-agents.lua — replace the views of agents that nobody changed first, and everything that follows from them.
+-- save-agents.lua — replace the views of agents of a partition, each unless its record moved, with the indexes that change.
 --
--- KEYS[1]  zset    muster:{p}:agents (all uids, by text)
+-- KEYS[1]  zset    muster:{p}:agents (16 bytes of each uid and 3 of its row, by uid)
 -- KEYS[2]  stream  muster:{p}:changes
 -- KEYS[3]  zset    muster:{p}:unassigned (uid by version: desired config to be decided again)
 -- KEYS[4]  hash    muster:{p}:body-uses (how many agents use a body)
--- then per agent:  hash muster:{p}:agent:<uid> · string muster:{p}:body:<address>: those now used, those no longer used ·
---                  zset muster:{p}:label:<k>=<v> or :gateway:<id>: those to join, those to leave
+-- KEYS[5]  string  muster:{p}:rows (16 bytes of the uid of each row) · KEYS[6] list muster:{p}:free-rows
+-- KEYS[7]  hash    muster:{p}:labels (which rows have which label)
+-- then per agent:  string muster:{p}:agent:<uid> · string muster:{p}:body:<address>: those now used, those no longer used
 -- ARGV[1]  most entries of the changes stream · ARGV[2] seconds a body that nobody uses is kept
--- then per agent:  uid · version that was read (0: none) · stamp that was read ('': none) · "1" to decide again ·
---                  how many bodies are now used · no longer used · how many indexes to join · to leave ·
---                  how many texts follow: the address of each body, then field, value of the view
+-- ARGV[3]  how many labels follow · then the labels that any of the agents joins or leaves
+-- then per agent:  uid · version that was read (0: none) · stamp that was read ('': none) · 16 bytes of the uid · "1" to decide
+--                  again · view, packed · places of the labels that it joins · that it leaves · how many bodies are now used ·
+--                  no longer used · the address of each
 -- Returns  per agent the stamp of what was saved · '' the record moved (caller re-reads)
 -- Why atomic: an index that disagrees with its record would hide agents from rollouts.
 -- The stamp is the id of the record's entry among the changes. Versions count from 1 again after a loss; stamps do not.
-local function useBodies(key, arg, used, unused)
-  for i = 1, used + unused do
-    local address = ARGV[arg + i]
-    local count = redis.call('HINCRBY', KEYS[4], address, i <= used and 1 or -1)
-    if i <= used then
-      redis.call('PERSIST', KEYS[key + i])
-    elseif count <= 0 then
-      redis.call('HDEL', KEYS[4], address)
-      redis.call('EXPIRE', KEYS[key + i], ARGV[2])
-    end
+--include bodies.lua
+--include record.lua
+--include labels.lua
+local function takeRow(bytes)
+  local row = tonumber(redis.call('LPOP', KEYS[6]) or countRows(KEYS[5]))
+  redis.call('SETRANGE', KEYS[5], row * 16, bytes)
+  redis.call('ZADD', KEYS[1], 0, bytes .. packRow(row))
+  return row
+end
+local edits = {}
+local function edit(places, row, isIn)
+  for place in string.gmatch(places, '%d+') do
+    local label = ARGV[3 + place]
+    edits[label] = edits[label] or {}
+    edits[label][row] = isIn
   end
 end
-local key, arg, stamps = 5, 3, {}
+local key, arg, stamps = 8, 4 + tonumber(ARGV[3]), {}
 while key <= #KEYS do
-  local record, uid = KEYS[key], ARGV[arg]
-  local used, unused = tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
-  local joins, leaves = tonumber(ARGV[arg + 6]), tonumber(ARGV[arg + 7])
-  local texts = tonumber(ARGV[arg + 8])
-  local stored = redis.call('HMGET', record, 'v', 'stamp')
-  local version = stored[1] or '0'
-  if version ~= ARGV[arg + 1] or (stored[2] or '') ~= ARGV[arg + 2] then
+  local used, unused = tonumber(ARGV[arg + 8]), tonumber(ARGV[arg + 9])
+  local version, row, stamp = readHead(KEYS[key])
+  if version ~= ARGV[arg + 1] or stamp ~= ARGV[arg + 2] then
     stamps[#stamps + 1] = ''
   else
-    local stamp = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'u', uid)
-    local first, last = arg + 9 + used + unused, arg + 8 + texts
-    redis.call('HSET', record, 'v', tonumber(version) + 1, 'stamp', stamp, unpack(ARGV, first, last))
-    if version == '0' then redis.call('ZADD', KEYS[1], 0, uid) end
-    if ARGV[arg + 3] == '1' then redis.call('ZADD', KEYS[3], tonumber(version) + 1, uid) end
-    useBodies(key, arg + 8, used, unused)
-    local index = key + used + unused
-    for i = 1, joins do redis.call('ZADD', KEYS[index + i], 0, uid) end
-    for i = joins + 1, joins + leaves do redis.call('ZREM', KEYS[index + i], uid) end
+    version, row = tonumber(version) + 1, row or takeRow(ARGV[arg + 3])
+    stamp = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'u', ARGV[arg])
+    redis.call('SET', KEYS[key], string.format('%d %d %s\n', version, row, stamp) .. ARGV[arg + 5])
+    if ARGV[arg + 4] == '1' then redis.call('ZADD', KEYS[3], version, ARGV[arg]) end
+    for i = 1, used + unused do
+      useBody(KEYS[4], KEYS[key + i], ARGV[arg + 9 + i], i <= used and 1 or -1, ARGV[2])
+    end
+    edit(ARGV[arg + 7], row, false)
+    edit(ARGV[arg + 6], row, true)
     stamps[#stamps + 1] = stamp
   end
-  key, arg = key + 1 + used + unused + joins + leaves, arg + 9 + texts
+  key, arg = key + 1 + used + unused, arg + 10 + used + unused
 end
+editLabels(KEYS[7], edits, countRows(KEYS[5]))
 return stamps

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type AgentView, unknownAgent } from "@muster/fleet";
+import { aUid } from "@muster/fleet/builders";
+import fc from "fast-check";
+import { decodeRecord, packView } from "./agent-record.ts";
+
+const uid = aUid();
+const record = (head: string, view?: AgentView): Buffer =>
+  Buffer.concat([Buffer.from(`${head}\n`), view === undefined ? Buffer.of() : packView(view)]);
+
+describe("a record", () => {
+  it("gives back any view as it was, with its version and stamp", () => {
+    const nobody = unknownAgent(uid, 0);
+    const text = fc.oneof(fc.string(), fc.constantFrom(uid, "StatusOK", "1795375278351000000"));
+    const value = fc.letrec((tie) => ({
+      any: fc.oneof({ maxDepth: 3 }, text, fc.maxSafeNat(), fc.boolean(), fc.constant(null), fc.array(tie("any"))),
+    })).any;
+    const plain = { noNullPrototype: true };
+    const facet = fc.record({ epoch: fc.maxSafeNat(), n: fc.nat(), atMs: fc.maxSafeNat(), value }, plain);
+    const facets = Object.entries(nobody).filter(([name]) => name !== "uid" && name !== "firstSeenAtMs");
+    const arbitraries = facets.map(([name, none]) => [name, none === null ? fc.option(facet) : fc.array(facet)]);
+    const view = fc.record(
+      { uid: fc.constant(uid), firstSeenAtMs: fc.maxSafeNat(), ...Object.fromEntries(arbitraries) },
+      plain,
+    );
+    const property = fc.property(view, fc.nat(), (given, row) => {
+      const any = given as unknown as AgentView; // of its form; what its facets hold does not matter here
+      const stored = { view: any, version: 7, stamp: "5-1" };
+      assert.deepEqual(decodeRecord(uid, record(`7 ${row} 5-1`, any)), { kind: "view", stored });
+    });
+    fc.assert(property, { numRuns: 500 });
+  });
+
+  it("tells where an agent went on, and that there is none", () => {
+    assert.deepEqual(decodeRecord(uid, record(`3 > ${aUid(2)}`)), { kind: "alias", to: aUid(2) });
+    assert.equal(decodeRecord(uid, Buffer.of()), undefined);
+  });
+});

@@ -1,0 +1,51 @@
+// Values of JSON in few bytes, for whatever is kept once per agent: MessagePack with records, by msgpackr. An object of a known
+// shape does not name its fields. A name `__proto__` comes back as `__proto_`. Pure.
+
+import { Packr } from "msgpackr";
+
+/** A value of JSON. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/**
+ * Fields of objects, in their order, that are packed as the place of their shape. Processes of other versions read what this
+ * one wrote: the list only grows, at its end, and what is added is known to all before any writes it.
+ */
+export const SHAPES: readonly (readonly string[])[] = [
+  ["epoch", "n", "atMs", "value"],
+  ["epoch", "n", "atMs", "value", "sinceMs", "drops"],
+  ["gateway", "transport", "remoteAddress", "connectedAtMs", "ended"],
+  ["identifying", "nonIdentifying"],
+  ["healthy", "status", "lastError", "startTimeUnixNano", "statusTimeUnixNano", "components"],
+  ["hash", "state", "error"],
+  ["body", "sizeBytes"],
+  ["epoch", "n", "hash", "number", "offeredAtMs", "answer"],
+  ["epoch", "n", "hash", "number", "offeredAtMs", "answer", "baseline"],
+  ["epoch", "n", "state", "error", "atMs"],
+  ["healthy", "unhealthy"],
+  ["reason", "atMs"],
+  ["inventory", "address"],
+  ["packages", "allHash", "error"],
+  ["settings", "state", "error"],
+  ["epoch", "n", "part", "body"],
+  ["hash", "isApplying"],
+  ["hash", "epoch", "atMs"],
+  ["hash", "atMs"],
+  ["hash", "hasFailed"],
+];
+
+/** Any other shape is spelled out where it is met, and not remembered: nobody else would know it. */
+const packr = new Packr({
+  structures: SHAPES.map((fields) => [...fields]),
+  maxSharedStructures: SHAPES.length,
+  moreTypes: false,
+});
+
+/** Packs a value. */
+export function pack(value: Json): Buffer {
+  return Buffer.from(packr.pack(value));
+}
+
+/** Reads what `pack` wrote. @throws Error when it is cut short */
+export function unpack(bytes: Uint8Array): Json {
+  return packr.unpack(bytes) as Json;
+}
