@@ -150,7 +150,7 @@ export function aFleet(
 
 /** A world with these agents, of which everybody that is there has revision 1 (hash `aHash("1")`) of the config `base`. */
 export function aWorldWithStable(agents: readonly ModelTraits[]): ModelWorld {
-  const world = new ModelWorld(parseConfigId("base"), agents);
+  const world = new ModelWorld(agents);
   const id = parseRolloutId("01890a5d-0000-7000-8000-000000000000");
   const budget = { criteria: [], onBreach: "pause" } as const;
   const policies = { ...DEFAULT_POLICIES, minReachedPercent: 0 };
@@ -161,7 +161,7 @@ export function aWorldWithStable(agents: readonly ModelTraits[]): ModelWorld {
 
 /** A world without any config yet. */
 export function aWorld(agents: readonly ModelTraits[]): ModelWorld {
-  return new ModelWorld(parseConfigId("base"), agents);
+  return new ModelWorld(agents);
 }
 
 /** An agent of a rollout's cohort; `assigned` says that the rollout's revision was assigned to it at time 0. */

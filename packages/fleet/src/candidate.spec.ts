@@ -85,6 +85,12 @@ describe("isUntold", () => {
   ];
   for (const [name, traits, is] of cases)
     it(`${name}: ${is}`, () => assert.equal(isUntold(anAgent(traits), PRESENT), is));
+
+  it("away before it was tried again: false", () =>
+    assert.equal(
+      isUntold(anAgent({ connected: false }), { ...PRESENT, hash: NEW, contributions: [], assignedAtMs: 0, tries: 2 }),
+      false,
+    ));
 });
 
 describe("offerOf", () => {

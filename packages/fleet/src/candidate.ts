@@ -67,10 +67,14 @@ function isForgotten(view: AgentView, present: DesiredRecord | null, fleetLostAt
   return view.attempts.length === 0 && view.firstSeenAtMs >= fleetLostAtMs - CLOCK_SKEW_MS;
 }
 
-/** Assigned while it was there, gone before any gateway could offer it: it may be asked to wait again. */
+/**
+ * Assigned while it was there, gone before any gateway could offer it: it may be asked to wait again. Who is tried again was
+ * offered it before.
+ */
 export function isUntold(view: AgentView, present: DesiredRecord | null): boolean {
   return (
     present !== null &&
+    (present.tries ?? 1) === 1 &&
     !isConnected(view) &&
     offerOf(view, present) === null &&
     view.acknowledgement?.value.hash !== present.hash

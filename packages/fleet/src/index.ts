@@ -109,6 +109,7 @@ export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
 export { entriesBeyond, ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
+export { type Around, peersOf, type Standing } from "./peers.ts";
 export { isOver, type Plan, plan } from "./plan.ts";
 export type { Measurement } from "./plan-gate.ts";
 export type { Restore } from "./plan-restore.ts";

@@ -17,6 +17,10 @@ const APPLIED: AgentTraits = {
 const FAILED: AgentTraits = { ack: { hash: NEW, state: "failed" } };
 const AWAY: AgentTraits = { connected: false };
 const UNABLE: AgentTraits = { capabilities: [] };
+const UNSPOKEN: AgentTraits = {
+  capabilities: ["ReportsStatus", "AcceptsRemoteConfig", "ReportsHealth"],
+  offered: { hash: NEW, atMs: 0 },
+};
 const SPEC = aRollout(stages(100));
 const EXCLUSION = { rolloutId: ROLLOUT_ID, hash: NEW, state: "failed", error: "", atMs: 0 } as const;
 
@@ -147,19 +151,22 @@ describe("isUnavailable", () => {
 });
 
 describe("isBusyElsewhere", () => {
-  const other = parseRolloutId("01890a5d-0000-7000-8000-0000000000ff");
-  const spec = { ...SPEC, id: other };
-  const busy = (traits: AgentTraits, soakMs = 0, others = new Set([other])): boolean => {
-    const [one] = judged(SPEC, [aCohortAgent(spec, anAgent(traits))]);
-    return one !== undefined && isBusyElsewhere(one, others, soakMs, 10);
+  const other = { ...SPEC, id: parseRolloutId("01890a5d-0000-7000-8000-0000000000ff") };
+  const busy = (traits: AgentTraits, soakMs = 0, nowMs = 10): boolean => {
+    const [one] = judged(SPEC, [aCohortAgent(other, anAgent(traits))]);
+    const terms = { ...other, timing: { ...other.timing, soakMs } };
+    return one !== undefined && isBusyElsewhere(one, new Map([[other.id, terms]]), nowMs);
   };
+  const [over] = judged(SPEC, [aCohortAgent(other, anAgent({}))]);
   const cases: readonly (readonly [name: string, is: boolean, busy: boolean])[] = [
     ["on its way to another's", true, busy({})],
     ["watched by another", true, busy(APPLIED, 60_000)],
     ["through with another's", false, busy(APPLIED)],
     ["failed by another", false, busy({ ...FAILED, offered: { hash: NEW, atMs: 0, answer: "failed" } })],
     ["away", false, busy(AWAY)],
-    ["with what a rollout brought that is over", false, busy({}, 0, new Set())],
+    ["with what a rollout brought that is over", false, over !== undefined && isBusyElsewhere(over, new Map(), 10)],
+    ["without a word, and watched by another", true, busy(UNSPOKEN, 60_000, 60_000)],
+    ["without a word, and well for so long that another is through with it", false, busy(UNSPOKEN, 60_000, 75_000)],
   ];
   for (const [name, is, found] of cases) it(`${name}: ${is}`, () => assert.equal(found, is));
 });

@@ -2,11 +2,18 @@
 // thing that a pass does, and what everything else in it rests on.
 
 import { type Assessment, assess, type CohortAgent, isInFlight, isSettled } from "./assess.ts";
-import { offerOf } from "./candidate.ts";
+import { assessAssigned } from "./assess-assigned.ts";
 import { isConnected } from "./facts.ts";
 import type { InstanceUid, RolloutId } from "./ids.ts";
 import { type Placed, placeCohort } from "./reach.ts";
-import { NO_COUNTS, type RolloutCounts, type RolloutFailure, type RolloutSpec, type RolloutStatus } from "./rollout.ts";
+import {
+  NO_COUNTS,
+  type Rollout,
+  type RolloutCounts,
+  type RolloutFailure,
+  type RolloutSpec,
+  type RolloutStatus,
+} from "./rollout.ts";
 import { type AgentRolloutState, type FailureKind, isEnded } from "./rollout-states.ts";
 import { findStorms, inStorms, type Storm } from "./storm.ts";
 
@@ -43,8 +50,7 @@ export function judge(
 ): readonly Judged[] {
   const waved = new Set(wave.map(({ uid }) => uid));
   const storms = isPartial ? inStorms(cohort, spec.pace, status.storms) : stormsIn(cohort, spec, status, nowMs);
-  // Once it ended nobody is tried again.
-  const terms = isEnded(status.phase) ? { ...spec, retry: { ...spec.retry, maxAttempts: 1 } } : spec;
+  const terms = termsOf({ spec, status });
   return placeCohort(cohort, spec, status).map((placed) => {
     const { agent, stage } = placed;
     const intent = {
@@ -58,6 +64,11 @@ export function judge(
     const assessed = inStorm(assess(agent, intent, terms, nowMs), storm);
     return { ...placed, ...assessed, isDispatched: isDispatched(agent, spec.id), storm };
   });
+}
+
+/** What agents are judged on: once it ended nobody is tried again. */
+export function termsOf({ spec, status }: Rollout): RolloutSpec {
+  return isEnded(status.phase) ? { ...spec, retry: { ...spec.retry, maxAttempts: 1 } } : spec;
 }
 
 /** Dark in a storm is no failure: the agent is judged when it is back. */
@@ -182,19 +193,16 @@ export function isUnavailable(one: Judged): boolean {
   }
 }
 
-/** Whether another rollout has the agent on its way: it waits, so that a failure has one cause. */
+/** Whether another rollout has the agent on its way, by its own terms: the agent waits, so that a failure has one cause. */
 export function isBusyElsewhere(
   { agent }: Judged,
-  others: ReadonlySet<RolloutId>,
-  soakMs: number,
+  others: ReadonlyMap<RolloutId, RolloutSpec>,
   nowMs: number,
 ): boolean {
   const { desired, view } = agent;
-  if (desired === null || !desired.contributions.some(({ rolloutId }) => others.has(rolloutId))) return false;
-  if (!isConnected(view)) return false;
-  const answer = offerOf(view, desired)?.answer ?? null;
-  if (answer?.state === "applied") return nowMs < answer.atMs + soakMs;
-  const ack = view.acknowledgement?.value;
-  const isThere = ack?.hash === desired.hash && ack.state !== "applying";
-  return !isThere && answer?.state !== "failed";
+  if (desired === null || !isConnected(view)) return false;
+  return desired.contributions.some(({ rolloutId }) => {
+    const terms = others.get(rolloutId);
+    return terms !== undefined && isInFlight(assessAssigned({ ...agent, desired }, terms, false, nowMs));
+  });
 }

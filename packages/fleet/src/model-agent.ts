@@ -119,7 +119,6 @@ export class ModelAgent {
     this.#offered = { hash, tries, session, process: this.#process, atMs };
     this.offers.push({ hash, atMs });
     this.#tellOffer(this.#offered);
-    this.#due = [];
     this.#take(hash, tries, atMs);
   }
 
@@ -163,12 +162,10 @@ export class ModelAgent {
 
   #take(hash: ConfigHash, tries: number, atMs: number): void {
     const reaction = this.react(hash);
+    // It goes on with what it was at.
+    if (reaction === "silent" || (reaction === "slow" && tries === 1)) return;
+    this.#due = [];
     switch (reaction) {
-      case "silent":
-        return;
-      case "slow":
-        if (tries > 1) this.#apply(hash, atMs);
-        return;
       case "dies":
         return this.#later(atMs + 1, (at) => this.disconnect(at));
       case "rejects":
@@ -179,6 +176,7 @@ export class ModelAgent {
         this.#acknowledge(hash, "applying", atMs);
         return this.#fallOver(reaction, hash, atMs);
       case "good":
+      case "slow":
         return this.#apply(hash, atMs);
       case "unwell_later":
         this.#apply(hash, atMs);

@@ -2,13 +2,17 @@
 // the end. Counts for itself where it can, so that a fault of the plan's own arithmetic shows. For plan-model.spec.ts only.
 
 import assert from "node:assert/strict";
+import type { DesiredRecord } from "./candidate.ts";
 import { BLANK, type Contribution } from "./compose.ts";
-import { isConnected } from "./facts.ts";
-import type { InstanceUid } from "./ids.ts";
+import { hasCapability, isConnected, originOf } from "./facts.ts";
+import type { ConfigHash, InstanceUid } from "./ids.ts";
 import { failureKind, isGood, isOnItsWay, type Judged, judge } from "./judge.ts";
 import type { Draft, ModelRollout, ModelWorld } from "./model-world.ts";
+import { catchUpOf } from "./pace.ts";
+import { isNewcomer } from "./rank.ts";
 import { type RolloutStatus, targetedCount } from "./rollout.ts";
 import { isEnded, isTakingBack, ROLLOUT_TRANSITIONS, STAGE_TRANSITIONS } from "./rollout-states.ts";
+import type { AgentView } from "./view.ts";
 
 const MINUTE_MS = 60_000;
 const HAS_TAKEN_BACK: ReadonlySet<string> = new Set(["rolled_back", "reverted", "rollback_incomplete"]);
@@ -17,7 +21,7 @@ const HAS_TAKEN_BACK: ReadonlySet<string> = new Set(["rolled_back", "reverted", 
 export class ModelOracle {
   readonly #world: ModelWorld;
   readonly #admissions = new Map<string, { readonly atMs: number; readonly uid: InstanceUid }[]>();
-  /** Failures that a rollout at work heard of: `<rollout> <agent>` → when. */
+  /** Failures that a rollout at work heard of: `<hash> <agent>` → when. */
   readonly #failed = new Map<string, number>();
   /** What the last commit logged, per rollout. */
   readonly #lines = new Map<string, readonly string[]>();
@@ -25,7 +29,11 @@ export class ModelOracle {
 
   constructor(world: ModelWorld) {
     this.#world = world;
-    world.observer = { onCommit: (draft) => this.#onCommit(draft), onRest: () => this.#onRest() };
+    world.observer = {
+      onCommit: (draft) => this.#onCommit(draft),
+      onAssign: (...change) => this.#onAssign(...change),
+      onRest: () => this.#onRest(),
+    };
   }
 
   #onCommit(draft: Draft): void {
@@ -41,6 +49,30 @@ export class ModelOracle {
     const news = wave.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`));
     if (!isTakingBack(status.phase)) this.#assertAdmissions(draft, news);
     if (status.phase !== before.phase && HAS_TAKEN_BACK.has(status.phase)) assertNobodyIsLeft(draft);
+  }
+
+  /** No rollout takes an agent that one of another config has on its way: a failure is to have one cause. */
+  #onAssign(view: AgentView, before: DesiredRecord | null, after: DesiredRecord | null): void {
+    if (after === null || (before === null && this.#world.fleetLostAtMs > 0)) return;
+    const had = new Set(before?.contributions.map(({ rolloutId }) => rolloutId));
+    const atWork = this.#world.rollouts.filter((each) => isAtWork(each));
+    const bring = (record: DesiredRecord, { spec }: ModelRollout) =>
+      record.contributions.some(({ rolloutId }) => rolloutId === spec.id);
+    // Who is new has what is stable from the beginning.
+    const isForAll = ({ status }: ModelRollout) =>
+      isEnded(status.phase) && isNewcomer(originOf(view), status.startedAtMs ?? 0);
+    const takers = atWork.filter((each) => !had.has(each.spec.id) && bring(after, each) && !isForAll(each));
+    for (const taker of takers) {
+      for (const other of atWork) {
+        if (other.spec.configId === taker.spec.configId) continue;
+        const isNew = takers.includes(other);
+        // What is taken from it in the same moment has failed it.
+        const isKept = before !== null && bring(before, other) && bring(after, other);
+        const isBusy = isKept && isUnsure(view, before, other, this.#world.nowMs);
+        const what = `${taker.spec.configId} takes agent ${view.uid}, which ${other.spec.configId} has on its way`;
+        assert.ok(!isNew && !isBusy, what);
+      }
+    }
   }
 
   #assertLog({ rollout, plan }: Draft): void {
@@ -100,8 +132,8 @@ export class ModelOracle {
       if (rollout.status.isSettled) continue;
       this.#assertMadeSafe(rollout);
       for (const agent of this.#world.agents.values()) {
-        const last = agent.failures.findLast(({ hash }) => hash === rollout.spec.hash);
-        if (last !== undefined) this.#failed.set(`${rollout.spec.id} ${agent.uid}`, last.atMs);
+        for (const { hash, atMs } of agent.failures)
+          if (this.#brings(rollout, hash)) this.#failed.set(`${hash} ${agent.uid}`, atMs);
       }
     }
     this.#assertOffers();
@@ -118,7 +150,7 @@ export class ModelOracle {
       const { uid } = agent.view;
       if (!isDispatched && !rollout.excluded.has(uid)) continue;
       // After the end only who says that it fails what is new to it: what it had once is the best there is to give it.
-      const isGivenBack = agent.view.attempts.filter(({ hash }) => hash === spec.hash).length > 1;
+      const isGivenBack = agent.view.attempts.filter(({ hash }) => this.#brings(rollout, hash)).length > 1;
       if (isEnded(status.phase) && (isGivenBack || failure.state !== "failed")) continue;
       assert.ok(rollout.excluded.has(uid), `agent ${uid} is excluded as soon as it is ${state}`);
       assert.ok(!isDispatched, `agent ${uid} is not left with what failed it`);
@@ -130,13 +162,27 @@ export class ModelOracle {
       const from = this.#seenOffers.get(agent.uid) ?? 0;
       this.#seenOffers.set(agent.uid, agent.offers.length);
       for (const { hash, atMs } of agent.offers.slice(from)) {
-        const rollout = this.#world.rollouts.find(({ spec }) => spec.hash === hash);
-        const failedAtMs = rollout === undefined ? undefined : this.#failed.get(`${rollout.spec.id} ${agent.uid}`);
-        if (rollout === undefined || failedAtMs === undefined || failedAtMs >= atMs) continue;
-        const isAsked = rollout.spec.retries.some((each) => each.uid === agent.uid && each.atMs > failedAtMs);
+        const failedAtMs = this.#failed.get(`${hash} ${agent.uid}`);
+        if (failedAtMs === undefined || failedAtMs >= atMs) continue;
+        // What was stable before anything else is the best there is to give back.
+        if (this.#world.parts.get(hash)?.every(({ revision }) => revision === 1) === true) continue;
+        const isAsked = this.#world.rollouts.some(
+          ({ spec }) =>
+            spec.retries.some((each) => each.uid === agent.uid && each.atMs > failedAtMs) ||
+            (spec.retry.requeueFailedHash && spec.createdAtMs > failedAtMs),
+        );
         assert.ok(isAsked, `agent ${agent.uid} is not offered again what it failed`);
       }
     }
+  }
+
+  #runs(rollout: ModelRollout, running: ConfigHash | ""): boolean {
+    return running !== "" && this.#brings(rollout, running);
+  }
+
+  /** Whether a hash is what a rollout brings, alone or with what others bring. */
+  #brings({ spec }: ModelRollout, hash: ConfigHash): boolean {
+    return this.#world.parts.get(hash)?.some((part) => part.hash === spec.hash) ?? false;
   }
 
   /** After the world was left alone: ended, or waiting for something real. */
@@ -169,6 +215,10 @@ export class ModelOracle {
     const isAnyAway = [...this.#world.agents.values()].some((agent) => !agent.isConnected);
     const isAnyFailed = judged.some(({ failure }) => failure !== null);
     const canAny = judged.some(({ stage, state }) => stage !== null && state !== "incapable");
+    // Another may have the agents that it wants, and wait for something else than for this one.
+    const isAnyBeside = this.#world.rollouts.some(
+      (each) => each.spec.configId !== spec.configId && isAtWork(each) && each.status.reason !== "held_back",
+    );
     switch (`${status.phase}/${status.reason}`) {
       case "paused/manual":
       case "paused/stage_overdue":
@@ -190,9 +240,9 @@ export class ModelOracle {
         // After a loss of the fleet state, nobody can tell who was deleted from who has not come back yet.
         return isAnyAway || !canAny || this.#world.fleetLostAtMs > 0;
       case "running/held_back":
-        return isAnyFailed;
+        return isAnyFailed || isAnyBeside;
       case "paused/window": // windows come and go; between them it waits for what it waited for before
-        return isAnyFailed || isAnyAway || !canAny || this.#world.fleetLostAtMs > 0;
+        return isAnyFailed || isAnyAway || !canAny || isAnyBeside || this.#world.fleetLostAtMs > 0;
       case "scheduled/queued":
         return this.#world.rollouts.some((each) => each.spec.id !== spec.id && !isEnded(each.status.phase));
       default:
@@ -201,7 +251,8 @@ export class ModelOracle {
   }
 
   /** Who can be reached has nothing of a rollout that was taken back. */
-  #assertBack({ spec, status }: ModelRollout, judged: readonly Judged[]): void {
+  #assertBack(rollout: ModelRollout, judged: readonly Judged[]): void {
+    const { spec, status } = rollout;
     if (!HAS_TAKEN_BACK.has(status.phase)) return;
     for (const { agent } of judged) {
       const { uid } = agent.view;
@@ -211,10 +262,26 @@ export class ModelOracle {
       assert.ok(!agent.desired?.contributions.some(has), `agent ${uid} is relieved of what was taken back`);
       const canTell = model.capabilities.includes("AcceptsRemoteConfig");
       const isGoodWith = model.react(agent.desired?.hash ?? BLANK.hash) === "good";
-      if (canTell && isGoodWith)
-        assert.notEqual(model.running, spec.hash, `agent ${uid} runs on with what was taken back`);
+      // Of whom nobody has an opinion any more, nobody knows what else it was given with that.
+      const isLeft = agent.desired === null ? model.running === spec.hash : this.#runs(rollout, model.running);
+      if (canTell && isGoodWith) assert.ok(!isLeft, `agent ${uid} runs on with what was taken back`);
     }
   }
+}
+
+/** Whether a rollout takes agents: it has begun and not ended, or catches up with those that were away. */
+function isAtWork({ spec, status }: ModelRollout): boolean {
+  const catchesUp = status.phase === "succeeded" && !status.hasSettled && catchUpOf(spec) === "paced";
+  return status.startedAtMs !== null && (!isEnded(status.phase) || catchesUp);
+}
+
+/** Whether an agent that is there was offered what a rollout brought it, and is not through with that. */
+function isUnsure(view: AgentView, desired: DesiredRecord, { spec }: ModelRollout, nowMs: number): boolean {
+  if (!isConnected(view)) return false;
+  const offer = view.attempts.findLast(({ hash }) => hash === desired.hash);
+  if (offer === undefined || offer.answer?.state === "failed") return false;
+  if (!hasCapability(view, "ReportsRemoteConfig")) return nowMs < offer.offeredAtMs + spec.timing.soakMs;
+  return offer.answer?.state !== "applied" || nowMs < offer.answer.atMs + spec.timing.soakMs;
 }
 
 /** Who says that it took everything back has nobody on the way. */

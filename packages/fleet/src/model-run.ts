@@ -5,18 +5,22 @@ import assert from "node:assert/strict";
 import type { FailureBudget } from "./budget.ts";
 import { aHash, aRollout, aUid } from "./builders.ts";
 import type { ConfigHash, InstanceUid } from "./ids.ts";
-import { parseInstanceUid, parseRolloutId } from "./ids.ts";
+import { parseConfigId, parseInstanceUid, parseRolloutId } from "./ids.ts";
 import type { ModelAgent } from "./model-agent.ts";
 import { ModelOracle } from "./model-oracle.ts";
 import { type AgentPlan, LAST_STAGE, type Scenario, type Step } from "./model-scenario.ts";
-import type { ModelTraits } from "./model-traits.ts";
+import type { ModelTraits, Reaction } from "./model-traits.ts";
 import { type ModelRollout, ModelWorld } from "./model-world.ts";
 import type { RolloutSpec } from "./rollout.ts";
 import { DEFAULT_POLICIES, DEFAULT_TIMING } from "./rollout-defaults.ts";
 import { isEnded } from "./rollout-states.ts";
 
+/** Revisions of the config that every scenario rolls out, and of the one beside it. */
 const OLD_HASH = aHash("1");
 const NEW_HASH = aHash("2");
+const BESIDE_OLD_HASH = aHash("b");
+const BESIDE_NEW_HASH = aHash("c");
+const BESIDE = { configId: parseConfigId("beside"), order: 200 };
 const NO_BUDGET: FailureBudget = { criteria: [], onBreach: "pause" };
 const HOUR_MS = 3_600_000;
 const CAPABILITIES = {
@@ -29,10 +33,14 @@ const CAPABILITIES = {
 interface Run {
   readonly world: ModelWorld;
   readonly oracle: ModelOracle;
+  readonly scenario: Scenario;
   readonly rollout: ModelRollout;
+  /** The one on the other config, once it has begun. */
+  beside: ModelRollout | null;
   /** Agents that an operator made unwell. */
   readonly unwell: Set<InstanceUid>;
   joined: number;
+  started: number;
 }
 
 /** Plays a scenario. @throws AssertionError where something is that must not be */
@@ -54,57 +62,85 @@ export function runScenario(scenario: Scenario): void {
   }
 }
 
-function begin({ fleet, hasStable, spec }: Scenario): Run {
+function begin(scenario: Scenario): Run {
+  const { fleet, hasStable, spec, beside } = scenario;
   const base = aRollout([LAST_STAGE]);
-  const world = new ModelWorld(base.configId, []);
+  const world = new ModelWorld([]);
   const oracle = new ModelOracle(world);
-  for (const [i, each] of fleet.entries()) world.add(traitsOf(each, aUid(i + 1), hasStable));
+  const hasAnyStable = hasStable || beside?.hasStable === true;
+  for (const [i, each] of fleet.entries()) world.add(traitsOf(each, aUid(i + 1), world, hasAnyStable));
   // A fleet that takes no configs at all has none that is stable.
-  if (hasStable && fleet.some(({ kind }) => kind !== "incapable")) startStable(world);
+  if (fleet.some(({ kind }) => kind !== "incapable")) {
+    if (hasStable) startStable(world, { id: idOf(0), hash: OLD_HASH });
+    if (beside?.hasStable === true) startStable(world, { ...BESIDE, id: idOf(1), hash: BESIDE_OLD_HASH });
+  }
   for (const [i, each] of fleet.entries()) {
     const agent = world.agents.get(aUid(i + 1));
     if (agent === undefined) continue;
-    agent.react = reactionsOf(each);
+    agent.react = reactionsOf(each, world);
     if (each.isAway) agent.disconnect(world.nowMs);
   }
-  const rollout = world.start({ ...base, ...spec, id: idOf(2), seed: idOf(2), revision: 2, hash: NEW_HASH });
-  return { world, oracle, rollout, unwell: new Set(), joined: 0 };
+  const { nowMs } = world;
+  const own = { id: idOf(2), seed: idOf(2), revision: 2, hash: NEW_HASH, createdAtMs: nowMs };
+  const rollout = world.start({ ...base, ...spec, ...own });
+  const run: Run = { world, oracle, scenario, rollout, beside: null, unwell: new Set(), joined: 0, started: 2 };
+  if (beside?.isEarly === true) startBeside(run);
+  return run;
 }
 
 /** A revision that everybody has. */
-function startStable(world: ModelWorld): void {
+function startStable(world: ModelWorld, own: Partial<RolloutSpec>): void {
   const policies = { ...DEFAULT_POLICIES, minReachedPercent: 0 };
   const timing = { ...DEFAULT_TIMING, applyTimeoutMs: 10_000, soakMs: 0, finalBakeMs: 0 };
-  const spec = aRollout([{ ...LAST_STAGE, successMinPercent: 0 }], {
-    id: idOf(1),
-    revision: 1,
-    hash: OLD_HASH,
-    policies,
-    timing,
-    budget: NO_BUDGET,
-  });
-  const stable = world.start(spec);
+  const stage = { ...LAST_STAGE, successMinPercent: 0 };
+  const stable = world.start(aRollout([stage], { revision: 1, policies, timing, budget: NO_BUDGET, ...own }));
   world.advance(60_000);
   assert.equal(stable.status.phase, "succeeded");
+}
+
+/** Begins the rollout on the other config. */
+function startBeside(run: Run): void {
+  const { world, scenario } = run;
+  if (scenario.beside === null || run.beside !== null) return;
+  const id = nextId(run);
+  const own = { ...BESIDE, id, seed: id, revision: 2, hash: BESIDE_NEW_HASH, createdAtMs: world.nowMs };
+  run.beside = world.start({ ...aRollout([LAST_STAGE]), ...scenario.beside.spec, ...own });
+}
+
+/** Ids of rollouts tell which came first. */
+function nextId(run: Run): RolloutSpec["id"] {
+  run.started += 1;
+  return idOf(run.started);
 }
 
 function idOf(n: number): RolloutSpec["id"] {
   return parseRolloutId(`01890a5d-0000-7000-8000-${n.toString(16).padStart(12, "0")}`);
 }
 
-function traitsOf(plan: AgentPlan, uid: InstanceUid, isGoodAtFirst = false): ModelTraits {
+function traitsOf(plan: AgentPlan, uid: InstanceUid, world: ModelWorld, isGoodAtFirst = false): ModelTraits {
   const { zone, tier, gateway, kind } = plan;
   return {
     uid,
     labels: { zone, tier },
     capabilities: CAPABILITIES[kind],
     gateway,
-    ...(!isGoodAtFirst && { react: reactionsOf(plan) }),
+    ...(!isGoodAtFirst && { react: reactionsOf(plan, world) }),
   };
 }
 
-function reactionsOf({ reaction, oldReaction }: AgentPlan): NonNullable<ModelTraits["react"]> {
-  return (hash: ConfigHash) => (hash === NEW_HASH ? reaction : hash === OLD_HASH ? oldReaction : "good");
+/** By every part of what it is offered, and by both that are new together: the first that it does not take well. */
+function reactionsOf(plan: AgentPlan, world: ModelWorld): NonNullable<ModelTraits["react"]> {
+  const byHash: ReadonlyMap<ConfigHash, Reaction> = new Map([
+    [OLD_HASH, plan.oldReaction],
+    [NEW_HASH, plan.reaction],
+    [BESIDE_NEW_HASH, plan.besideReaction],
+  ]);
+  return (hash) => {
+    const parts = (world.parts.get(hash) ?? []).map((part) => part.hash);
+    const all = parts.map((part) => byHash.get(part) ?? "good");
+    if (parts.includes(NEW_HASH) && parts.includes(BESIDE_NEW_HASH)) all.push(plan.bothReaction);
+    return all.find((reaction) => reaction !== "good") ?? "good";
+  };
 }
 
 function agentAt({ world }: Run, place: number): ModelAgent | undefined {
@@ -112,8 +148,14 @@ function agentAt({ world }: Run, place: number): ModelAgent | undefined {
   return all[place % Math.max(1, all.length)];
 }
 
+/** The rollout that something happens to. */
+function aimOf({ rollout, beside }: Run, { isBeside }: Step): ModelRollout {
+  return isBeside ? (beside ?? rollout) : rollout;
+}
+
 function take(run: Run, step: Step): void {
-  const { world, rollout } = run;
+  const { world } = run;
+  const rollout = aimOf(run, step);
   const { nowMs } = world;
   switch (step.kind) {
     case "wait":
@@ -126,7 +168,7 @@ function take(run: Run, step: Step): void {
       return world.wish(rollout, wordOf(step.kind, rollout, nowMs));
     case "join":
       run.joined += 1;
-      world.add(traitsOf(step.agent, newUid(nowMs, run.joined)));
+      world.add(traitsOf(step.agent, newUid(nowMs, run.joined), world));
       return;
     case "dark":
     case "back":
@@ -142,7 +184,11 @@ function take(run: Run, step: Step): void {
       if (step.after === "commit") world.commit(world.draft(rollout));
       return;
     case "another":
-      return startAnother(world, step.onConflict);
+      return startAnother(run, step.onConflict);
+    case "beside":
+      return startBeside(run);
+    case "both_at_once":
+      return bothAtOnce(run);
     default:
       return takeOfAgent(run, step);
   }
@@ -169,13 +215,16 @@ function freeze(world: ModelWorld, forMs: number): void {
   world.calendars = [{ id: "freezes", description: "", freezes, recurring: [] }];
 }
 
-function startAnother(world: ModelWorld, onConflict: "queue" | "supersede"): void {
-  if (world.rollouts.some(({ spec }) => spec.id === idOf(3))) return;
-  world.start(aRollout([LAST_STAGE], { id: idOf(3), revision: 3, hash: aHash("3"), onConflict }));
+function startAnother(run: Run, onConflict: "queue" | "supersede"): void {
+  const { world } = run;
+  if (world.rollouts.some(({ spec }) => spec.revision === 3)) return;
+  const own = { id: nextId(run), revision: 3, hash: aHash("3"), onConflict, createdAtMs: world.nowMs };
+  world.start(aRollout([LAST_STAGE], own));
 }
 
 function takeOfAgent(run: Run, step: Extract<Step, { readonly agent: number }>): void {
-  const { world, rollout } = run;
+  const { world } = run;
+  const rollout = aimOf(run, step);
   const { nowMs } = world;
   const agent = agentAt(run, step.agent);
   if (agent === undefined) return;
@@ -212,7 +261,9 @@ function zoneGoes({ world }: Run, zone: string, isDark: boolean): void {
 }
 
 /** Two workers read the same, and both write. */
-function twoWorkers({ world, rollout }: Run, step: Extract<Step, { readonly kind: "two_workers" }>): void {
+function twoWorkers(run: Run, step: Extract<Step, { readonly kind: "two_workers" }>): void {
+  const { world } = run;
+  const rollout = aimOf(run, step);
   world.relay();
   const one = world.draft(rollout);
   world.nowMs += step.betweenMs;
@@ -230,6 +281,13 @@ function twoWorkers({ world, rollout }: Run, step: Extract<Step, { readonly kind
     before,
     "who comes second changes nothing",
   );
+}
+
+/** Workers read for every rollout, and only then the first of them writes. */
+function bothAtOnce({ world }: Run): void {
+  world.relay();
+  const drafts = world.rollouts.filter(({ status }) => !status.isSettled).map((rollout) => world.draft(rollout));
+  for (const draft of drafts) world.commit(draft);
 }
 
 /** Every fault is over, but for those who are gone. */

@@ -18,10 +18,16 @@ export interface AgentPlan {
   readonly reaction: Reaction;
   /** What it does with the one before, and with none. */
   readonly oldReaction: Reaction;
+  /** What it does with the revision of the other config, and with both that are new together. */
+  readonly besideReaction: Reaction;
+  readonly bothReaction: Reaction;
 }
 
 /** What happens at one moment. Agents are named by their place in the fleet, modulo its size. */
-export type Step = { readonly afterMs: number } & (
+export type Step = {
+  readonly afterMs: number /** To the rollout of the other config. */;
+  readonly isBeside: boolean;
+} & (
   | { readonly kind: "wait" }
   | { readonly kind: "wish"; readonly wish: RolloutWish; readonly accepts: boolean }
   | { readonly kind: "approve" | "withdraw_approval" | "promote" }
@@ -34,6 +40,7 @@ export type Step = { readonly afterMs: number } & (
   | { readonly kind: "two_workers"; readonly isFirstFaster: boolean; readonly betweenMs: number }
   | { readonly kind: "worker_dies"; readonly after: "commit" | "plan" }
   | { readonly kind: "another"; readonly onConflict: "queue" | "supersede" }
+  | { readonly kind: "beside" | "both_at_once" }
 );
 
 /** A whole run. */
@@ -42,6 +49,13 @@ export interface Scenario {
   /** Whether a rollout succeeded before. */
   readonly hasStable: boolean;
   readonly spec: Partial<RolloutSpec> & { readonly stages: readonly Stage[] };
+  /** A rollout of another config to the same fleet; null: there is no other config. */
+  readonly beside: {
+    readonly spec: Scenario["spec"];
+    readonly hasStable: boolean;
+    /** Whether it begins with the first, and not only when a step says so. */
+    readonly isEarly: boolean;
+  } | null;
   readonly steps: readonly Step[];
   /** Whether those that are away return in the end. */
   readonly comeBack: boolean;
@@ -70,6 +84,11 @@ const reaction: fc.Arbitrary<Reaction> = fc.oneof(
   },
 );
 
+const mostlyGood: fc.Arbitrary<Reaction> = fc.oneof(
+  { weight: 12, arbitrary: fc.constant<Reaction>("good") },
+  { weight: 1, arbitrary: fc.constantFrom<Reaction>("rejects", "silent", "slow") },
+);
+
 const agentPlan: fc.Arbitrary<AgentPlan> = fc.record({
   zone,
   gateway,
@@ -80,10 +99,9 @@ const agentPlan: fc.Arbitrary<AgentPlan> = fc.record({
     { weight: 4, arbitrary: fc.constantFrom<AgentPlan["kind"]>("unspoken", "showing", "incapable") },
   ),
   reaction,
-  oldReaction: fc.oneof(
-    { weight: 12, arbitrary: fc.constant<Reaction>("good") },
-    { weight: 1, arbitrary: fc.constantFrom<Reaction>("rejects", "silent", "slow") },
-  ),
+  oldReaction: mostlyGood,
+  besideReaction: reaction,
+  bothReaction: mostlyGood,
 });
 
 /** Mostly small: what goes wrong goes wrong among few, and storms need five. */
@@ -223,17 +241,40 @@ const happening = fc.oneof(
   },
 );
 
-const afterMs = fc.constantFrom(0, 1, 1_000, 6_000, 15_000, 40_000, 120_000);
-const step = fc.tuple(afterMs, happening).map(([after, what]) => ({ afterMs: after, ...what }) as Step);
+/** The fleet state is lost with one config only: what agents have of two cannot always be told from what they say then. */
+const happeningBeside = fc.oneof(
+  { weight: 10, arbitrary: happening.filter(({ kind }) => kind !== "lose_fleet_state") },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("beside", "both_at_once") }) },
+);
 
-/** Any run. */
-export const scenario: fc.Arbitrary<Scenario> = fc.record({
+const afterMs = fc.constantFrom(0, 1, 1_000, 6_000, 15_000, 40_000, 120_000);
+const step = fc
+  .tuple(afterMs, happening)
+  .map(([after, what]) => ({ afterMs: after, isBeside: false, ...what }) as Step);
+const stepBeside = fc
+  .tuple(afterMs, fc.boolean(), happeningBeside)
+  .map(([after, isBeside, what]) => ({ afterMs: after, isBeside, ...what }) as Step);
+
+const usual = {
   fleet,
   hasStable: fc.boolean(),
   spec,
-  steps: fc.array(step, { maxLength: 10 }),
   comeBack: fc.boolean(),
-  lastWish: fc.constantFrom("rollback", "abort"),
+  lastWish: fc.constantFrom<Scenario["lastWish"][]>("rollback", "abort"),
+};
+
+/** Any run with one config. */
+export const scenario: fc.Arbitrary<Scenario> = fc.record({
+  ...usual,
+  beside: fc.constant(null),
+  steps: fc.array(step, { maxLength: 10 }),
+});
+
+/** Any run with two. */
+export const scenarioOfTwo: fc.Arbitrary<Scenario> = fc.record({
+  ...usual,
+  beside: fc.record({ spec, hasStable: fc.boolean(), isEarly: fc.boolean() }),
+  steps: fc.array(stepBeside, { maxLength: 12 }),
 });
 
 /** A stage that fills in what scenarios of other rollouts do not choose. */

@@ -1,19 +1,22 @@
-// A whole Muster in memory, for specs: model agents, the views that are folded from what they say, the layers of one
-// config, and workers that plan and assign. No clock but the one that the spec moves.
+// A whole Muster in memory, for specs: model agents, the views that are folded from what they say, the layers of their
+// configs, and workers that plan and assign. No clock but the one that the spec moves.
 
 import { apply } from "./agent.ts";
 import { type CohortAgent, isInTrouble } from "./assess.ts";
 import { candidateOf, type DesiredRecord, isSameDesired } from "./candidate.ts";
+import type { Contribution } from "./compose.ts";
 import type { Assignment, Exclusion } from "./desired.ts";
 import { createWanted } from "./desired.ts";
 import { labelsOf } from "./facts.ts";
 import type { Reading } from "./gate.ts";
-import type { InstanceUid, RolloutId } from "./ids.ts";
+import type { ConfigHash, ConfigId, InstanceUid, RolloutId } from "./ids.ts";
 import type { WaveEntry } from "./judge.ts";
 import { layersAfter } from "./layers.ts";
 import { ModelAgent } from "./model-agent.ts";
 import type { ModelTraits } from "./model-traits.ts";
-import { type Decision, NO_PEERS, type PlanInput } from "./pass.ts";
+import { entriesBeyond } from "./pace.ts";
+import type { Decision, Peers, PlanInput } from "./pass.ts";
+import { peersOf } from "./peers.ts";
 import { type Plan, plan } from "./plan.ts";
 import { initialStatus, type RolloutSpec, type RolloutStatus } from "./rollout.ts";
 import { isEnded } from "./rollout-states.ts";
@@ -37,6 +40,8 @@ export interface ModelRollout {
 export interface Draft {
   readonly rollout: ModelRollout;
   readonly version: number;
+  /** How often rollouts had taken more agents. */
+  readonly admissionCount: number;
   readonly input: PlanInput;
   readonly plan: Plan;
 }
@@ -47,6 +52,7 @@ export const MODEL_START_MS = 1_700_000_000_000;
 /** Looks on. */
 export interface ModelObserver {
   onCommit?(draft: Draft): void;
+  onAssign?(view: AgentView, before: DesiredRecord | null, after: DesiredRecord | null): void;
   onRest?(): void;
 }
 
@@ -57,15 +63,21 @@ export class ModelWorld {
   readonly agents = new Map<InstanceUid, ModelAgent>();
   readonly views = new Map<InstanceUid, AgentView>();
   readonly desired = new Map<InstanceUid, DesiredRecord>();
-  assignment: Assignment;
+  readonly assignments = new Map<ConfigId, Assignment>();
+  /** What every hash that was ever desired consists of. */
+  readonly parts = new Map<ConfigHash, readonly Contribution[]>();
   rollouts: ModelRollout[] = [];
   calendars: PlanInput["calendars"] = [];
   fleetLostAtMs = 0;
   /** Told of everything that a worker commits, and whenever everything has come to rest for a moment. */
   observer: ModelObserver = {};
+  /** The rollout that has a config. */
+  readonly #holders = new Map<ConfigId, RolloutId>();
+  #layersVersion = 0;
+  #assignedVersion = 0;
+  #admissionCount = 0;
 
-  constructor(configId: RolloutSpec["configId"], agents: readonly ModelTraits[]) {
-    this.assignment = { configId, layers: [] };
+  constructor(agents: readonly ModelTraits[]) {
     for (const traits of agents) this.add(traits);
   }
 
@@ -92,11 +104,18 @@ export class ModelWorld {
       readings: [],
     };
     this.rollouts.push(rollout);
+    if (!this.#holders.has(spec.configId)) this.#holders.set(spec.configId, spec.id);
     return rollout;
   }
 
-  /** An operator's wish. */
+  /** An operator's wish. One that wakes a rollout that ended needs its config. */
   wish(rollout: ModelRollout, change: Partial<RolloutSpec>): void {
+    const { id, configId } = rollout.spec;
+    if (isEnded(rollout.status.phase)) {
+      if (change.wish !== "revert" && change.retries === undefined) return;
+      if ((this.#holders.get(configId) ?? id) !== id) return;
+      this.#holders.set(configId, id);
+    }
     const generation = rollout.spec.generation + 1;
     const isWish = change.wish !== undefined;
     rollout.spec = { ...rollout.spec, ...change, generation, ...(isWish && { wishGeneration: generation }) };
@@ -136,7 +155,6 @@ export class ModelWorld {
   /** A worker reads and plans. */
   draft(rollout: ModelRollout): Draft {
     const { spec, status, wave, readings, version } = rollout;
-    const phases = new Map(this.rollouts.map((each) => [each.spec.id, each.status.phase]));
     const input: PlanInput = {
       spec,
       status,
@@ -145,18 +163,27 @@ export class ModelWorld {
       wave,
       readings,
       calendars: this.calendars,
-      peers: { ...NO_PEERS, phases, ...this.#line(rollout) },
+      peers: this.#peersOf(rollout),
       quarantine: null,
       fleetLostAtMs: this.fleetLostAtMs,
       nowMs: this.nowMs,
     };
-    return { rollout, version, input, plan: plan(input) };
+    return { rollout, version, admissionCount: this.#admissionCount, input, plan: plan(input) };
   }
 
   /** A worker commits what it planned. Answers false when another was faster. */
   commit(draft: Draft): boolean {
     const { rollout, version, plan: next } = draft;
     if (rollout.version !== version) return false;
+    const { spec, wave } = rollout;
+    const { configId } = spec;
+    const before = this.assignments.get(configId) ?? { configId, layers: [] };
+    const after = layersAfter(before, spec, next.status);
+    const isSame = JSON.stringify(after) === JSON.stringify(before);
+    const opens = !isSame && after.layers.some(({ rolloutId, mode }) => rolloutId === spec.id && mode === "open");
+    const takesMore = opens || entriesBeyond(wave, next.wave).length > 0;
+    if (takesMore && draft.admissionCount !== this.#admissionCount) return false;
+    if (!this.#claims(rollout, next.status)) return false;
     this.observer.onCommit?.(draft);
     rollout.wakeAtMs = next.wakeAtMs;
     const isNew = next.status !== rollout.status || next.wave !== rollout.wave;
@@ -168,13 +195,29 @@ export class ModelWorld {
     rollout.status = next.status;
     rollout.wave = next.wave;
     rollout.version += 1;
-    this.assignment = layersAfter(this.assignment, rollout.spec, next.status);
+    if (takesMore) this.#admissionCount += 1;
+    if (!isSame) this.#layersVersion += 1;
+    this.assignments.set(configId, after);
+    return true;
+  }
+
+  /** Takes the config that it begins on, or leaves it. Answers false when another has it. */
+  #claims({ spec: { id, configId }, status }: ModelRollout, next: RolloutStatus): boolean {
+    const holder = this.#holders.get(configId) ?? id;
+    if (isEnded(next.phase)) {
+      if (holder === id) this.#holders.delete(configId);
+      return true;
+    }
+    const isBegun = status.startedAtMs === null && next.startedAtMs !== null;
+    if (!isBegun && !(next.phase === "reverting" && status.phase === "succeeded")) return true;
+    if (holder !== id) return false;
+    this.#holders.set(configId, id);
     return true;
   }
 
   /** A worker decides what everybody should run, and writes the difference. */
   assign(): void {
-    const wanted = createWanted([this.assignment]);
+    const wanted = createWanted([...this.assignments.values()]);
     for (const [uid, view] of this.views) {
       const present = this.desired.get(uid) ?? null;
       const excluded = this.rollouts.flatMap((rollout) => rollout.excluded.get(uid) ?? []);
@@ -200,9 +243,13 @@ export class ModelWorld {
               ...(returned.length > 0 && { returned }),
             };
       if (isSameDesired(present, next)) continue;
-      if (next === null) this.desired.delete(uid);
-      else this.desired.set(uid, { ...next, assignedAtMs: this.nowMs });
+      const record = next === null ? null : { ...next, assignedAtMs: this.nowMs };
+      this.observer.onAssign?.(view, present, record);
+      if (record === null) this.desired.delete(uid);
+      else this.desired.set(uid, record);
+      if (record !== null) this.parts.set(record.hash, record.contributions);
     }
+    this.#assignedVersion = this.#layersVersion;
   }
 
   /** The fleet state is lost; the agents that are there tell it again. */
@@ -223,13 +270,16 @@ export class ModelWorld {
       .map((view) => ({ view, desired: this.desired.get(view.uid) ?? null, exclusion: excluded.get(view.uid) }));
   }
 
-  #line({ spec, status }: ModelRollout) {
-    const stable = this.assignment.layers.find(({ mode }) => mode === "stable");
-    const isReplaced = status.phase === "succeeded" && stable?.rolloutId !== spec.id;
-    const others = this.rollouts.filter((each) => each.spec.id !== spec.id && !isEnded(each.status.phase));
-    const holder = others.find(({ status }) => status.startedAtMs !== null)?.spec.id ?? null;
-    const successor = others.find((each) => each.spec.onConflict === "supersede" && each.spec.id > spec.id);
-    return { holder, isReplaced, supersededBy: successor?.spec.id ?? null };
+  #peersOf(rollout: ModelRollout): Peers {
+    const { id, configId } = rollout.spec;
+    const stable = this.assignments.get(configId)?.layers.find(({ mode }) => mode === "stable");
+    return peersOf(rollout, {
+      others: this.rollouts.filter(({ spec, status }) => spec.id !== id && !status.isSettled),
+      stable: stable?.rolloutId ?? null,
+      isAssigned: this.#assignedVersion === this.#layersVersion,
+      holder: this.#holders.get(configId) ?? null,
+      phases: new Map(this.rollouts.map(({ spec, status }) => [spec.id, status.phase])),
+    });
   }
 
   /** One that is settled is looked at when somebody says something, or when it may fail an agent. */

@@ -41,7 +41,7 @@ describe("mustPace", () => {
     { name: "windows", spec: { ...spec, timing: { ...spec.timing, windows } }, is: true },
     { name: "calendars", spec: { ...spec, timing: { ...spec.timing, calendarIds: ["c"] } }, is: true },
     { name: "a pause", phase: "paused", is: true },
-    { name: "another rollout", peers: { ...NO_PEERS, others: new Set([other]) }, is: true },
+    { name: "another rollout", peers: { ...NO_PEERS, others: new Map([[other, aRollout(stages(100))]]) }, is: true },
   ] as const;
   for (const { name, is, ...rest } of cases) {
     it(`${name}: ${is ? "one by one" : "as stages reach them"}`, () => {

@@ -44,7 +44,11 @@ export function hasLimits({ pace, stages, timing }: Pick<RolloutSpec, "pace" | "
  * Whether a rollout succeeded and brings its revision to those that were away, within its limits: until everybody had it
  * once, or a later one took its place. After that whoever comes is given what is stable at once.
  */
-export function isCatchingUp(spec: RolloutSpec, { phase, hasSettled }: RolloutStatus, { isReplaced }: Peers): boolean {
+export function isCatchingUp(
+  spec: RolloutSpec,
+  { phase, hasSettled }: RolloutStatus,
+  { isReplaced }: Pick<Peers, "isReplaced">,
+): boolean {
   return phase === "succeeded" && !hasSettled && !isReplaced && catchUpOf(spec) === "paced";
 }
 
@@ -80,8 +84,7 @@ export function admit(
   const left = limit.left - retryCount;
   for (const one of open) {
     const { uid } = one.agent.view;
-    const isBusy =
-      peers.isUnsettled || peers.waved.has(uid) || isBusyElsewhere(one, peers.others, spec.timing.soakMs, nowMs);
+    const isBusy = peers.isUnsettled || peers.waved.has(uid) || isBusyElsewhere(one, peers.others, nowMs);
     if (isBusy || !room.hasDomain(one)) held.add(uid);
     else if (admitted.length < Math.min(left, MAX_WAVE - retryCount) && room.has(one)) {
       admitted.push(uid);

@@ -42,8 +42,8 @@ export interface PlanInput {
 
 /** The rollouts around this one. */
 export interface Peers {
-  /** Those at work on other configs: agents that they have on their way wait. */
-  readonly others: ReadonlySet<RolloutId>;
+  /** Those at work on other configs, with the terms that they judge agents on: whom they have on their way waits. */
+  readonly others: ReadonlyMap<RolloutId, RolloutSpec>;
   /** Agents that these have admitted, and maybe not assigned yet. */
   readonly waved: ReadonlySet<InstanceUid>;
   /** Whether it cannot be told yet whom they have on their way: they take agents at will, or did until a moment ago. */
@@ -62,7 +62,7 @@ export interface Peers {
 
 /** Nobody else is there. */
 export const NO_PEERS: Peers = {
-  others: new Set(),
+  others: new Map(),
   waved: new Set(),
   isUnsettled: false,
   holder: null,

@@ -6,18 +6,25 @@
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { runScenario } from "./model-run.ts";
-import { scenario } from "./model-scenario.ts";
+import { scenario, scenarioOfTwo } from "./model-scenario.ts";
 
 const runs = Number(process.env["MUSTER_MODEL_RUNS"] ?? 2_000);
 const seed = Number(process.env["MUSTER_MODEL_SEED"] ?? 20_260_101);
 const path = process.env["MUSTER_MODEL_PATH"];
 
+const fleets: readonly (readonly [name: string, scenarios: typeof scenario])[] = [
+  ["one config", scenario],
+  ["two configs", scenarioOfTwo],
+];
+
 describe("any rollout over any fleet", () => {
-  it("keeps to its limits, never offers what failed, makes everybody safe, and ends or says what it waits for", () => {
-    const options = { numRuns: runs, seed, ...(path !== undefined && { path }) };
-    fc.assert(
-      fc.property(scenario, (each) => runScenario(each)),
-      options,
-    );
-  });
+  for (const [name, scenarios] of fleets) {
+    it(`of ${name} keeps to its limits, never offers what failed, makes everybody safe, and ends or says what it waits for`, () => {
+      const options = { numRuns: runs / fleets.length, seed, ...(path !== undefined && { path }) };
+      fc.assert(
+        fc.property(scenarios, (each) => runScenario(each)),
+        options,
+      );
+    });
+  }
 });

@@ -27,7 +27,7 @@ export function wakeAt(pass: Pass, hold: Hold | null): number {
     ...judged.map(({ changesAtMs }) => changesAtMs),
     ...judged.map(({ retry }) => retry?.dueAtMs ?? null),
     ...askedAgainOf(pass).map(({ fromMs }) => fromMs),
-    input.peers.isUnsettled ? nowMs + UNSETTLED_MS : null,
+    input.peers.isUnsettled && judged.some(({ state }) => state === "held") ? nowMs + UNSETTLED_MS : null,
     startsAtMs(pass),
     hold?.untilMs ?? null,
     fleetLostAtMs + REBUILD_MS,

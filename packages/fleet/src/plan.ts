@@ -193,8 +193,10 @@ function withWaves(pass: Pass, hold: Hold | null): { readonly pass: Pass; readon
 
 /** Nobody is on the way and nobody is admitted: that must not go unsaid. */
 function withStandstill(pass: Pass, { admitted, held, moreAtMs }: Admission): Pass {
-  const { judged, status } = pass;
-  if (held.size === 0 || admitted.length > 0 || moreAtMs !== null || judged.some(isOnItsWay)) return pass;
+  const { judged, status, input } = pass;
+  // While it cannot be told whom others have, what was said stands.
+  const isSoonKnown = moreAtMs !== null && !(input.peers.isUnsettled && input.status.reason === "held_back");
+  if (held.size === 0 || admitted.length > 0 || isSoonKnown || judged.some(isOnItsWay)) return pass;
   const message = `${agentsText(held.size)} of the stage are held back: too many of their failure domain are missing, or another rollout has them on their way.`;
   return enter(pass, status.phase, "held_back", message);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
+  DEFAULT_PACE,
   initialStatus,
   parseConfigId,
   parseRolloutId,
@@ -8,7 +9,7 @@ import {
   type RolloutSpec,
   type RolloutStatus,
 } from "@muster/fleet";
-import { aRollout, stages } from "@muster/fleet/builders";
+import { aRollout, aUid, stages } from "@muster/fleet/builders";
 import type { StoredRollout } from "@muster/store";
 import { loadPeers, type PeersStore } from "./peers.ts";
 
@@ -45,7 +46,7 @@ async function peersOf(
 describe("the rollouts around one", () => {
   it("are none where it is alone", async () => {
     assert.deepEqual(await peersOf([]), {
-      others: new Set(),
+      others: new Map(),
       waved: new Set(),
       isUnsettled: false,
       holder: null,
@@ -67,7 +68,7 @@ describe("the rollouts around one", () => {
       aStored(3, waiting, { configId: OTHER }),
       aStored(4, running),
     ]);
-    assert.deepEqual([...others], [anId(1), anId(2)]);
+    assert.deepEqual([...others.keys()], [anId(1), anId(2)]);
   });
 
   it("are unsettled while one of them takes agents at will, and until all was decided after that", async () => {
@@ -88,6 +89,18 @@ describe("the rollouts around one", () => {
     const ended = aStored(1, { ...running, phase: "halted", isSettled: false }, { configId: OTHER });
     const { others, isBehind } = await peersOf([ended, aStored(2, { ...waiting, phase: "cancelled" })]);
     assert.deepEqual([[...others], isBehind], [[], false]);
+  });
+
+  it("count one that succeeded while it admits those that were away, within its limits", async () => {
+    const limited = { pace: { ...DEFAULT_PACE, maxInFlight: 1 }, configId: OTHER };
+    const succeeded = { ...running, phase: "succeeded", isPaced: true } as const;
+    const catching = { ...aStored(1, succeeded, limited), wave: [{ uid: aUid(1), tries: 1 }] };
+    const { others, waved } = await peersOf([
+      catching,
+      aStored(2, { ...succeeded, hasSettled: true }, limited),
+      aStored(3, succeeded, { configId: OTHER }),
+    ]);
+    assert.deepEqual([[...others.keys()], [...waved]], [[anId(1)], [aUid(1)]]);
   });
 
   const lines: readonly (readonly [name: string, n: number, theirs: number, ours: number, isBehind: boolean])[] = [
