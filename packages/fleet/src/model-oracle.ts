@@ -281,7 +281,8 @@ function isUnsure(view: AgentView, desired: DesiredRecord, { spec }: ModelRollou
   const offer = view.attempts.findLast(({ hash }) => hash === desired.hash);
   if (offer === undefined || offer.answer?.state === "failed") return false;
   if (!hasCapability(view, "ReportsRemoteConfig")) return nowMs < offer.offeredAtMs + spec.timing.soakMs;
-  return offer.answer?.state !== "applied" || nowMs < offer.answer.atMs + spec.timing.soakMs;
+  if (offer.answer?.state === "applied") return nowMs < offer.answer.atMs + spec.timing.soakMs;
+  return nowMs < offer.offeredAtMs + spec.timing.applyTimeoutMs;
 }
 
 /** Who says that it took everything back has nobody on the way. */
