@@ -53,14 +53,6 @@ describe("layersAfter", () => {
       ));
   }
 
-  it("leaves nobody what is taken back to fall back on, when a newer one has succeeded meanwhile", () => {
-    const newer = parseRolloutId("01890a5d-0000-7000-8000-00000000000c");
-    const before = { configId: base, layers: [aLayer("stable", newer), aLayer("fallback", NEW)] };
-    const modes = (phase: RolloutPhase) => after(phase, {}, SPEC, before).map(({ mode }) => mode);
-    assert.deepEqual(modes("reverted"), ["stable", "withdrawn"]);
-    assert.deepEqual(modes("succeeded"), ["stable", "fallback"]);
-  });
-
   it("knows nothing of a rollout that ended before it began", () => {
     assert.deepEqual(
       after("superseded", { startedAtMs: null }).map(({ mode }) => mode),

@@ -21,12 +21,8 @@ export function layersAfter(before: Assignment, spec: RolloutSpec, status: Rollo
   if (mode === null || status.startedAtMs === null) return before;
   const layer = layerOf(spec, status, mode);
   const { above, below } = around(before.layers, spec, status.startedAtMs);
-  // A newer one succeeded meanwhile: this counts no more than that one lets it, and taken back it is no fallback either.
-  if (above.some((other) => other.mode === "stable")) {
-    const isFallback = before.layers.some((other) => other.rolloutId === spec.id && other.mode !== mode);
-    const isTakenBack = mode === "withdrawing" || mode === "withdrawn";
-    return isFallback && isTakenBack ? { configId, layers: [...above, layer, ...below] } : before;
-  }
+  // A newer one succeeded meanwhile: this counts no more than that one lets it.
+  if (above.some((other) => other.mode === "stable")) return before;
   const stable = below.find((other) => other.mode === "stable");
   if (mode === "stable") {
     const fallback: readonly Layer[] =

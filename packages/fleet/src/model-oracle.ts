@@ -2,17 +2,14 @@
 // the end. Counts for itself where it can, so that a fault of the plan's own arithmetic shows. For plan-model.spec.ts only.
 
 import assert from "node:assert/strict";
-import type { DesiredRecord } from "./candidate.ts";
 import { BLANK, type Contribution } from "./compose.ts";
-import { hasCapability, isConnected, originOf } from "./facts.ts";
+import { isConnected } from "./facts.ts";
 import type { ConfigHash, InstanceUid } from "./ids.ts";
 import { failureKind, isGood, isOnItsWay, type Judged, judge } from "./judge.ts";
+import { assertOneCause, isAtWork } from "./model-blame.ts";
 import type { Draft, ModelRollout, ModelWorld } from "./model-world.ts";
-import { catchUpOf } from "./pace.ts";
-import { isNewcomer } from "./rank.ts";
 import { type RolloutStatus, targetedCount } from "./rollout.ts";
 import { isEnded, isTakingBack, ROLLOUT_TRANSITIONS, STAGE_TRANSITIONS } from "./rollout-states.ts";
-import type { AgentView } from "./view.ts";
 
 const MINUTE_MS = 60_000;
 const HAS_TAKEN_BACK: ReadonlySet<string> = new Set(["rolled_back", "reverted", "rollback_incomplete"]);
@@ -31,7 +28,7 @@ export class ModelOracle {
     this.#world = world;
     world.observer = {
       onCommit: (draft) => this.#onCommit(draft),
-      onAssign: (...change) => this.#onAssign(...change),
+      onAssign: (...change) => assertOneCause(this.#world, ...change),
       onRest: () => this.#onRest(),
     };
   }
@@ -49,30 +46,6 @@ export class ModelOracle {
     const news = wave.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`));
     if (!isTakingBack(status.phase)) this.#assertAdmissions(draft, news);
     if (status.phase !== before.phase && HAS_TAKEN_BACK.has(status.phase)) assertNobodyIsLeft(draft);
-  }
-
-  /** No rollout takes an agent that one of another config has on its way: a failure is to have one cause. */
-  #onAssign(view: AgentView, before: DesiredRecord | null, after: DesiredRecord | null): void {
-    if (after === null || (before === null && this.#world.fleetLostAtMs > 0)) return;
-    const had = new Set(before?.contributions.map(({ rolloutId }) => rolloutId));
-    const atWork = this.#world.rollouts.filter((each) => isAtWork(each));
-    const bring = (record: DesiredRecord, { spec }: ModelRollout) =>
-      record.contributions.some(({ rolloutId }) => rolloutId === spec.id);
-    // Who is new has what is stable from the beginning.
-    const isForAll = ({ status }: ModelRollout) =>
-      isEnded(status.phase) && isNewcomer(originOf(view), status.startedAtMs ?? 0);
-    const takers = atWork.filter((each) => !had.has(each.spec.id) && bring(after, each) && !isForAll(each));
-    for (const taker of takers) {
-      for (const other of atWork) {
-        if (other.spec.configId === taker.spec.configId) continue;
-        const isNew = takers.includes(other);
-        // What is taken from it in the same moment has failed it.
-        const isKept = before !== null && bring(before, other) && bring(after, other);
-        const isBusy = isKept && isUnsure(view, before, other, this.#world.nowMs);
-        const what = `${taker.spec.configId} takes agent ${view.uid}, which ${other.spec.configId} has on its way`;
-        assert.ok(!isNew && !isBusy, what);
-      }
-    }
   }
 
   #assertLog({ rollout, plan }: Draft): void {
@@ -260,6 +233,11 @@ export class ModelOracle {
       if (model === undefined || !isConnected(agent.view)) continue;
       const has = (part: Contribution): boolean => part.rolloutId === spec.id;
       assert.ok(!agent.desired?.contributions.some(has), `agent ${uid} is relieved of what was taken back`);
+      // Another may have taken it while it was on its way back, and failed it then: it says that it is at work for ever.
+      const isElsewhere = this.#world.rollouts.some(
+        (each) => each.spec.configId !== spec.configId && each.excluded.has(uid),
+      );
+      if (isElsewhere) continue;
       const canTell = model.capabilities.includes("AcceptsRemoteConfig");
       const isGoodWith = model.react(agent.desired?.hash ?? BLANK.hash) === "good";
       // Of whom nobody has an opinion any more, nobody knows what else it was given with that.
@@ -267,22 +245,6 @@ export class ModelOracle {
       if (canTell && isGoodWith) assert.ok(!isLeft, `agent ${uid} runs on with what was taken back`);
     }
   }
-}
-
-/** Whether a rollout takes agents: it has begun and not ended, or catches up with those that were away. */
-function isAtWork({ spec, status }: ModelRollout): boolean {
-  const catchesUp = status.phase === "succeeded" && !status.hasSettled && catchUpOf(spec) === "paced";
-  return status.startedAtMs !== null && (!isEnded(status.phase) || catchesUp);
-}
-
-/** Whether an agent that is there was offered what a rollout brought it, and is not through with that. */
-function isUnsure(view: AgentView, desired: DesiredRecord, { spec }: ModelRollout, nowMs: number): boolean {
-  if (!isConnected(view)) return false;
-  const offer = view.attempts.findLast(({ hash }) => hash === desired.hash);
-  if (offer === undefined || offer.answer?.state === "failed") return false;
-  if (!hasCapability(view, "ReportsRemoteConfig")) return nowMs < offer.offeredAtMs + spec.timing.soakMs;
-  if (offer.answer?.state === "applied") return nowMs < offer.answer.atMs + spec.timing.soakMs;
-  return nowMs < offer.offeredAtMs + spec.timing.applyTimeoutMs;
 }
 
 /** Who says that it took everything back has nobody on the way. */

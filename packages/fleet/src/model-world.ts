@@ -5,16 +5,15 @@ import { apply } from "./agent.ts";
 import { type CohortAgent, isInTrouble } from "./assess.ts";
 import { candidateOf, type DesiredRecord, isSameDesired } from "./candidate.ts";
 import type { Contribution } from "./compose.ts";
-import type { Assignment, Exclusion } from "./desired.ts";
+import type { Exclusion } from "./desired.ts";
 import { createWanted } from "./desired.ts";
 import { labelsOf } from "./facts.ts";
 import type { Reading } from "./gate.ts";
-import type { ConfigHash, ConfigId, InstanceUid, RolloutId } from "./ids.ts";
+import type { ConfigHash, InstanceUid, RolloutId } from "./ids.ts";
 import type { WaveEntry } from "./judge.ts";
-import { layersAfter } from "./layers.ts";
 import { ModelAgent } from "./model-agent.ts";
+import { ModelControl } from "./model-control.ts";
 import type { ModelTraits } from "./model-traits.ts";
-import { entriesBeyond } from "./pace.ts";
 import type { Decision, Peers, PlanInput } from "./pass.ts";
 import { peersOf } from "./peers.ts";
 import { type Plan, plan } from "./plan.ts";
@@ -63,7 +62,7 @@ export class ModelWorld {
   readonly agents = new Map<InstanceUid, ModelAgent>();
   readonly views = new Map<InstanceUid, AgentView>();
   readonly desired = new Map<InstanceUid, DesiredRecord>();
-  readonly assignments = new Map<ConfigId, Assignment>();
+  readonly control = new ModelControl();
   /** What every hash that was ever desired consists of. */
   readonly parts = new Map<ConfigHash, readonly Contribution[]>();
   rollouts: ModelRollout[] = [];
@@ -71,11 +70,7 @@ export class ModelWorld {
   fleetLostAtMs = 0;
   /** Told of everything that a worker commits, and whenever everything has come to rest for a moment. */
   observer: ModelObserver = {};
-  /** The rollout that has a config. */
-  readonly #holders = new Map<ConfigId, RolloutId>();
-  #layersVersion = 0;
   #assignedVersion = 0;
-  #admissionCount = 0;
 
   constructor(agents: readonly ModelTraits[]) {
     for (const traits of agents) this.add(traits);
@@ -104,7 +99,7 @@ export class ModelWorld {
       readings: [],
     };
     this.rollouts.push(rollout);
-    if (!this.#holders.has(spec.configId)) this.#holders.set(spec.configId, spec.id);
+    this.control.claim(spec);
     return rollout;
   }
 
@@ -113,8 +108,9 @@ export class ModelWorld {
     const { id, configId } = rollout.spec;
     if (isEnded(rollout.status.phase)) {
       if (change.wish !== "revert" && change.retries === undefined) return;
-      if ((this.#holders.get(configId) ?? id) !== id) return;
-      this.#holders.set(configId, id);
+      // As management has it: under a newer one there is nothing to take back.
+      if (change.wish === "revert" && this.control.stableOf(configId) !== id) return;
+      if (!this.control.claim(rollout.spec)) return;
     }
     const generation = rollout.spec.generation + 1;
     const isWish = change.wish !== undefined;
@@ -168,25 +164,17 @@ export class ModelWorld {
       fleetLostAtMs: this.fleetLostAtMs,
       nowMs: this.nowMs,
     };
-    return { rollout, version, admissionCount: this.#admissionCount, input, plan: plan(input) };
+    return { rollout, version, admissionCount: this.control.admissionCount, input, plan: plan(input) };
   }
 
   /** A worker commits what it planned. Answers false when another was faster. */
   commit(draft: Draft): boolean {
     const { rollout, version, plan: next } = draft;
     if (rollout.version !== version) return false;
-    const { spec, wave } = rollout;
-    const { configId } = spec;
-    const before = this.assignments.get(configId) ?? { configId, layers: [] };
-    const after = layersAfter(before, spec, next.status);
-    const isSame = JSON.stringify(after) === JSON.stringify(before);
-    const opens = !isSame && after.layers.some(({ rolloutId, mode }) => rolloutId === spec.id && mode === "open");
-    const takesMore = opens || entriesBeyond(wave, next.wave).length > 0;
-    if (takesMore && draft.admissionCount !== this.#admissionCount) return false;
-    if (!this.#claims(rollout, next.status)) return false;
+    const isNew = next.status !== rollout.status || next.wave !== rollout.wave;
+    if (isNew && !this.control.commit(draft)) return false;
     this.observer.onCommit?.(draft);
     rollout.wakeAtMs = next.wakeAtMs;
-    const isNew = next.status !== rollout.status || next.wave !== rollout.wave;
     for (const { uid, exclusion } of next.restores)
       if (!rollout.excluded.has(uid)) rollout.excluded.set(uid, exclusion);
     for (const uid of next.forgiven) rollout.excluded.delete(uid);
@@ -195,29 +183,12 @@ export class ModelWorld {
     rollout.status = next.status;
     rollout.wave = next.wave;
     rollout.version += 1;
-    if (takesMore) this.#admissionCount += 1;
-    if (!isSame) this.#layersVersion += 1;
-    this.assignments.set(configId, after);
-    return true;
-  }
-
-  /** Takes the config that it begins on, or leaves it. Answers false when another has it. */
-  #claims({ spec: { id, configId }, status }: ModelRollout, next: RolloutStatus): boolean {
-    const holder = this.#holders.get(configId) ?? id;
-    if (isEnded(next.phase)) {
-      if (holder === id) this.#holders.delete(configId);
-      return true;
-    }
-    const isBegun = status.startedAtMs === null && next.startedAtMs !== null;
-    if (!isBegun && !(next.phase === "reverting" && status.phase === "succeeded")) return true;
-    if (holder !== id) return false;
-    this.#holders.set(configId, id);
     return true;
   }
 
   /** A worker decides what everybody should run, and writes the difference. */
   assign(): void {
-    const wanted = createWanted([...this.assignments.values()]);
+    const wanted = createWanted([...this.control.assignments.values()]);
     for (const [uid, view] of this.views) {
       const present = this.desired.get(uid) ?? null;
       const excluded = this.rollouts.flatMap((rollout) => rollout.excluded.get(uid) ?? []);
@@ -249,7 +220,7 @@ export class ModelWorld {
       else this.desired.set(uid, record);
       if (record !== null) this.parts.set(record.hash, record.contributions);
     }
-    this.#assignedVersion = this.#layersVersion;
+    this.#assignedVersion = this.control.version;
   }
 
   /** The fleet state is lost; the agents that are there tell it again. */
@@ -272,12 +243,11 @@ export class ModelWorld {
 
   #peersOf(rollout: ModelRollout): Peers {
     const { id, configId } = rollout.spec;
-    const stable = this.assignments.get(configId)?.layers.find(({ mode }) => mode === "stable");
     return peersOf(rollout, {
       others: this.rollouts.filter(({ spec, status }) => spec.id !== id && !status.isSettled),
-      stable: stable?.rolloutId ?? null,
-      isAssigned: this.#assignedVersion === this.#layersVersion,
-      holder: this.#holders.get(configId) ?? null,
+      stable: this.control.stableOf(configId),
+      isAssigned: this.#assignedVersion === this.control.version,
+      holder: this.control.holderOf(configId),
       phases: new Map(this.rollouts.map(({ spec, status }) => [spec.id, status.phase])),
     });
   }

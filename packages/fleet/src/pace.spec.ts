@@ -6,6 +6,7 @@ import { aFleet, aRollout, aStage, aUid, aWorld, aWorldWithStable, stages } from
 import { parseRolloutId } from "./ids.ts";
 import { mustPace, ratePerMinute } from "./pace.ts";
 import { NO_PEERS } from "./pass.ts";
+import { plan } from "./plan.ts";
 import { initialStatus, type Pace, type RolloutSpec } from "./rollout.ts";
 import { DEFAULT_PACE, DEFAULT_RETRY } from "./rollout-defaults.ts";
 
@@ -150,6 +151,20 @@ describe("admission", () => {
     world.advance(600_000);
     assert.deepEqual([rollout.status.phase, rollout.status.reason], ["running", "held_back"]);
     assert.match(rollout.status.message, /held back/);
+  });
+});
+
+describe("a rollout beside one that takes agents at will", () => {
+  it("looks again soon, and says once that its agents are held back", () => {
+    const world = aWorld(aFleet(2));
+    const rollout = world.start(aRollout(stages(100), { pace: { ...DEFAULT_PACE, maxInFlight: 1 } }));
+    const { input } = world.draft(rollout);
+    const waved = new Set(world.agents.keys());
+    const held = plan({ ...input, peers: { ...NO_PEERS, waved } });
+    assert.equal(held.status.reason, "held_back");
+    const unsettled = plan({ ...input, status: held.status, peers: { ...NO_PEERS, isUnsettled: true } });
+    assert.deepEqual([unsettled.status.reason, unsettled.decisions], ["held_back", []]);
+    assert.ok((unsettled.wakeAtMs ?? 0) <= world.nowMs + 1_000);
   });
 });
 

@@ -74,8 +74,11 @@ export function askedAgainOf({ judged, input }: Pass): readonly TryAgain[] {
   if (input.spec.retries.length === 0) return [];
   const askedAtMs = new Map(input.spec.retries.map(({ uid, atMs }) => [uid, atMs]));
   return judged.flatMap(({ agent: { view, exclusion } }) => {
-    const asked = askedAtMs.get(view.uid);
-    if (exclusion === undefined || asked === undefined || exclusion.atMs >= asked) return [];
+    // It may have been asked for, as it may have failed, under a uid that it had before.
+    const asked = [view.uid, ...view.previousUids]
+      .map((uid) => askedAtMs.get(uid) ?? 0)
+      .reduce((a, b) => Math.max(a, b));
+    if (exclusion === undefined || exclusion.atMs >= asked) return [];
     const last = latestAttempt(view.attempts, exclusion.hash);
     const saidAtMs = Math.max(last?.offeredAtMs ?? 0, last?.answer?.atMs ?? 0);
     return [{ uid: view.uid, fromMs: saidAtMs + CLOCK_SKEW_MS + 1 }];

@@ -118,6 +118,12 @@ describe("a rollout that was asked for", () => {
     assert.equal(firstPass(timing({ startAtMs: NOW_MS + 5_000 }), { nowMs: NOW_MS }).wakeAtMs, NOW_MS + 5_000);
   });
 
+  it("need not know before it begins whom another that takes agents at will has on its way", () => {
+    const later = timing({ startAtMs: NOW_MS + 48 * HOUR_MS });
+    const { wakeAtMs } = firstPass(later, { nowMs: NOW_MS, peers: { ...NO_PEERS, isUnsettled: true } });
+    assert.equal(wakeAtMs, NOW_MS + 120_000);
+  });
+
   it("waits again when an approval is withdrawn before it begins", () => {
     const world = aWorld(aFleet(1));
     const later = timing({ startAtMs: NOW_MS + HOUR_MS });
