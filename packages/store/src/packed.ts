@@ -33,10 +33,34 @@ export const SHAPES: readonly (readonly string[])[] = [
   ["hash", "hasFailed"],
 ];
 
-/** Any other shape is spelled out where it is met, and not remembered: nobody else would know it. */
+/** The next field of a shape by its name; `END` where a shape may end. */
+type Shape = Map<string, Shape>;
+const END = "";
+const FIRST: Shape = new Map();
+for (const fields of SHAPES) {
+  let at = FIRST;
+  for (const field of [...fields, END]) {
+    const next = at.get(field) ?? new Map();
+    at.set(field, next);
+    at = next;
+  }
+}
+
+/** An object of any other shape is a map, names and all: msgpackr would remember the names, and agents make them up. */
+function hasShape(value: object): boolean {
+  let at: Shape | undefined = FIRST;
+  for (const field in value) {
+    at = at.get(field);
+    if (at === undefined) return false;
+  }
+  return at.has(END);
+}
+
 const packr = new Packr({
   structures: SHAPES.map((fields) => [...fields]),
   maxSharedStructures: SHAPES.length,
+  useRecords: hasShape,
+  mapsAsObjects: true,
   moreTypes: false,
 });
 
