@@ -113,7 +113,7 @@ export { type Around, peersOf, type Standing } from "./peers.ts";
 export { isOver, type Plan, plan } from "./plan.ts";
 export type { Measurement } from "./plan-gate.ts";
 export type { Restore } from "./plan-restore.ts";
-export { approvers, hasDrifted, REBUILD_MS } from "./plan-start.ts";
+export { approvers, driftOf, REBUILD_MS } from "./plan-start.ts";
 export { quarantineAfter } from "./quarantine.ts";
 export { bornAtMs, EVERYONE, NOBODY, type Place, placeIn, type Rank, rankOf } from "./rank.ts";
 export { isCapable, type Placed, previewStages, stageSize, type Target } from "./reach.ts";

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aCohortAgent, aFleet, anAgent, aRollout, aWorld, MODEL_START_MS, stages } from "./builders.ts";
+import { aCohortAgent, aFleet, anAgent, aRollout, aStage, aUid, aWorld, MODEL_START_MS, stages } from "./builders.ts";
 import type { ModelWorld } from "./model-world.ts";
 import { NO_PEERS, type PlanInput } from "./pass.ts";
 import { plan } from "./plan.ts";
-import { approvers, hasDrifted, REBUILD_MS } from "./plan-start.ts";
+import { approvers, driftOf, REBUILD_MS } from "./plan-start.ts";
 import { initialStatus, type RolloutSpec } from "./rollout.ts";
 
 const NOW_MS = MODEL_START_MS;
@@ -152,14 +152,40 @@ describe("approvers", () => {
   for (const { name, spec, is } of cases) it(name, () => assert.deepEqual(approvers(aRollout([], spec)), is));
 });
 
-describe("hasDrifted", () => {
-  for (const [planned, targeted, is] of [
-    [100, 110, false],
-    [100, 111, true],
-    [100, 89, true],
-    [0, 0, false],
-    [0, 1, true],
-  ] as const) {
-    it(`from ${planned} to ${targeted}: ${is}`, () => assert.equal(hasDrifted(planned, targeted), is));
+describe("driftOf", () => {
+  const cohort = (count: number, canaries = 0) =>
+    Array.from({ length: count }, (_, i) => {
+      const labels = { tier: i < canaries ? "canary" : "other" };
+      return aCohortAgent(aRollout([]), anAgent({ uid: aUid(i + 1), labels }), false);
+    });
+  const cases = [
+    { name: "a tenth more", planned: [100, 100], now: cohort(110), is: null },
+    { name: "more than that", planned: [100, 100], now: cohort(111), is: /made for 100 agents, and 111 match/ },
+    { name: "fewer than that", planned: [100, 100], now: cohort(89), is: /and 89 match/ },
+    { name: "nobody, still", planned: [0, 0], now: cohort(0), is: null },
+    { name: "somebody where nobody was", planned: [0, 0], now: cohort(1), is: /and 1 match/ },
+    {
+      name: "as many, of whom fewer can take it",
+      planned: [100, 0, 120],
+      now: cohort(100),
+      is: /^stage 2 .* 120 .* 100 now/,
+    },
+    {
+      name: "as many, of whom more are in a stage",
+      planned: [100, 5, 100],
+      now: cohort(100, 40),
+      is: /^stage 1 .* 5 .* 40 now/,
+    },
+    { name: "one more in a small stage", planned: [100, 5, 100], now: cohort(100, 6), is: null },
+  ] as const;
+  for (const { name, planned, now, is } of cases) {
+    it(`${is === null ? "bears" : "tells"} ${name}`, () => {
+      const [targeted, ...sizes] = planned;
+      const canary = aStage({ size: { kind: "selector", selector: "tier=canary" } });
+      const spec = aRollout(sizes.length === 1 ? stages(100) : [canary, ...stages(100)]);
+      const drift = driftOf({ targeted, stages: sizes }, spec, now);
+      if (is === null) assert.equal(drift, null);
+      else assert.match(drift ?? "", is);
+    });
   }
 });

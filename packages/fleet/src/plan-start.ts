@@ -1,7 +1,9 @@
 // From the asking to the start: checks, approvals, the time to begin, and the turn among rollouts of the same config. Pure.
 
+import type { CohortAgent } from "./assess.ts";
 import { activeFreeze, isOpen, nextOpening } from "./calendar.ts";
 import { end, enter, type Pass, withStatus } from "./pass.ts";
+import { previewStages } from "./reach.ts";
 import type { RolloutSpec } from "./rollout.ts";
 import { isBeforeStart } from "./rollout-states.ts";
 
@@ -50,9 +52,10 @@ function validated(pass: Pass): Pass {
   const { spec, cohort } = pass.input;
   const barred = quarantined(pass);
   if (barred !== null) return barred;
-  if (spec.planned !== null && hasDrifted(spec.planned.targeted, cohort.length)) {
-    const message = `It was planned for ${spec.planned.targeted} agents, and ${cohort.length} match now; plan it again.`;
-    return end(pass, "invalid", "plan_outdated", message, { planned: spec.planned.targeted, targeted: cohort.length });
+  const drift = spec.planned === null ? null : driftOf(spec.planned, spec, cohort);
+  if (drift !== null) {
+    const inputs = { planned: spec.planned?.targeted ?? null, targeted: cohort.length };
+    return end(pass, "invalid", "plan_outdated", `Its plan does not hold any more: ${drift}; plan it again.`, inputs);
   }
   const unable = unableAll(pass);
   if (unable !== null) return unable;
@@ -73,9 +76,27 @@ function unableAll(pass: Pass): Pass | null {
   return end(pass, "invalid", "incapable", message, { targeted: cohort.length });
 }
 
-/** Whether a fleet has moved too far from what was planned for. */
-export function hasDrifted(planned: number, targeted: number): boolean {
-  return Math.abs(targeted - planned) * 100 > Math.max(planned, 1) * PLAN_DRIFT_PERCENT;
+/**
+ * How the fleet has moved too far from what was planned for, as a clause; null: it has not. As many agents as before may be
+ * others, or in other stages: a canary that everybody was moved into is not the one that somebody looked at.
+ */
+export function driftOf(
+  planned: NonNullable<RolloutSpec["planned"]>,
+  spec: RolloutSpec,
+  cohort: readonly CohortAgent[],
+): string | null {
+  if (isFarFrom(planned.targeted, cohort.length, 0))
+    return `it was made for ${planned.targeted} agents, and ${cohort.length} match now`;
+  const sizes = previewStages(cohort, spec).map(({ target }) => target.size);
+  const moved = sizes.findIndex((size, i) => isFarFrom(planned.stages[i] ?? 0, size, 1));
+  return moved < 0
+    ? null
+    : `stage ${moved + 1} was to be done with ${planned.stages[moved] ?? 0} agents, and would be with ${sizes[moved]} now`;
+}
+
+/** Shares are rounded up to whole agents, so a stage may be off by `slack` where hardly anything moved. */
+function isFarFrom(planned: number, now: number, slack: number): boolean {
+  return Math.abs(now - planned) > Math.max(slack, (planned * PLAN_DRIFT_PERCENT) / 100);
 }
 
 /** People whose approval counts. */

@@ -82,6 +82,26 @@ describe("PlanRollout", () => {
     assert.equal(await reasonOf({ ...rollout, planId }), "PLAN_OUTDATED");
   });
 
+  it("refuses a plan whose stages reach others now, though as many agents match", async () => {
+    const configId = await aFleet(20);
+    const canary = { size: { case: "selector", value: "tier=canary" } as const, bake: { seconds: 60n, nanos: 0 } };
+    const rollout = { configId, stages: [canary, percent(100)] };
+    const { planId, stages } = await api.rollouts.planRollout({ rollout });
+    assert.deepEqual(
+      stages.map(({ size }) => size),
+      [0n, 19n],
+    );
+    for (let i = 2; i < 10; i++)
+      await storeAgent(api.store, count * 1_000 + i, {
+        labels: { fleet: configId, tier: "canary" },
+        capabilities: CAPABLE,
+        epoch: 2,
+      });
+    const error = await failureOf(api.rollouts.startRollout({ ...rollout, planId }));
+    assert.equal(error.findDetails(ErrorInfoSchema)[0]?.reason, "PLAN_OUTDATED");
+    assert.match(error.message, /stage 1 was to be done with 0 agents, and would be with 8 now/);
+  });
+
   it("warns of an empty fleet and of offline agents", async () => {
     const configId = await aFleet(0);
     const empty = await api.rollouts.planRollout({ rollout: { configId } });

@@ -5,8 +5,8 @@ import {
   type CohortAgent,
   type ConfigId,
   componentsUsed,
+  driftOf,
   FleetError,
-  hasDrifted,
   initialStatus,
   parseConfigId,
   type Revision,
@@ -139,13 +139,14 @@ async function withPlan(
   { spec, cohort }: Prepared,
 ): Promise<RolloutSpec> {
   const plan = await loadPlan(deps.rollouts, request);
-  const targeted = cohort?.length ?? 0;
   if (plan.hash !== spec.hash) throw outdated(plan, `the revision was ${plan.revision}, and is ${spec.revision} now`);
   if (plan.selector !== spec.selector || plan.order !== spec.order)
     throw outdated(plan, "the config is for others now, or merges elsewhere");
-  if (hasDrifted(plan.targeted, targeted))
-    throw outdated(plan, `it was made for ${plan.targeted} agents, and ${targeted} match now`);
-  return { ...spec, seed: plan.seed, planned: { targeted: plan.targeted, stages: plan.stages } };
+  const planned = { targeted: plan.targeted, stages: plan.stages };
+  const started = { ...spec, seed: plan.seed, planned };
+  const drift = driftOf(planned, started, cohort ?? []);
+  if (drift !== null) throw outdated(plan, drift);
+  return started;
 }
 
 function outdated({ planId }: PlanRecord, why: string): FleetError {
