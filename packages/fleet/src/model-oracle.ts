@@ -18,6 +18,8 @@ const HAS_TAKEN_BACK: ReadonlySet<string> = new Set(["rolled_back", "reverted", 
 export class ModelOracle {
   readonly #world: ModelWorld;
   readonly #admissions = new Map<string, { readonly atMs: number; readonly uid: InstanceUid }[]>();
+  /** When agents were relieved, per rollout that is taken back. */
+  readonly #relieved = new Map<string, readonly number[]>();
   /** Failures that a rollout at work heard of: `<hash> <agent>` → when. */
   readonly #failed = new Map<string, number>();
   /** What the last commit logged, per rollout. */
@@ -44,7 +46,8 @@ export class ModelOracle {
     if (status.phase === "running" || status.phase === "baking_final") assertBudget(draft);
     const known = new Set(draft.input.wave.map(({ uid, tries }) => `${uid} ${tries}`));
     const news = wave.filter(({ uid, tries }) => !known.has(`${uid} ${tries}`));
-    if (!isTakingBack(status.phase)) this.#assertAdmissions(draft, news);
+    if (isTakingBack(status.phase)) this.#assertRelieved(draft, news);
+    else this.#assertAdmissions(draft, news);
     if (status.phase !== before.phase && HAS_TAKEN_BACK.has(status.phase)) assertNobodyIsLeft(draft);
   }
 
@@ -98,6 +101,24 @@ export class ModelOracle {
     const rate = maxPerMinute === null ? null : Math.max(maxPerMinute, ramp?.maxPerMinute ?? 0);
     assertAtMost(recent, rate, "admitted within a minute");
     assert.ok(rollout.status.phase !== "paused" || plan.status.phase !== "paused", "nobody is admitted in a pause");
+  }
+
+  /** The way back keeps to four times the limits of the way there. */
+  #assertRelieved({ input, plan }: Draft, news: Draft["plan"]["wave"]): void {
+    if (news.length === 0) return;
+    const { spec, nowMs } = input;
+    const { maxInFlight, maxPerMinute, ramp } = spec.pace;
+    const waved = new Set(plan.wave.map(({ uid }) => uid));
+    const moving = judge({ ...input, wave: plan.wave }, plan.status).filter(
+      ({ agent, state }) =>
+        waved.has(agent.view.uid) ||
+        (isConnected(agent.view) && (state === "rollback_offered" || state === "restore_offered")),
+    );
+    assertAtMost(moving.length, maxInFlight === null ? null : maxInFlight * 4, "on the way back");
+    const relieved = [...(this.#relieved.get(spec.id) ?? []), ...news.map(() => nowMs)];
+    this.#relieved.set(spec.id, relieved);
+    const rate = maxPerMinute === null ? null : Math.max(maxPerMinute, ramp?.maxPerMinute ?? 0) * 4;
+    assertAtMost(relieved.filter((atMs) => atMs > nowMs - MINUTE_MS).length, rate, "relieved within a minute");
   }
 
   #onRest(): void {

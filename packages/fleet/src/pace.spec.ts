@@ -186,6 +186,24 @@ describe("the way back", () => {
     assert.equal(rollout.status.phase, "reverted");
   });
 
+  for (const [what, spec] of [
+    ["per minute", aRollout(stages(100), { pace: { ...DEFAULT_PACE, maxPerMinute: 1 } })],
+    ["of a stage", aRollout([aStage({ maxInFlight: 1 })])],
+  ] as const) {
+    it(`keeps to four times the number ${what}`, () => {
+      const world = aWorldWithStable(aFleet(12));
+      const rollout = world.start(spec);
+      world.advance(20 * 60_000);
+      assert.equal(rollout.status.phase, "succeeded");
+      world.wish(rollout, { wish: "revert" });
+      world.settle();
+      const backCount = () => [...world.agents.values()].filter(({ offers }) => isOld(offers.at(-1)?.hash)).length;
+      assert.equal(backCount(), 4);
+      world.advance(125_000);
+      assert.deepEqual([backCount(), rollout.status.phase], [12, "reverted"]);
+    });
+  }
+
   it("ends though an agent of the domain never gets well", () => {
     const fleet = aFleet(6, (n) => (n === 3 ? { react: () => "rejects" } : {}));
     const world = aWorld(fleet);
@@ -219,3 +237,8 @@ describe("agents that are tried again", () => {
     }
   });
 });
+
+/** What agents had that `aWorldWithStable` made. */
+function isOld(hash: string | undefined): boolean {
+  return hash?.startsWith("1") ?? false;
+}

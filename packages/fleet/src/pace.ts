@@ -9,7 +9,7 @@ import type { Pace, RolloutSpec, RolloutStatus } from "./rollout.ts";
 
 /** A wave is written in one piece with the status. */
 export const MAX_WAVE = 2_000;
-/** The way back may have this many times more agents on their way. */
+/** The way back may have this many times more agents on their way, and relieve as many times more in a minute. */
 export const ROLLBACK_SPEEDUP = 4;
 const MINUTE_MS = 60_000;
 /** How soon to look again whether it can be told whom others have on their way. */
@@ -29,7 +29,13 @@ export function mustPace(spec: RolloutSpec, { phase }: RolloutStatus, { others }
 }
 
 /** Whether it was asked to keep to limits of number or time. */
-export function hasLimits({ pace, stages, timing }: Pick<RolloutSpec, "pace" | "stages" | "timing">): boolean {
+export function hasLimits({
+  pace,
+  stages,
+  timing,
+}: Pick<RolloutSpec, "pace" | "stages"> & {
+  readonly timing: Pick<RolloutSpec["timing"], "windows" | "calendarIds">;
+}): boolean {
   return (
     pace.maxPerMinute !== null ||
     pace.maxInFlight !== null ||
@@ -38,6 +44,11 @@ export function hasLimits({ pace, stages, timing }: Pick<RolloutSpec, "pace" | "
     timing.calendarIds.length > 0 ||
     stages.some(({ maxInFlight }) => maxInFlight !== null)
   );
+}
+
+/** Whether the way back keeps to limits: those of number and rate, not those of time. */
+export function hasBackLimits({ pace, stages }: Pick<RolloutSpec, "pace" | "stages">): boolean {
+  return hasLimits({ pace, stages, timing: { windows: [], calendarIds: [] } });
 }
 
 /**
@@ -103,15 +114,18 @@ export function relieve(
   judged: readonly Judged[],
   spec: RolloutSpec,
   wave: readonly WaveEntry[],
+  { dispatches }: Pick<RolloutStatus, "dispatches">,
+  nowMs: number,
 ): readonly InstanceUid[] {
   const waved = new Set(wave.map(({ uid }) => uid));
   const isMoving = ({ agent, state }: Judged): boolean =>
     waved.has(agent.view.uid) ||
     (isConnected(agent.view) && (state === "rollback_offered" || state === "restore_offered"));
-  const { maxInFlight, maxUnavailablePerDomain } = spec.pace;
+  const { maxUnavailablePerDomain } = spec.pace;
   const moving = judged.filter(isMoving);
-  let left = (maxInFlight === null ? MAX_WAVE : maxInFlight * ROLLBACK_SPEEDUP) - moving.length;
+  let left = Math.min(backRoom(spec, moving.length), backRate(spec.pace, dispatches, nowMs));
   const perDomain = countBy(moving, ({ domain }) => domain);
+  const perStage = countBy(moving, ({ stage }) => stage);
   const chosen: InstanceUid[] = [];
   const waiting = judged.filter((one) => one.isDispatched && one.failure === null && !isMoving(one));
   for (const one of waiting.sort((a, b) => byTurn(b, a))) {
@@ -120,11 +134,28 @@ export function relieve(
     const inDomain = perDomain.get(one.domain) ?? 0;
     // Who is missing already, because of what is taken from it, is not missing more for it.
     if (!isMissing && maxUnavailablePerDomain !== null && inDomain >= maxUnavailablePerDomain) continue;
+    const inStage = perStage.get(one.stage) ?? 0;
+    const ofStage = spec.stages[one.stage ?? -1]?.maxInFlight ?? null;
+    if (ofStage !== null && inStage >= ofStage * ROLLBACK_SPEEDUP) continue;
     chosen.push(one.agent.view.uid);
     left -= 1;
     perDomain.set(one.domain, inDomain + 1);
+    perStage.set(one.stage, inStage + 1);
   }
   return chosen;
+}
+
+/** How many more may be on their way back at once. */
+function backRoom({ pace }: RolloutSpec, movingCount: number): number {
+  return (pace.maxInFlight === null ? MAX_WAVE : pace.maxInFlight * ROLLBACK_SPEEDUP) - movingCount;
+}
+
+/** How many more may be relieved in this minute. A ramp was climbed on the way there: the way back begins at its top. */
+function backRate({ maxPerMinute, ramp }: Pace, dispatches: RolloutStatus["dispatches"], nowMs: number): number {
+  if (maxPerMinute === null) return Number.POSITIVE_INFINITY;
+  return (
+    Math.max(maxPerMinute, ramp?.maxPerMinute ?? 0) * ROLLBACK_SPEEDUP - usedIn(recentDispatches(dispatches, nowMs))
+  );
 }
 
 /** Agents whose next try is due and that no wave names yet, as many as may be assigned now: a try is an assignment too. */
@@ -201,12 +232,18 @@ function rateLimit(pace: Pace, { dispatches, counts }: RolloutStatus, nowMs: num
   const rate = ratePerMinute(pace, counts.verified);
   if (rate === null) return { left: Number.POSITIVE_INFINITY, moreAtMs: null };
   const recent = recentDispatches(dispatches, nowMs);
-  const used = recent.reduce((sum, [, count]) => sum + count, 0);
   const [oldest] = recent;
-  return { left: Math.max(0, rate - used), moreAtMs: oldest === undefined ? nowMs + MINUTE_MS : oldest[0] + MINUTE_MS };
+  return {
+    left: Math.max(0, rate - usedIn(recent)),
+    moreAtMs: oldest === undefined ? nowMs + MINUTE_MS : oldest[0] + MINUTE_MS,
+  };
 }
 
-/** The assignments of the last minute. */
+function usedIn(dispatches: RolloutStatus["dispatches"]): number {
+  return dispatches.reduce((sum, [, count]) => sum + count, 0);
+}
+
+/** The assignments of the last minute, and while a rollout is taken back, whom it was taken from. */
 export function recentDispatches(dispatches: RolloutStatus["dispatches"], nowMs: number): RolloutStatus["dispatches"] {
   return dispatches.filter(([atMs]) => atMs > nowMs - MINUTE_MS);
 }

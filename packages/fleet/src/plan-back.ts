@@ -4,8 +4,8 @@
 import { isConnected } from "./facts.ts";
 import type { InstanceUid } from "./ids.ts";
 import type { Judged, WaveEntry } from "./judge.ts";
-import { relieve } from "./pace.ts";
-import { agentsText, end, enter, log, type Pass } from "./pass.ts";
+import { recentDispatches, relieve } from "./pace.ts";
+import { agentsText, end, enter, log, type Pass, withStatus } from "./pass.ts";
 import { isRebuilding } from "./plan-start.ts";
 
 /** Ends a way back on which everybody arrived that can be reached. */
@@ -43,26 +43,26 @@ function wasReturned({ agent }: Judged, { input }: Pass): boolean {
 }
 
 /** The agents to relieve: those of before that have the revision still, and as many more as there is room for. */
-export function waveBack({ judged, input }: Pass): readonly WaveEntry[] {
+export function waveBack({ judged, status, input }: Pass): readonly WaveEntry[] {
   const left = new Set<InstanceUid>(
     judged.filter(({ isDispatched }) => isDispatched).map(({ agent }) => agent.view.uid),
   );
   const waiting = input.wave.filter(({ uid }) => left.has(uid));
-  const news = relieve(judged, input.spec, waiting);
+  const news = relieve(judged, input.spec, waiting, status, input.nowMs);
   return [...waiting, ...news.map((uid) => ({ uid, tries: 1 }))];
 }
 
-/** Says who is relieved. */
-export function logWaveBack(pass: Pass, wave: readonly WaveEntry[], number: number): Pass {
-  const before = new Set(pass.input.wave.map(({ uid }) => uid));
+/** Says who is relieved, and counts them. */
+export function logWaveBack(pass: Pass, wave: readonly WaveEntry[]): Pass {
+  const { input, status } = pass;
+  const before = new Set(input.wave.map(({ uid }) => uid));
   const news = wave.filter(({ uid }) => !before.has(uid)).map(({ uid }) => uid);
-  if (news.length === 0) return pass;
+  const recent = recentDispatches(status.dispatches, input.nowMs);
+  if (news.length === 0)
+    return recent.length === status.dispatches.length ? pass : withStatus(pass, { dispatches: recent });
+  const number = status.wave + 1;
   const message = `Wave ${number}: the revision is taken back from ${agentsText(news.length)}.`;
-  return log(pass, {
-    kind: "wave",
-    reason: "taking_back",
-    message,
-    agents: news,
-    inputs: { wave: number, agents: news.length },
-  });
+  const inputs = { wave: number, agents: news.length };
+  const logged = log(pass, { kind: "wave", reason: "taking_back", message, agents: news, inputs });
+  return withStatus(logged, { wave: number, dispatches: [...recent, [input.nowMs, news.length]] });
 }

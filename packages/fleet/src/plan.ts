@@ -12,7 +12,16 @@
 
 import type { InstanceUid } from "./ids.ts";
 import { countStates, failureKind, isOnItsWay, type Judged, type WaveEntry } from "./judge.ts";
-import { type Admission, admit, dueRetries, isCatchingUp, mustPace, nextWave, recentDispatches } from "./pace.ts";
+import {
+  type Admission,
+  admit,
+  dueRetries,
+  hasBackLimits,
+  isCatchingUp,
+  mustPace,
+  nextWave,
+  recentDispatches,
+} from "./pace.ts";
 import {
   agentsText,
   beginPass,
@@ -165,8 +174,7 @@ function saidOver(pass: Pass, held: RolloutReason): Pass {
 
 /** The way back keeps to limits where the way there did. */
 function withBackPace(pass: Pass): Pass {
-  const { pace } = pass.input.spec;
-  return withStatus(pass, { isPaced: pace.maxInFlight !== null || pace.maxUnavailablePerDomain !== null });
+  return withStatus(pass, { isPaced: hasBackLimits(pass.input.spec) });
 }
 
 /** Step 6: the wave, and the counts as they are with it. */
@@ -203,11 +211,9 @@ function withStandstill(pass: Pass, { admitted, held, moreAtMs }: Admission): Pa
 
 /** While a rollout is taken back without limits, nobody need be named: its layer reaches nobody any more. */
 function withWaveBack(pass: Pass): { readonly pass: Pass; readonly wave: readonly WaveEntry[] } {
-  const { status, input } = pass;
-  if (!status.isPaced) return { pass, wave: [] };
+  if (!pass.status.isPaced) return { pass, wave: [] };
   const wave = waveBack(pass);
-  if (isSameWave(input.wave, wave)) return { pass, wave };
-  return { pass: logWaveBack(withStatus(pass, { wave: status.wave + 1 }), wave, status.wave + 1), wave };
+  return { pass: logWaveBack(pass, wave), wave };
 }
 
 /** Those whose turn it is and that something holds back are told apart from those whose turn has not come. Null: all. */
