@@ -153,6 +153,7 @@ export {
   AGENT_TRANSITIONS,
   type AgentRolloutState,
   FAILURE_KINDS,
+  FAILURE_WORDS,
   type FailureKind,
   isBeforeStart,
   isEnded,

@@ -8,7 +8,7 @@ import type { InstanceUid } from "./ids.ts";
 import { isOnItsWay, isOpen, type Judged } from "./judge.ts";
 import { isCatchingUp } from "./pace.ts";
 import { agentsText, log, type Pass } from "./pass.ts";
-import { isEnded, isTakingBack } from "./rollout-states.ts";
+import { FAILURE_WORDS, isEnded, isTakingBack } from "./rollout-states.ts";
 
 /** One agent is to go on without the rollout. */
 export interface Restore {
@@ -42,7 +42,7 @@ export function logFailures(pass: Pass, restores: readonly Restore[]): Pass {
   );
   const news = restores.filter(({ uid }) => !known.has(uid));
   const logged = news.slice(0, MAX_LOGGED_FAILURES).reduce((at, { uid, exclusion }) => {
-    const message = `Agent ${uid} ${exclusion.state.replaceAll("_", " ")}: ${exclusion.error || "no word"}. It is given back what it had.`;
+    const message = `Agent ${uid} ${FAILURE_WORDS[exclusion.state]}: ${exclusion.error || "no word"}. It is given back what it had.`;
     return log(at, {
       kind: "agent",
       reason: exclusion.state,

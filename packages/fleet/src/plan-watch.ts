@@ -6,6 +6,7 @@ import { failureKind, failureOf, isGood, isOnItsWay, type Judged, progressOf } f
 import { act, agentsText, enter, isGoing, type Pass, withStatus } from "./pass.ts";
 import { approvalsOf } from "./plan-start.ts";
 import type { RolloutFailure, RolloutSpec } from "./rollout.ts";
+import { FAILURE_WORDS } from "./rollout-states.ts";
 import type { Storm } from "./storm.ts";
 
 /** Failures that a status names. */
@@ -97,7 +98,7 @@ function exampleOf(pass: Pass): string {
   if (first === undefined) return "";
   const { view } = first.agent;
   if (first.failure === null) return `Agent ${view.uid} is ${first.state.replaceAll("_", " ")}.`;
-  return `Agent ${view.uid} ${first.failure.state.replaceAll("_", " ")}: ${first.failure.error}${alongside(first, pass.input.spec)}`;
+  return `Agent ${view.uid} ${FAILURE_WORDS[first.failure.state]}: ${first.failure.error || "no word"}${alongside(first, pass.input.spec)}`;
 }
 
 /** Other configs that a failed agent runs beside this one: the fault may be theirs. */

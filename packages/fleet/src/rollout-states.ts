@@ -161,6 +161,14 @@ export const AGENT_STATES = {
 export type AgentRolloutState = keyof typeof AGENT_STATES;
 
 const FAILS = ["failed", "self_rolled_back", "timed_out", "went_dark", "unhealthy"] as const;
+/** What each of them is called after the name of who failed. */
+export const FAILURE_WORDS = {
+  failed: "failed",
+  self_rolled_back: "rolled itself back",
+  timed_out: "timed out",
+  went_dark: "went dark",
+  unhealthy: "is unhealthy",
+} as const satisfies Record<(typeof FAILS)[number], string>;
 const LEAVES = ["removed", "superseded", "rollback_offered", "rolled_back"] as const;
 
 /**

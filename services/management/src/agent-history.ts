@@ -37,7 +37,13 @@ export function agentHistory({ view, desired, exclusion }: CohortAgent, spec: Ro
 
 function offered({ hash, number, offeredAtMs }: Attempt, spec: RolloutSpec): Event {
   const which = hash === spec.hash ? `revision ${spec.revision}` : `config ${hash.slice(0, 12)}`;
-  return anEvent(offeredAtMs, "offer", "offered", `It was offered ${which}, for the ${number}. time.`, { hash });
+  return anEvent(
+    offeredAtMs,
+    "offer",
+    "offered",
+    `It was offered ${which}${number === 1 ? "" : ` again, attempt ${number}`}.`,
+    { hash },
+  );
 }
 
 function answered({ answer, hash }: Attempt): Event | null {

@@ -145,7 +145,10 @@ describe("what is told of a rollout", () => {
 
   it("tells what happened to one agent, what it said among it", async () => {
     const { summary, events, agent } = await api.rollouts.explainRollout({ rolloutId: id, instanceUid: failed });
-    assert.match(summary, /is failed: It said that it failed\. Stage 1 of 1 reached it\. It failed: no such receiver/);
+    assert.match(
+      summary,
+      /is in state failed: It said that it failed\. Stage 1 of 1 reached it\. It failed: no such receiver/,
+    );
     assert.equal(agent?.state, "failed");
     assert.deepEqual(
       events.map(({ kind }) => kind),
@@ -159,5 +162,23 @@ describe("what is told of a rollout", () => {
     );
     const nobody = await api.rollouts.explainRollout({ rolloutId: id, instanceUid: aUid(99) });
     assert.deepEqual([nobody.agent?.state, nobody.events.length], ["removed", 0]);
+  });
+
+  it("holds it against nobody that it is dark in a storm, as the workers do not", async () => {
+    const stored = (await api.store.rollouts.get(id)) ?? assert.fail("no rollout");
+    const longAgoMs = stored.spec.createdAtMs - 3_600_000;
+    await api.store.agents.project(good, [
+      { kind: "agent.disconnected", uid: good, epoch: 1, n: 20, atMs: longAgoMs, reason: "closed" },
+    ]);
+    const explain = () => api.rollouts.explainRollout({ rolloutId: id, instanceUid: good });
+    const alone = await explain();
+    assert.equal(alone.agent?.failure, "went_dark");
+    assert.match(alone.summary, /It went dark: it went dark after it said applied\.$/);
+    const storms = [{ name: "fleet", darkCount: 3, totalCount: 3 }];
+    const next = { status: { ...stored.status, storms }, wave: [], decisions: [] };
+    assert.equal(await api.store.rollouts.commit(stored, next), "committed");
+    const inStorm = await explain();
+    assert.deepEqual([inStorm.agent?.state, inStorm.agent?.failure], ["went_dark", ""]);
+    assert.match(inStorm.summary, /reached it\.$/);
   });
 });

@@ -7,6 +7,7 @@ import {
   AGENT_STATES,
   type AgentRolloutState,
   type Decision,
+  FAILURE_WORDS,
   type InstanceUid,
   type Judged,
   judge,
@@ -150,7 +151,9 @@ async function explainAgent(
     const named = lines.filter(({ agents }) => agents.includes(uid)).map(toEvent);
     return { judged: null, events: [...named, ...removalOf(uid, removed)] };
   }
-  const [judged = null] = judge({ ...rollout, cohort: [agent], nowMs: nowMs() }, rollout.status);
+  // One agent tells no storm: those are as the workers found them.
+  const input = { ...rollout, cohort: [agent], isPartial: true, nowMs: nowMs() };
+  const [judged = null] = judge(input, rollout.status);
   const decisions = lines.filter((line) => concerns(line, uid, judged?.stage ?? null)).map(toEvent);
   const history = agentHistory(agent, rollout.spec);
   return { judged, events: [...decisions, ...history].sort((a, b) => timeOf(a) - timeOf(b)) };
@@ -175,9 +178,9 @@ function timeOf({ time }: Event): number {
 }
 
 function summaryOf({ spec }: StoredRollout, uid: InstanceUid, judged: Judged | null): string {
-  if (judged === null) return `Agent ${uid} is removed: ${AGENT_STATES.removed}`;
+  if (judged === null) return `Agent ${uid} is in state removed: ${AGENT_STATES.removed}`;
   const { state, stage, failure } = judged;
   const where = stage === null ? "no stage has reached it" : `stage ${stage + 1} of ${spec.stages.length} reached it`;
-  const why = failure === null ? "" : ` It ${failure.state.replaceAll("_", " ")}: ${failure.error || "no word"}.`;
-  return `Agent ${uid} is ${state.replaceAll("_", " ")}: ${AGENT_STATES[state]} ${where[0]?.toUpperCase()}${where.slice(1)}.${why}`;
+  const why = failure === null ? "" : ` It ${FAILURE_WORDS[failure.state]}: ${failure.error || "no word"}.`;
+  return `Agent ${uid} is in state ${state}: ${AGENT_STATES[state]} ${where[0]?.toUpperCase()}${where.slice(1)}.${why}`;
 }
