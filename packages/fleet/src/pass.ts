@@ -192,7 +192,7 @@ export function log(
     message,
     inputs = {},
     agents = [],
-    stage = pass.status.stageIndex,
+    stage = stageAtWork(pass),
   }: Pick<Decision, "kind" | "reason" | "message"> & Partial<Decision>,
 ): Pass {
   const decision: Decision = {
@@ -201,11 +201,16 @@ export function log(
     phase: pass.status.phase,
     reason,
     message,
-    stage: pass.status.startedAtMs === null ? null : stage,
+    stage,
     agents: agents.slice(0, MAX_NAMED),
     inputs,
   };
   return { ...pass, decisions: [...pass.decisions, decision] };
+}
+
+/** The stage at work; null before the first and after the last. */
+function stageAtWork({ status: { startedAtMs, stageIndex, stages } }: Pass): number | null {
+  return startedAtMs === null || stageIndex >= stages.length ? null : stageIndex;
 }
 
 /** Pauses, ends or takes back. */

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { DEFAULT_PACE, DEFAULT_TIMING } from "@muster/fleet";
+import { aUid } from "@muster/fleet/builders";
 import { type FinishedSpan, traceIdOf } from "@muster/telemetry/trace";
 import { HOUR } from "./scenario-ids.ts";
 import { aFleet, bearing, NEW, reacts, useWorlds } from "./scenario-spec.ts";
@@ -24,12 +26,44 @@ describe("the trace of a rollout", () => {
   it("is one: every span is of the rollout's id, and hangs on one that is there", async () => {
     const { spans, id } = await traced(6, [3]);
     assert.deepEqual([...new Set(spans.map(({ traceId }) => traceId))], [traceIdOf(id)]);
-    const known = new Set(spans.map(({ path }) => path));
-    assert.equal(known.size, spans.length, "no span is told twice");
-    for (const { path, parentPath } of spans) {
-      if (path === "") assert.equal(parentPath, null);
-      else assert.ok(parentPath !== null && known.has(parentPath), `${path} hangs on ${parentPath}`);
-    }
+    assertWhole(spans);
+  });
+
+  it("is whole when one comes back in the last watch, and when the success is reverted after that", async () => {
+    const world = await worlds.openStable(aFleet(10));
+    world.spans.length = 0;
+    world.agent(aUid(7)).disconnect(world.nowMs);
+    const timing = { ...DEFAULT_TIMING, finalBakeMs: HOUR };
+    const id = await world.start(2, { ...bearing(100), timing, pace: { ...DEFAULT_PACE, maxInFlight: 4 } });
+    await world.advanceTo(id, "baking_final");
+    world.agent(aUid(7)).connect(world.nowMs);
+    await world.advanceTo(id, "succeeded");
+    const late = (await world.log(id)).filter(({ kind, phase }) => kind === "wave" && phase === "baking_final");
+    assert.deepEqual(
+      late.map(({ agents, stage }) => [agents, stage]),
+      [[[aUid(7)], null]],
+      "it is admitted when no stage is at work",
+    );
+    await world.wish(id, { wish: "revert" }, true);
+    await world.advanceTo(id, "reverted");
+    assertWhole(world.spans);
+    assert.equal(world.spans.filter(({ path }) => path === "").length, 1);
+  });
+
+  it("is whole when another rollout takes its place in the middle of a stage", async () => {
+    const world = await worlds.openStable(aFleet(4));
+    world.spans.length = 0;
+    const pace = { ...DEFAULT_PACE, maxInFlight: 1 };
+    const first = await world.start(2, { ...bearing(100), pace });
+    const second = await world.start(3, { ...bearing(100), onConflict: "supersede" });
+    await world.advanceTo(second, "succeeded");
+    assert.equal((await world.status(first)).phase, "superseded");
+    const own = world.spans.filter(({ traceId }) => traceId === traceIdOf(first));
+    assertWhole(own);
+    assert.deepEqual(
+      own.filter(({ path }) => path === "stage/0").map(({ attributes }) => attributes["muster.stage.size"]),
+      [4],
+    );
   });
 
   it("begins with its asking and ends with its end, and says how that was", async () => {
@@ -54,7 +88,7 @@ describe("the trace of a rollout", () => {
     for (const { startMs, endMs } of spans) assert.ok(startMs <= endMs);
   });
 
-  it("shows every agent that failed, and of the good ones a sample that is the same for everybody", async () => {
+  it("shows agents that failed, and of the good ones a sample that is the same for everybody", async () => {
     const { spans, world } = await traced(60, [3, 30, 55]);
     const shown = spans.filter(({ path }) => path.includes("/agent/"));
     assert.deepEqual(
@@ -81,6 +115,17 @@ describe("the trace of a rollout", () => {
     assert.equal(world.spans.find(({ path }) => path === "")?.isError, true);
   });
 });
+
+/** Every span is there once, and hangs on one that is there. */
+function assertWhole(spans: readonly FinishedSpan[]): void {
+  const known = new Set(spans.map(({ path }) => path));
+  assert.equal(known.size, spans.length, "no span is told twice");
+  assert.ok(known.has(""), "the rollout itself is told");
+  for (const { path, parentPath } of spans) {
+    if (path === "") assert.equal(parentPath, null);
+    else assert.ok(parentPath !== null && known.has(parentPath), `${path} hangs on ${parentPath}`);
+  }
+}
 
 function uidIn({ path }: FinishedSpan): string {
   return path.split("/")[3] ?? "";

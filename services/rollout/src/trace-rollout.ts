@@ -1,7 +1,7 @@
 // One trace per rollout: what a pass that was committed adds to it. Pure. The ids of the spans follow from what they are
 // about, so whichever worker committed a step can tell it, days after the first was told by another.
 //
-//   rollout ─┬─ stage 1 ─┬─ agent <uid> try 1     a sample of those that are good, and all that failed
+//   rollout ─┬─ stage 1 ─┬─ agent <uid> try 1     a sample of those that are good, and of those that failed
 //            │           └─ wave 3
 //            └─ verdicts: each decision on a phase, a stage or a gate
 
@@ -13,12 +13,13 @@ import {
   type Plan,
   type PlanInput,
   rankOf,
+  type StageStatus,
 } from "@muster/fleet";
 import type { StoredRollout } from "@muster/store";
 import { field } from "@muster/telemetry";
 import { type FinishedSpan, traceIdOf } from "@muster/telemetry/trace";
 
-/** Good agents that a stage shows, of those that have an attempt. */
+/** Good agents that a stage shows, of those that have an attempt, and as many that failed. */
 const SAMPLED_PER_STAGE = 20;
 
 /** The spans of one committed pass. */
@@ -26,9 +27,11 @@ export function spansOf(rollout: StoredRollout, next: Plan, input: PlanInput): r
   const { spec, status, version } = rollout;
   const traceId = traceIdOf(spec.id);
   const verdicts = next.decisions.map((decision, i) => verdictSpan(traceId, decision, `${version}/${i}`));
+  // One that succeeded was told then; that it is reverted is told by its decisions.
+  const isEnding = isEnded(next.status.phase) && !isEnded(status.phase) && status.phase !== "reverting";
   const stages = next.status.stages.flatMap((stage, i) => {
-    const isOver = stage.state === "passed" || stage.state === "failed" || stage.state === "skipped";
-    if (!isOver || stage.state === status.stages[i]?.state || stage.startedAtMs === null) return [];
+    const isTold = isStageOver(status.stages[i]) || !(isStageOver(stage) || isEnding);
+    if (isTold || stage.startedAtMs === null) return [];
     return [
       {
         traceId,
@@ -43,8 +46,12 @@ export function spansOf(rollout: StoredRollout, next: Plan, input: PlanInput): r
       ...agentSpans(traceId, i, stage.startedAtMs, input),
     ];
   });
-  const isOver = isEnded(next.status.phase) && !isEnded(status.phase);
-  return [...verdicts, ...stages, ...(isOver ? [rootSpan(traceId, rollout, next, input.nowMs)] : [])];
+  return [...verdicts, ...stages, ...(isEnding ? [rootSpan(traceId, rollout, next, input.nowMs)] : [])];
+}
+
+/** One that another rollout interrupts never is. */
+function isStageOver(stage: StageStatus | undefined): boolean {
+  return stage?.state === "passed" || stage?.state === "failed" || stage?.state === "skipped";
 }
 
 function rootSpan(traceId: string, { spec }: StoredRollout, { status }: Plan, endMs: number): FinishedSpan {
@@ -88,7 +95,7 @@ function verdictSpan(traceId: string, decision: Decision, path: string): Finishe
   };
 }
 
-/** Attempts of the agents of a stage that is over: all that failed, and a few of the others. */
+/** Attempts of the agents of a stage that is over: a few of those that failed, and a few of the others. */
 function agentSpans(
   traceId: string,
   stage: number,
