@@ -2,7 +2,15 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { assessBudget, breachAction, budgetText, type Criterion, DEFAULT_BUDGET, type Outcome } from "./budget.ts";
+import {
+  assessBudget,
+  breachAction,
+  budgetText,
+  type Criterion,
+  DEFAULT_BUDGET,
+  doubtText,
+  type Outcome,
+} from "./budget.ts";
 import type { FailureKind } from "./rollout-states.ts";
 
 const NONE: Criterion = { kinds: [], percent: null, absolute: null, minSample: 5, window: "rollout" };
@@ -110,4 +118,14 @@ describe("budgetText", () => {
   ];
   for (const { criterion, is } of cases)
     it(is, () => assert.equal(budgetText({ criterion, failed: 2, sample: 9 }), is));
+});
+
+describe("doubtText", () => {
+  it("says how many it takes", () => {
+    const criterion = { kinds: [], percent: 10, absolute: null, minSample: 5, window: "rollout" } as const;
+    assert.equal(
+      doubtText({ criterion, failed: 1, sample: 3 }),
+      "1 of 3 agents of the rollout failed; the budget needs 5 to tell whether that is too many",
+    );
+  });
 });

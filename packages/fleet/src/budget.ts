@@ -79,6 +79,12 @@ export function budgetText({ criterion, failed, sample }: CriterionReading): str
   return `${failed} of ${sample} agents of the ${window} failed${what}; the budget ends at ${limits.join(" or ")}`;
 }
 
+/** A reading of too few as a sentence. */
+export function doubtText({ criterion, failed, sample }: CriterionReading): string {
+  const { minSample, window } = criterion;
+  return `${failed} of ${sample} agents of the ${window} failed; the budget needs ${minSample} to tell whether that is too many`;
+}
+
 function read(criterion: Criterion, outcomes: readonly Outcome[], stage: number): CriterionReading {
   const seen = criterion.window === "rollout" ? outcomes : outcomes.filter((outcome) => outcome.stage === stage);
   const counts = (kind: FailureKind): boolean => criterion.kinds.length === 0 || criterion.kinds.includes(kind);

@@ -10,6 +10,7 @@ import { type Progress, progressOf } from "./judge.ts";
 import { agentsText, end, enter, enterStage, log, type Pass, withJudged, withStatus } from "./pass.ts";
 import { assessStageGates } from "./plan-gate.ts";
 import { type Hold, isRebuilding } from "./plan-start.ts";
+import { budgetVerdict, withDoubt } from "./plan-watch.ts";
 import { targetOf } from "./reach.ts";
 import type { Stage, StageStatus } from "./rollout.ts";
 import type { RolloutReason } from "./rollout-states.ts";
@@ -118,6 +119,8 @@ function converge(pass: Pass, stage: Stage, at: StageStatus, hold: Hold | null):
   }
   const shortage = shortageOf(converging, stage, reached);
   if (shortage !== null) return say(converging, "waiting_for_agents", shortage);
+  const doubted = withDoubt(converging);
+  if (doubted !== null) return doubted;
   if (isNothingNew(converging)) {
     const message = `${stageName(pass)} was skipped: its agents have the revision already.`;
     const skipped = log(converging, { kind: "stage", reason: "stage_skipped", message });
@@ -159,7 +162,8 @@ function shortageOf({ status, input }: Pass, stage: Stage, reached: Progress): s
 /** Whether the stage is as good as it was when it converged. */
 function isGoodStill(pass: Pass, stage: Stage): boolean {
   const reached = progress(pass);
-  return reached.openCount === 0 && reached.isSettled && shortageOf(pass, stage, reached) === null;
+  const isThrough = reached.openCount === 0 && reached.isSettled && shortageOf(pass, stage, reached) === null;
+  return isThrough && budgetVerdict(pass).kind === "pass";
 }
 
 function reopened(pass: Pass, hold: Hold | null): Pass {
@@ -242,6 +246,8 @@ function finalBake(pass: Pass): Pass {
   if (!reached.isSettled || reached.openCount > 0 || shortage !== null) {
     return say(baking, "waiting_for_agents", shortage ?? "Some agents are on their way still.");
   }
+  const doubted = withDoubt(baking);
+  if (doubted !== null) return doubted;
   const accepted = status.acceptedFailures.length;
   const except = accepted === 0 ? "" : `, except for ${accepted} failed agents that an operator accepted`;
   return end(

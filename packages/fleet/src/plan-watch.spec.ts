@@ -73,6 +73,20 @@ describe("the failure budget", () => {
       is: "paused/inconclusive",
     },
     {
+      name: "leaves to people what it cannot tell from so few, where the stage bears it",
+      spec: aRollout(floor),
+      count: 3,
+      bad: 1,
+      is: "paused/inconclusive",
+    },
+    {
+      name: "tells from an earlier stage and the one after it together",
+      spec: aRollout([aStage({ size: { kind: "count", count: 20 }, successMinPercent: 50 }), ...floor]),
+      count: 22,
+      bad: 1,
+      is: "succeeded/completed",
+    },
+    {
       name: "counts only what it is told to",
       spec: aRollout(floor, { budget: budget("halt", { kinds: ["went_dark"] }) }),
       count: 10,
@@ -83,6 +97,21 @@ describe("the failure budget", () => {
   for (const { name, spec, count, bad, is } of cases) {
     it(`${name}: ${is}`, () => assert.equal(at(played(spec, count, bad).rollout), is));
   }
+
+  it("cannot tell from so few that fail in the last watch, either, and goes on where people accept that", () => {
+    const timing = { ...TIMING, finalBakeMs: 10 * MINUTE_MS };
+    const { world, rollout } = played(aRollout(floor, { timing }), 3, 0, "good", MINUTE_MS);
+    assert.equal(at(rollout), "baking_final/final_bake");
+    world.agents.get(aUid(2))?.setHealthy(false, world.nowMs);
+    world.advance(20 * MINUTE_MS);
+    assert.equal(at(rollout), "paused/inconclusive");
+    assert.match(rollout.status.message, /^1 of 3 agents .* needs 5 to tell .* is unhealthy: it crashed$/);
+    const line = rollout.log.find(({ reason }) => reason === "inconclusive");
+    assert.deepEqual(line?.inputs, { failed: 1, sample: 3, minSample: 5, verdict: "inconclusive" });
+    world.wish(rollout, { wish: "run", acceptsFailures: true });
+    world.advance(20 * MINUTE_MS);
+    assert.equal(at(rollout), "succeeded/completed");
+  });
 
   it("takes a paused rollout back, too", () => {
     const { world, rollout } = played(aRollout(stages(100)), 10, 3, "silent", 1_000);

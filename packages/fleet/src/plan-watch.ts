@@ -1,7 +1,7 @@
 // What stops a rollout that runs: storms, failures, the end of its time, an approval that was withdrawn. Pure; runs before
 // the stage at work may move, and also while the rollout is paused, so that it takes itself back without being watched.
 
-import { assessBudget, breachAction, budgetText, type Outcome } from "./budget.ts";
+import { assessBudget, type BudgetVerdict, breachAction, budgetText, doubtText, type Outcome } from "./budget.ts";
 import { failureKind, failureOf, isGood, isOnItsWay, type Judged, progressOf } from "./judge.ts";
 import { act, agentsText, enter, isGoing, type Pass, withStatus } from "./pass.ts";
 import { approvalsOf } from "./plan-start.ts";
@@ -53,15 +53,36 @@ function withStorm(pass: Pass): Pass {
 
 /** More failures than the budget bears. */
 function withBudget(pass: Pass): Pass {
-  const { spec } = pass.input;
-  const { stageIndex } = pass.status;
-  const stage = Math.min(stageIndex, spec.stages.length - 1);
-  const verdict = assessBudget(spec.budget, outcomesOf(pass), stage);
+  const verdict = budgetVerdict(pass);
   if (verdict.kind !== "fail") return pass;
-  const action = breachAction(spec.budget, stage);
+  const stage = lastStage(pass);
+  const action = breachAction(pass.input.spec.budget, stage);
   const { failed, sample } = verdict.reading;
   const message = `${budgetText(verdict.reading)}. ${exampleOf(pass)}`;
   return act(pass, action, "error_budget", message, { failed, sample, verdict: "fail", action, stage });
+}
+
+/** What the budget says of the failures so far. */
+export function budgetVerdict(pass: Pass): BudgetVerdict {
+  return assessBudget(pass.input.spec.budget, outcomesOf(pass), lastStage(pass));
+}
+
+/** The stage at work, or after all of them the last. */
+function lastStage({ status, input }: Pass): number {
+  return Math.min(status.stageIndex, input.spec.stages.length - 1);
+}
+
+/**
+ * Agents failed, and the budget cannot tell from so few whether that is too many: asked when nobody is on the way any more,
+ * since until then more may come. People decide. Null: it can tell.
+ */
+export function withDoubt(pass: Pass): Pass | null {
+  const verdict = budgetVerdict(pass);
+  if (verdict.kind !== "inconclusive") return null;
+  const { failed, sample, criterion } = verdict.reading;
+  const message = `${doubtText(verdict.reading)}. ${exampleOf(pass)}`;
+  const inputs = { failed, sample, minSample: criterion.minSample, verdict: "inconclusive" };
+  return enter(pass, "paused", "inconclusive", message, inputs);
 }
 
 /**
@@ -81,15 +102,18 @@ function outcomesOf({ judged, status, input }: Pass): readonly Outcome[] {
 /** Too few failures for the budget to speak, and too many for the stage to pass: people decide. */
 function withSuccessFloor(pass: Pass): Pass {
   const { spec } = pass.input;
-  const stage = spec.stages[Math.min(pass.status.stageIndex, spec.stages.length - 1)];
+  const stage = spec.stages[lastStage(pass)];
   const progress = progressOf(pass.judged, spec, new Set(pass.status.acceptedFailures));
   const { failedCount } = progress;
   if (!isGoing(pass) || failedCount === 0 || stage === undefined) return pass;
   // Those that an operator accepted are neither good nor bad; those that are away may still be good.
   const countedCount = progress.capableCount - progress.acceptedCount;
   if ((countedCount - failedCount) * 100 >= countedCount * stage.successMinPercent - 1e-9) return pass;
-  const message = `${agentsText(failedCount)} of ${countedCount} failed; the budget bears that, but the stage needs ${stage.successMinPercent} % good ones. ${exampleOf(pass)}`;
-  return enter(pass, "paused", "inconclusive", message, { failed: failedCount, reached: countedCount });
+  const verdict = budgetVerdict(pass);
+  const budget = verdict.kind === "inconclusive" ? "they are too few for the budget to tell" : "the budget bears that";
+  const message = `${agentsText(failedCount)} of ${countedCount} failed; ${budget}, but the stage needs ${stage.successMinPercent} % good ones. ${exampleOf(pass)}`;
+  const inputs = { failed: failedCount, reached: countedCount, verdict: verdict.kind };
+  return enter(pass, "paused", "inconclusive", message, inputs);
 }
 
 /** One failure in full, for people. */

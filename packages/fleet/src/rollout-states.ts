@@ -85,7 +85,8 @@ export const ROLLOUT_REASONS = {
   reverted: "An operator had the succeeded rollout taken back.",
   cancelled: "An operator cancelled the rollout before it reached anybody.",
   error_budget: "More agents failed than the failure budget allows.",
-  inconclusive: "Agents failed, fewer than the failure budget forbids and too many for the stage to pass.",
+  inconclusive:
+    "Agents failed: fewer than the failure budget forbids and too many for the stage to pass, or of too few for the budget to tell.",
   gate: "A gate failed or could not tell.",
   storm: "A failure domain or a gateway went dark; that says nothing about the revision.",
   storm_over: "What had gone dark is back.",
