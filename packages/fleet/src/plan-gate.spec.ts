@@ -105,6 +105,19 @@ describe("a gate", () => {
     );
   });
 
+  it("is logged with what its verdict rests on", () => {
+    const figures = (gate: Gate, outcomes: readonly Reading["outcome"][]) =>
+      gated([gate], outcomes).rollout.log.find(({ kind }) => kind === "gate")?.inputs;
+    const measured = { gate: "errors", failures: 0, inconclusive: 0, errors: 0, value: 0 };
+    assert.deepEqual(figures(METRIC, ["success", "success"]), { ...measured, verdict: "pass", measured: 2 });
+    assert.deepEqual(figures(METRIC, ["failure"]), { ...measured, verdict: "fail", measured: 1, failures: 1 });
+    const well = { kind: "health", name: "well" } as const;
+    assert.deepEqual(figures(well, []), { gate: "well", verdict: "pass", unwell: 0 });
+    const first = { kind: "dependency", name: "first", rolloutId: OTHER } as const;
+    const unknown = { gate: "first", verdict: "inconclusive", rollout: OTHER, phase: null };
+    assert.deepEqual(figures(first, []), unknown);
+  });
+
   it("is asked anew when the rollout is resumed, and the measurements count on", () => {
     const { world, rollout, measure } = gated([METRIC], ["error", "success", "success"]);
     assert.equal(at(rollout), "paused/gate");

@@ -6,7 +6,7 @@ import { assertNever } from "./error.ts";
 import { isConnected } from "./facts.ts";
 import type { Gate, GateVerdict, Reading } from "./gate.ts";
 import { assessGate } from "./gate-verdict.ts";
-import { act, enter, enterStage, log, type Pass } from "./pass.ts";
+import { act, agentsText, enter, enterStage, type Inputs, log, type Pass } from "./pass.ts";
 import type { Stage, StageStatus } from "./rollout.ts";
 import { isEnded } from "./rollout-states.ts";
 
@@ -32,19 +32,15 @@ export function assessStageGates(pass: Pass, stage: Stage, at: StageStatus): Sta
     const verdict = verdictOf(asked, gate, i, at);
     switch (verdict.kind) {
       case "pass":
-        asked = logOnce(asked, gate, verdict.message);
+        asked = logOnce(asked, gate, verdict.message, figuresOf(asked, gate, i, at));
         break;
       case "measuring":
         return { verdict: "measuring", pass: waitingFor(asked, gate) };
       case "fail":
       case "inconclusive": {
         const message = `Gate ${gate.name} of stage ${pass.status.stageIndex + 1} ${verdict.kind === "fail" ? "failed" : "could not tell"}: ${verdict.message}`;
-        const logged = log(asked, {
-          kind: "gate",
-          reason: "gate",
-          message,
-          inputs: { gate: gate.name, verdict: verdict.kind },
-        });
+        const inputs = { gate: gate.name, verdict: verdict.kind, ...figuresOf(asked, gate, i, at) };
+        const logged = log(asked, { kind: "gate", reason: "gate", message, inputs });
         return { verdict: "stopped", pass: stopped(logged, verdict.kind, message) };
       }
       default:
@@ -65,7 +61,7 @@ function waitingFor(pass: Pass, gate: Gate): Pass {
   return enter(pass, "paused", "dependency", `Waits for rollout ${gate.rolloutId} to succeed.`);
 }
 
-function logOnce(pass: Pass, gate: Gate, message: string): Pass {
+function logOnce(pass: Pass, gate: Gate, message: string, figures: Inputs): Pass {
   // The pass in which the next gate is reached says it; the same verdict is found again on every pass until the stage is through.
   const { stages, stageIndex } = pass.status;
   const passed = stages[stageIndex]?.gatesPassed ?? [];
@@ -74,7 +70,7 @@ function logOnce(pass: Pass, gate: Gate, message: string): Pass {
     kind: "gate",
     reason: "stage_gating",
     message: `Gate ${gate.name} passed: ${message}`,
-    inputs: { gate: gate.name, verdict: "pass" },
+    inputs: { gate: gate.name, verdict: "pass", ...figures },
   });
   return enterStage(logged, { state: "gating", gatesPassed: [...passed, gate.name] });
 }
@@ -97,13 +93,42 @@ function verdictOf(pass: Pass, gate: Gate, index: number, at: StageStatus): Gate
   }
 }
 
+/** What the verdict of a gate rests on: how many agents, the phase of the other rollout, or what was measured. */
+function figuresOf(pass: Pass, gate: Gate, index: number, at: StageStatus): Inputs {
+  const { readings, peers } = pass.input;
+  switch (gate.kind) {
+    case "health":
+      return { unwell: unwellCount(pass) };
+    case "dependency":
+      return { rollout: gate.rolloutId, phase: peers.phases.get(gate.rolloutId) ?? null };
+    case "metric":
+    case "webhook": {
+      const taken = readingsOf(readings, pass.status.stageIndex, index, at);
+      const count = (outcome: Reading["outcome"]): number => taken.filter((one) => one.outcome === outcome).length;
+      return {
+        measured: taken.length,
+        failures: count("failure"),
+        inconclusive: count("inconclusive"),
+        errors: count("error"),
+        value: taken.at(-1)?.value ?? null,
+      };
+    }
+    default:
+      return assertNever(gate);
+  }
+}
+
 /** Every agent with the revision that is there must be healthy, also those whose failure was accepted. */
-function assessHealthGate({ judged }: Pass): GateVerdict {
-  const unwell = judged.filter(
+function assessHealthGate(pass: Pass): GateVerdict {
+  const count = unwellCount(pass);
+  if (count === 0) return { kind: "pass", message: "every agent with the revision is healthy" };
+  return { kind: "fail", message: `${agentsText(count)} with the revision ${count === 1 ? "is" : "are"} not healthy` };
+}
+
+function unwellCount({ judged }: Pass): number {
+  return judged.filter(
     ({ agent, isDispatched }) => isDispatched && isConnected(agent.view) && agent.view.health?.value.healthy === false,
-  );
-  if (unwell.length === 0) return { kind: "pass", message: "every agent with the revision is healthy" };
-  return { kind: "fail", message: `${unwell.length} agents with the revision are not healthy` };
+  ).length;
 }
 
 function readingsOf(

@@ -90,6 +90,24 @@ describe("stages", () => {
   });
 });
 
+describe("the verdict on a stage", () => {
+  it("is logged with what it rests on, whatever it is", () => {
+    const world = aWorld(aFleet(20, (n) => ({ isAway: n === 3 })));
+    const rollout = world.start(aRollout([aStage({ size: { kind: "percent", percent: 50 } }), aStage()]));
+    world.advance(60 * MINUTE_MS);
+    const verdicts = rollout.log.filter(({ reason }) => reason === "stage_passed" || reason === "completed");
+    assert.deepEqual(
+      verdicts.map(({ reason, inputs }) => [reason, inputs]),
+      [
+        ["stage_passed", { good: 9, reached: 10, failed: 0, accepted: 0 }],
+        ["stage_passed", { good: 19, reached: 20, failed: 0, accepted: 0 }],
+        ["completed", { good: 19, reached: 20, failed: 0, accepted: 0 }],
+      ],
+    );
+    assert.match(verdicts[1]?.message ?? "", /passed: 19 of 20 agents are good/);
+  });
+});
+
 describe("a stage that bakes", () => {
   const baking = () => {
     const world = aWorld(aFleet(4));

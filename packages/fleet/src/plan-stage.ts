@@ -7,7 +7,7 @@
 //   P3. A fleet that has just lost its state is never mistaken for an empty one: nothing moves until it is told again.
 
 import { type Progress, progressOf } from "./judge.ts";
-import { agentsText, end, enter, enterStage, log, type Pass, withJudged, withStatus } from "./pass.ts";
+import { agentsText, end, enter, enterStage, type Inputs, log, type Pass, withJudged, withStatus } from "./pass.ts";
 import { assessStageGates } from "./plan-gate.ts";
 import { type Hold, isRebuilding } from "./plan-start.ts";
 import { budgetVerdict, withDoubt } from "./plan-watch.ts";
@@ -45,8 +45,13 @@ export function withProgress(pass: Pass, hold: Hold | null): Pass {
 }
 
 /** A word on a rollout that stays in the phase it is in. */
-function say(pass: Pass, reason: RolloutReason, message: string): Pass {
-  return enter(pass, pass.status.phase, reason, message);
+function say(pass: Pass, reason: RolloutReason, message: string, inputs: Inputs = {}): Pass {
+  return enter(pass, pass.status.phase, reason, message, inputs);
+}
+
+/** What a verdict on a stage rests on. */
+function figuresOf({ goodCount, capableCount, failedCount, acceptedCount }: Progress): Inputs {
+  return { good: goodCount, reached: capableCount, failed: failedCount, accepted: acceptedCount };
 }
 
 /** Reasons that are over once the stage moves again. */
@@ -62,8 +67,8 @@ function goOn(pass: Pass, reason: RolloutReason, message: string): Pass {
   return OVERCOME.has(pass.status.reason) ? withStatus(pass, { reason, message }) : pass;
 }
 
-function held(pass: Pass, { reason, message }: Hold): Pass {
-  return enter(pass, "paused", reason, message);
+function held(pass: Pass, { reason, message, untilMs }: Hold): Pass {
+  return enter(pass, "paused", reason, message, { untilMs });
 }
 
 function stageName({ status, input }: Pass): string {
@@ -118,18 +123,18 @@ function converge(pass: Pass, stage: Stage, at: StageStatus, hold: Hold | null):
     );
   }
   const shortage = shortageOf(converging, stage, reached);
-  if (shortage !== null) return say(converging, "waiting_for_agents", shortage);
+  if (shortage !== null) return say(converging, "waiting_for_agents", shortage, figuresOf(reached));
   const doubted = withDoubt(converging);
   if (doubted !== null) return doubted;
   if (isNothingNew(converging)) {
     const message = `${stageName(pass)} was skipped: its agents have the revision already.`;
-    const skipped = log(converging, { kind: "stage", reason: "stage_skipped", message });
+    const inputs = figuresOf(reached);
+    const skipped = log(converging, { kind: "stage", reason: "stage_skipped", message, inputs });
     return withProgress(enterStage(skipped, { state: "skipped", convergedAtMs: pass.input.nowMs }), hold);
   }
   const message = `${stageName(pass)} is good: ${agentsText(reached.goodCount)}. It bakes for ${stage.bakeMs / 1000} s.`;
-  const inputs = { good: reached.goodCount, reached: reached.capableCount, failed: reached.failedCount };
   const baking = enterStage(converging, { state: "baking", convergedAtMs: pass.input.nowMs });
-  return withProgress(enter(baking, pass.status.phase, "stage_baking", message, inputs), hold);
+  return withProgress(say(baking, "stage_baking", message, figuresOf(reached)), hold);
 }
 
 /** All that the stage brought were there already. */
@@ -169,7 +174,7 @@ function isGoodStill(pass: Pass, stage: Stage): boolean {
 function reopened(pass: Pass, hold: Hold | null): Pass {
   const message = `${stageName(pass)} is open again: an agent of it is not good, or has come back.`;
   const open = enterStage(pass, { state: "converging", convergedAtMs: null, gatingAtMs: null, gatesPassed: [] });
-  return withProgress(say(open, "stage_reopened", message), hold);
+  return withProgress(say(open, "stage_reopened", message, figuresOf(progress(pass))), hold);
 }
 
 function bake(pass: Pass, stage: Stage, at: StageStatus, hold: Hold | null): Pass {
@@ -202,12 +207,14 @@ function awaitPromotion(pass: Pass, stage: Stage, hold: Hold | null): Pass {
   const names = promoters(pass);
   if (names.length >= stage.promotions) {
     const message = `${stageName(pass)} was promoted by ${names.join(", ")}.`;
-    return passStage(log(pass, { kind: "operator", reason: "stage_promotion", message }), hold);
+    const inputs = { promotions: names.length, needed: stage.promotions };
+    return passStage(log(pass, { kind: "operator", reason: "stage_promotion", message, inputs }), hold);
   }
   return say(
     pass,
     "stage_promotion",
     `${stageName(pass)} waits to be promoted: ${names.length} of ${stage.promotions} so far.`,
+    { promotions: names.length, needed: stage.promotions },
   );
 }
 
@@ -219,11 +226,10 @@ function promoters({ input, status }: Pass): readonly string[] {
 }
 
 function passStage(pass: Pass, hold: Hold | null): Pass {
-  const message = `${stageName(pass)} passed.`;
-  return withProgress(
-    withJudged(enterStage(log(pass, { kind: "stage", reason: "stage_passed", message }), { state: "passed" })),
-    hold,
-  );
+  const reached = progress(pass);
+  const message = `${stageName(pass)} passed: ${reached.goodCount} of ${agentsText(reached.capableCount)} are good.`;
+  const logged = log(pass, { kind: "stage", reason: "stage_passed", message, inputs: figuresOf(reached) });
+  return withProgress(withJudged(enterStage(logged, { state: "passed" })), hold);
 }
 
 /** Every stage passed: the whole fleet is watched for a last while. */
@@ -244,16 +250,13 @@ function finalBake(pass: Pass): Pass {
   const reached = progress(baking);
   const shortage = shortageOf(baking, last, reached);
   if (!reached.isSettled || reached.openCount > 0 || shortage !== null) {
-    return say(baking, "waiting_for_agents", shortage ?? "Some agents are on their way still.");
+    const why = shortage ?? "Some agents are on their way still.";
+    return say(baking, "waiting_for_agents", why, figuresOf(reached));
   }
   const doubted = withDoubt(baking);
   if (doubted !== null) return doubted;
   const accepted = status.acceptedFailures.length;
   const except = accepted === 0 ? "" : `, except for ${accepted} failed agents that an operator accepted`;
-  return end(
-    baking,
-    "succeeded",
-    "completed",
-    `Every stage passed${except}; ${spec.configId} revision ${spec.revision} is stable.`,
-  );
+  const success = `Every stage passed${except}; ${spec.configId} revision ${spec.revision} is stable.`;
+  return end(baking, "succeeded", "completed", success, figuresOf(reached));
 }

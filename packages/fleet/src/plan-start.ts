@@ -26,14 +26,18 @@ export function withStart(pass: Pass): Pass {
     case "validating":
       return withStart(validated(pass));
     case "awaiting_approval":
-      return approvalsOf(spec) < spec.approval.required
-        ? pass
-        : withStart(enter(pass, "scheduled", "approved", `Approved by ${approvers(spec).join(", ")}.`));
+      return approvalsOf(spec) < spec.approval.required ? pass : withStart(approved(pass));
     case "scheduled":
       return scheduled(pass);
     default:
       return pass;
   }
+}
+
+function approved(pass: Pass): Pass {
+  const { spec } = pass.input;
+  const inputs = { approvals: approvalsOf(spec), required: spec.approval.required };
+  return enter(pass, "scheduled", "approved", `Approved by ${approvers(spec).join(", ")}.`, inputs);
 }
 
 function target({ selector }: RolloutSpec): string {
@@ -62,7 +66,8 @@ function validated(pass: Pass): Pass {
   const { required } = spec.approval;
   if (approvalsOf(spec) < required) {
     const message = `Waits for ${required === 1 ? "an approval" : `${required} approvals`}${spec.approval.notAuthor ? " of others than the author" : ""}.`;
-    return enter(pass, "awaiting_approval", "approval_needed", message, { required });
+    const inputs = { approvals: approvalsOf(spec), required };
+    return enter(pass, "awaiting_approval", "approval_needed", message, inputs);
   }
   return enter(pass, "scheduled", "checked", `${cohort.length} agents are targeted.`, { targeted: cohort.length });
 }
@@ -147,7 +152,7 @@ function inTurn(pass: Pass): Pass | null {
 function inTime(pass: Pass): Pass | null {
   const { nowMs, fleetLostAtMs } = pass.input;
   const hold = holdAt(pass);
-  if (hold !== null) return enter(pass, "scheduled", hold.reason, hold.message);
+  if (hold !== null) return enter(pass, "scheduled", hold.reason, hold.message, { untilMs: hold.untilMs });
   if (!isRebuilding(fleetLostAtMs, nowMs)) return null;
   return enter(pass, "scheduled", "rebuilding", "The fleet state was lost; waiting for the agents to tell it again.");
 }

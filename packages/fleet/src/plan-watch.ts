@@ -140,7 +140,8 @@ function withDeadline(pass: Pass): Pass {
   const sinceMs = Math.max(at.startedAtMs, status.resumedAtMs ?? 0);
   if (at.state === "passed" || at.state === "skipped" || input.nowMs < sinceMs + stageDeadlineMs) return pass;
   const message = `Stage ${status.stageIndex + 1} did not pass within ${stageDeadlineMs / 1000} s. Resume to give it as long again, or abort.`;
-  return enter(pass, "paused", "stage_overdue", message);
+  const inputs = { sinceMs, deadlineMs: stageDeadlineMs };
+  return enter(pass, "paused", "stage_overdue", message, inputs);
 }
 
 function withEndTime(pass: Pass): Pass {
@@ -148,7 +149,7 @@ function withEndTime(pass: Pass): Pass {
   const { endAtMs, endBehavior } = input.spec.timing;
   if (endAtMs === null || input.nowMs < endAtMs || (status.resumedAtMs ?? 0) >= endAtMs) return pass;
   if (endBehavior === "pause" && !isGoing(pass)) return pass;
-  return act(pass, endBehavior, "end_time", "Its end time came before it was through");
+  return act(pass, endBehavior, "end_time", "Its end time came before it was through", { endAtMs });
 }
 
 function withApproval(pass: Pass): Pass {
@@ -160,5 +161,6 @@ function withApproval(pass: Pass): Pass {
     "paused",
     "approval_withdrawn",
     `${count} of ${approval.required} approvals are left; it waits for another.`,
+    { approvals: count, required: approval.required },
   );
 }

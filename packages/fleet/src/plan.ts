@@ -206,7 +206,7 @@ function withStandstill(pass: Pass, { admitted, held, moreAtMs }: Admission): Pa
   const isSoonKnown = moreAtMs !== null && !(input.peers.isUnsettled && input.status.reason === "held_back");
   if (held.size === 0 || admitted.length > 0 || isSoonKnown || judged.some(isOnItsWay)) return pass;
   const message = `${agentsText(held.size)} of the stage are held back: too many of their failure domain are missing, or another rollout has them on their way.`;
-  return enter(pass, status.phase, "held_back", message);
+  return enter(pass, status.phase, "held_back", message, { held: held.size });
 }
 
 /** While a rollout is taken back without limits, nobody need be named: its layer reaches nobody any more. */
