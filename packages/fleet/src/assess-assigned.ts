@@ -2,7 +2,7 @@
 // rollouts make of it, and of agents that were given back what they had, is assess.ts.
 
 import type { Assessment, CohortAgent } from "./assess.ts";
-import { type Attempt, unhealthyParts } from "./attempt.ts";
+import { type Attempt, latestAttempt, unhealthyParts } from "./attempt.ts";
 import { CLOCK_SKEW_MS, type DesiredRecord, offerOf } from "./candidate.ts";
 import type { FailureState } from "./desired.ts";
 import { hasCapability, isConnected } from "./facts.ts";
@@ -31,7 +31,7 @@ export function assessAssigned(agent: AssignedAgent, spec: RolloutSpec, hasPasse
       case "failed":
         return failed("failed", ack.value.error);
       case "applied":
-        return assessApplied(view, attempt, desired, spec, hasPassed, nowMs);
+        return assessApplied(agent, attempt, spec, hasPassed, nowMs);
       case "applying":
         return retried(
           withinOrBack(view, "applying", limitMs, spec, nowMs, "it said applying and no more"),
@@ -56,14 +56,13 @@ export function assessAssigned(agent: AssignedAgent, spec: RolloutSpec, hasPasse
 
 /** What became of an agent that says that it applied the config: well and connected for the soak time, or not. */
 function assessApplied(
-  view: AgentView,
+  { view, desired, shows }: AssignedAgent,
   attempt: Attempt | null,
-  desired: DesiredRecord,
   spec: RolloutSpec,
   hasPassed: boolean,
   nowMs: number,
 ): Assessment {
-  const { soakMs, darkTimeoutMs, unhealthyGraceMs } = spec.timing;
+  const { applyTimeoutMs, soakMs, darkTimeoutMs, unhealthyGraceMs } = spec.timing;
   const appliedAtMs = attempt?.answer?.state === "applied" ? attempt.answer.atMs : (view.acknowledgement?.atMs ?? 0);
   const wasCurrent = attempt === null && appliedAtMs < desired.assignedAtMs - CLOCK_SKEW_MS;
   const good = wasCurrent ? "already_current" : "verified";
@@ -82,9 +81,26 @@ function assessApplied(
     const pending = within("applied_unverified", sinceMs + unhealthyGraceMs, nowMs, trouble, "unhealthy");
     return hasPassed && pending.failure === null ? { ...pending, state: good } : pending;
   }
+  if (hasPassed || wasCurrent) return still(good);
+  if (attempt !== null && shows === false && isUnproven(view, desired)) {
+    const limitMs = Math.max(attempt.offeredAtMs + applyTimeoutMs, appliedAtMs + unhealthyGraceMs);
+    const error = "it said applied, and its effective config is still the one from before";
+    return within("applied_unverified", limitMs, nowMs, error);
+  }
   const verifiedAtMs = sinceMs + soakMs;
-  if (hasPassed || wasCurrent || nowMs >= verifiedAtMs) return still(good);
+  if (nowMs >= verifiedAtMs) return still(good);
   return { state: "applied_unverified", failure: null, changesAtMs: verifiedAtMs };
+}
+
+/**
+ * Whether an agent says that it applied what it should run, and tells effective configs, but none since it was offered that:
+ * then what it showed before must have it already, as where nothing but a comment changed. APPLIED is a claim.
+ */
+export function isUnproven(view: AgentView, { hash }: Pick<DesiredRecord, "hash">): boolean {
+  const { acknowledgement: ack, effectiveConfig } = view;
+  if (ack?.value.hash !== hash || ack.value.state !== "applied") return false;
+  if (effectiveConfig === null || !hasCapability(view, "ReportsEffectiveConfig")) return false;
+  return effectiveConfig.atMs < (latestAttempt(view.attempts, hash)?.offeredAtMs ?? 0);
 }
 
 /** What is wrong with an agent, and was not before it was offered the config; null when nothing is. */

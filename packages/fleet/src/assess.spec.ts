@@ -22,6 +22,7 @@ const APPLIED: AgentTraits = {
   ack: { hash: NEW, state: "applied" },
 };
 const PASSIVE = ["ReportsStatus", "AcceptsRemoteConfig"];
+const PASSIVE_TELLING = [...PASSIVE, "ReportsRemoteConfig"];
 const SHOWING = [...PASSIVE, "ReportsEffectiveConfig"];
 
 type Case = readonly [name: string, traits: AgentTraits, nowMs: number, expected: AgentRolloutState];
@@ -86,6 +87,46 @@ describe("an assigned agent", () => {
     const agent = aCohortAgent(SPEC, anAgent(traits));
     const stateOf = (shows: boolean | null) => assess({ ...agent, shows }, INTENT, SPEC, LATE_MS).state;
     assert.deepEqual([true, false, null].map(stateOf), ["verified", "timed_out", "timed_out"]);
+  });
+
+  describe("that says applied and shows an effective config from before the offer", () => {
+    const telling = ["ReportsStatus", "AcceptsRemoteConfig", "ReportsRemoteConfig", "ReportsEffectiveConfig"];
+    const claims: AgentTraits = {
+      offered: { hash: NEW, atMs: 10, answer: "applied" },
+      ack: { hash: NEW, state: "applied" },
+      capabilities: telling,
+      effectiveConfigAtMs: 5,
+    };
+    const cases = [
+      ["has it there: only a comment changed", claims, true, INTENT, "verified"],
+      ["and nobody can tell whether it has it there", claims, null, INTENT, "verified"],
+      ["has it not there", claims, false, INTENT, "timed_out"],
+      [
+        "has it not there, and another one after the offer",
+        { ...claims, effectiveConfigAtMs: 20 },
+        false,
+        INTENT,
+        "verified",
+      ],
+      ["has it not there, and its stage passed", claims, false, { ...INTENT, hasPassed: true }, "verified"],
+      ["never tells effective configs", { ...claims, capabilities: PASSIVE_TELLING }, false, INTENT, "verified"],
+    ] as const;
+    for (const [name, traits, shows, intent, expected] of cases) {
+      it(`${name}: ${expected}`, () => {
+        const agent = { ...aCohortAgent(SPEC, anAgent(traits)), shows };
+        assert.equal(assess(agent, intent, SPEC, LATE_MS).state, expected);
+      });
+    }
+
+    it("is waited for as long as it may take to apply, and not tried again: it would say nothing", () => {
+      const agent = { ...aCohortAgent(SPEC, anAgent(claims)), shows: false };
+      const patient = { ...SPEC, retry: { ...DEFAULT_RETRY, maxAttempts: 3 } };
+      const { state, changesAtMs } = assess(agent, INTENT, patient, 20);
+      assert.deepEqual([state, changesAtMs], ["applied_unverified", 10 + SPEC.timing.applyTimeoutMs]);
+      const { failure, retry } = assess(agent, INTENT, patient, LATE_MS);
+      assert.deepEqual([failure?.state, retry], ["timed_out", undefined]);
+      assert.match(failure?.error ?? "", /effective config is still the one from before/);
+    });
   });
 
   it("waits for an agent that tells nothing at least as long as it must stay healthy", () => {

@@ -20,7 +20,7 @@ export interface CohortAgent {
   readonly desired: DesiredRecord | null;
   /** How the rollout failed it, if it did: then it counts for it no more. */
   readonly exclusion?: Exclusion | undefined;
-  /** Whether its effective config has what it should run; absent or null: it tells a status, or nobody can tell. */
+  /** Whether its effective config has what it should run; absent or null: its word is enough, or nobody can tell. */
   readonly shows?: boolean | null;
   /** Components that the revision uses and the agent is known to lack. */
   readonly lacking?: readonly string[];
@@ -156,11 +156,12 @@ function assessReturned(agent: AssignedAgent, spec: RolloutSpec, nowMs: number):
 }
 
 /**
- * Whether an agent has what it was given back. It need only be as well as it was with that, so no soak; an agent that
- * tells no status may show what it shows already, and being well for a while must do.
+ * Whether an agent has what it was given back. It need only be as well as it was with that, so no soak and no proof; an agent
+ * that tells no status may show what it shows already, and being well for a while must do.
  */
-function assessGivenBack(agent: AssignedAgent, spec: RolloutSpec, nowMs: number): Assessment {
-  const { view, desired } = agent;
+function assessGivenBack(given: AssignedAgent, spec: RolloutSpec, nowMs: number): Assessment {
+  const { view, desired } = given;
+  const agent = hasCapability(view, "ReportsRemoteConfig") ? { view, desired } : given;
   const patient = { ...spec, timing: { ...spec.timing, soakMs: 0 }, retry: { ...spec.retry, maxAttempts: 1 } };
   const judged = assessAssigned(agent, patient, false, nowMs);
   if (judged.state === "already_current") return { ...judged, state: "verified" };

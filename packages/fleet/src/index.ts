@@ -11,6 +11,7 @@ export {
   isInTrouble,
   isSettled,
 } from "./assess.ts";
+export { isUnproven } from "./assess-assigned.ts";
 export { type Attempt, type Baseline, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
 export { assessBudget, type Criterion, DEFAULT_BUDGET, type FailureBudget } from "./budget.ts";
 export {

@@ -13,7 +13,11 @@ describe("what agents show of what they should run", () => {
   const uid = aUid();
 
   /** Whether an agent that shows a text has revision 1, which is `a: 1`, as its cohort says. */
-  async function shows(effective: string, capabilities: readonly string[] = TELLS_NOT): Promise<boolean | undefined> {
+  async function shows(
+    effective: string,
+    capabilities: readonly string[] = TELLS_NOT,
+    appliedFrom?: number,
+  ): Promise<boolean | undefined> {
     const { agents, bodies, configs, cohorts, desired, sessions } = spec.store;
     const files = [file("a: 1")];
     const head = { id: base, description: "", selector: "", order: 1, createdAtMs: 0, updatedAtMs: 0 };
@@ -28,6 +32,13 @@ describe("what agents show of what they should run", () => {
       { ...at, n: 2, kind: "agent.capabilities-changed", capabilities: ["ReportsEffectiveConfig", ...capabilities] },
       { ...at, n: 3, kind: "agent.effective-config-reported", body: address, sizeBytes: 1 },
     ]);
+    if (appliedFrom !== undefined) {
+      const answer = { uid, epoch: 2, hash: hashFiles(files), state: "applied", error: "" } as const;
+      await agents.project(uid, [
+        { kind: "agent.config-offered", uid, epoch: 2, n: 1, atMs: appliedFrom, hash: hashFiles(files) },
+        { kind: "agent.config-acknowledged", ...answer, n: 2, atMs: appliedFrom + 1 },
+      ]);
+    }
     const rolloutId = ROLLOUT_ID;
     const contributions = [{ configId: base, revision: 1, hash: hashFiles(files), order: 1, rolloutId }];
     await desired.assign([{ uid, desired: { hash: hashFiles(files), contributions } }], 1, 1);
@@ -40,4 +51,8 @@ describe("what agents show of what they should run", () => {
   it("cannot be told", async () => assert.equal(await shows("no map"), undefined));
   it("is not asked where the agent tells a status", async () =>
     assert.equal(await shows("{b: 2, a: 1}", TELLS), undefined));
+  it("is asked where it says applied and showed nothing since the offer", async () =>
+    assert.equal(await shows("{b: 2, a: 2}", TELLS, 5), false));
+  it("is not asked where it showed something since the offer", async () =>
+    assert.equal(await shows("{b: 2, a: 2}", TELLS, 0), undefined));
 });

@@ -1,5 +1,6 @@
-// Whether agents that tell no status show in their effective configs what they should run. Both are content-addressed, so
-// an answer holds for ever, and for every agent that shows and should run the same.
+// Whether agents show in their effective configs what they should run: those that tell no status, and those that say APPLIED
+// and show nothing new. Both are content-addressed, so an answer holds for ever, and for every agent that shows and should
+// run the same.
 
 import {
   type AgentView,
@@ -9,6 +10,7 @@ import {
   decodeEffective,
   hasCapability,
   type InstanceUid,
+  isUnproven,
   showsConfig,
 } from "@muster/fleet";
 import { LRUCache } from "lru-cache";
@@ -23,7 +25,7 @@ export interface ShownDeps {
   readonly partitionOf: (uid: InstanceUid) => Partition;
 }
 
-/** Whether an agent shows what it should run; null where it tells a status, or nobody can tell. */
+/** Whether an agent shows what it should run; null where its word is enough, or nobody can tell. */
 export type Shown = (view: AgentView, desired: Desired | null) => Promise<boolean | null>;
 
 const MAX_ANSWERS = 20_000;
@@ -32,7 +34,8 @@ export function createShown({ bodies, configs, partitionOf }: ShownDeps): Shown 
   const known = new LRUCache<string, { readonly answer: boolean | null }>({ max: MAX_ANSWERS });
   return async (view, desired) => {
     const address = view.effectiveConfig?.value.body;
-    if (desired === null || address === undefined || hasCapability(view, "ReportsRemoteConfig")) return null;
+    if (desired === null || address === undefined) return null;
+    if (hasCapability(view, "ReportsRemoteConfig") && !isUnproven(view, desired)) return null;
     const key = `${address} ${desired.hash}`;
     const before = known.get(key);
     if (before !== undefined) return before.answer;
