@@ -1,12 +1,13 @@
 // What real supervisors do with a config, row by row. One that fails them: whatever they do, each ends on the config that it
-// ran before, healthy, with the failed hash never offered again and the reason shown. One that is good: each ends verified,
-// however little it says.
+// ran before, healthy, also after its machine died, with the failed hash never offered again and the reason shown. One that
+// is good: each ends verified, however little it says.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Agent } from "@muster/protocol/muster/agents";
-import { type Rollout, RolloutPhase } from "@muster/protocol/muster/rollouts";
+import { ConflictPolicy, type Rollout, RolloutPhase } from "@muster/protocol/muster/rollouts";
 import type { Fleet, FleetOptions, Misbehaviour } from "@muster/simulator";
+import { until } from "@muster/testkit";
 import {
   GOOD_CONFIG,
   offersTo,
@@ -51,6 +52,8 @@ const PORT_TWICE = [
 interface Row {
   readonly name: string;
   readonly config: string;
+  /** Default: text/yaml. */
+  readonly contentType?: string;
   /** How Muster says that it failed. */
   readonly state: RegExp;
   readonly error: RegExp;
@@ -59,6 +62,13 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
+  {
+    name: "invalid YAML, of a type that nobody parses before: FAILED, and the next start would be its last",
+    config: "receivers: [",
+    contentType: "text/plain",
+    state: /^failed$/,
+    error: /yaml/,
+  },
   {
     name: "an unknown component: FAILED, and the Collector crashes for ever",
     config: UNKNOWN,
@@ -135,7 +145,7 @@ describe("a config that fails an agent that", () => {
       await roll(kind, 1n, true);
       const running = await view(agent.uid);
       assert.equal(running.desiredConfig?.hash, good);
-      const bad = await publishAgain(world.operator, kind, row.config);
+      const bad = await publishAgain(world.operator, kind, row.config, row.contentType);
       if (row.misbehaviour !== undefined) agent.misbehave(row.misbehaviour);
       const rolloutId = await roll(kind, 2n, false);
       const failed = (rollout: Rollout): boolean => rollout.failures.length > 0;
@@ -149,6 +159,7 @@ describe("a config that fails an agent that", () => {
       assert.match(failure.state, row.state, failure.errorMessage);
       assert.match(failure.errorMessage, row.error);
       assert.equal(restored.desiredConfig?.excluded[0]?.hash, bad);
+      await assertSafe(agent, good);
       assert.ok(offersTo(agent).filter((hash) => hash === bad).length <= 1, "offered once");
     });
   }
@@ -161,7 +172,7 @@ interface GoodRow {
   readonly fleet?: Partial<FleetOptions>;
   readonly misbehaviour?: Misbehaviour;
   /** Something that happens while the stage bakes. */
-  readonly meanwhile?: (agent: Fleet["agents"][number]) => void;
+  readonly meanwhile?: (agent: Fleet["agents"][number]) => unknown;
   readonly offers: number;
 }
 
@@ -198,6 +209,11 @@ const goodRows: readonly GoodRow[] = [
     meanwhile: (agent) => agent.killCollector(),
     offers: 1,
   },
+  {
+    name: "a restart command: no status, health false and then true",
+    meanwhile: ({ uid }) => world.operator.agents.restartAgent({ instanceUid: uid }),
+    offers: 1,
+  },
 ];
 
 describe("a config that is good for an agent that does", () => {
@@ -219,7 +235,7 @@ describe("a config that is good for an agent that does", () => {
       if (row.misbehaviour !== undefined) agent.misbehave(row.misbehaviour);
       const rolloutId = await roll(kind, 2n, false);
       await untilRollout(world.operator, rolloutId, "the agent well with it", ({ counts }) => counts?.verified === 1n);
-      row.meanwhile?.(agent);
+      await row.meanwhile?.(agent);
       const { failures } = await untilSucceeded(world.operator, rolloutId);
       assert.deepEqual(failures, []);
       const { desiredConfig, health } = await view(agent.uid);
@@ -227,6 +243,35 @@ describe("a config that is good for an agent that does", () => {
       assert.equal(offersTo(agent).filter((hash) => hash === revision?.hash).length, row.offers);
     });
   }
+});
+
+it("ends with the last of three configs that were offered within milliseconds, and holds none of them against the agent", async () => {
+  const attributes = () => [["kind", "three"]] as const;
+  const fleet = await world.fleet({ count: 1, firstIndex: 400, ...QUICK, attributes });
+  const [agent] = fleet.agents;
+  assert.ok(agent !== undefined);
+  await untilListed(world.operator, 1, "kind=three,connected=true");
+  await publish(world.operator, "three", "kind=three");
+  await roll("three", 1n, true);
+  const hashes = [];
+  for (const n of [2, 3, 4]) hashes.push(await publishAgain(world.operator, "three", withResource(`n: ${n}`)));
+  const none = { seconds: 0n, nanos: 0 };
+  const stages = [{ size: { case: "percent", value: 100 } as const, bake: none }];
+  const settings = { timing: { soak: none, finalBake: none }, onConflict: ConflictPolicy.SUPERSEDE };
+  const ids: string[] = [];
+  for (const revision of [2n, 3n, 4n]) {
+    const { rollout } = await world.operator.rollouts.startRollout({ configId: "three", revision, stages, settings });
+    ids.push(rollout?.rolloutId ?? "");
+  }
+  await untilSucceeded(world.operator, ids.at(-1) ?? "");
+  const { desiredConfig, health } = await view(agent.uid);
+  assert.deepEqual([desiredConfig?.hash, health?.healthy], [hashes.at(-1), true]);
+  assert.equal(agent.state().running.hash, hashes.at(-1));
+  for (const rolloutId of ids) {
+    const { rollout } = await world.operator.rollouts.getRollout({ rolloutId });
+    assert.deepEqual(rollout?.failures, []);
+  }
+  for (const hash of hashes) assert.ok(offersTo(agent).filter((each) => each === hash).length <= 1, "offered once");
 });
 
 it("gives an agent that its first config fails a file without content, on which it runs what it came with", async () => {
@@ -272,4 +317,17 @@ async function untilRestored(uid: string, good: string, rolloutId: string): Prom
   assert.equal(agent.health?.healthy, true);
   assert.equal(agent.desiredConfig?.excluded[0]?.rolloutId, rolloutId);
   return agent;
+}
+
+/** Its machine dies and comes back: what it has stored is what it was given back, or it would be lost or crash for ever. */
+async function assertSafe(agent: Fleet["agents"][number], good: string): Promise<void> {
+  await agent.restart({ graceful: false });
+  const what = "the agent well again on what it was given back";
+  await until(
+    () => {
+      const { connected, collector, health, running } = agent.state();
+      return connected && collector === "running" && health.healthy && running.hash === good;
+    },
+    { timeoutMs: 10_000, what },
+  );
 }

@@ -137,8 +137,9 @@ export async function publishAgain(
   { configs }: Pick<Operator, "configs">,
   configId: string,
   body: string,
+  contentType = "text/yaml",
 ): Promise<string> {
-  const files = [{ name: "collector.yaml", contentType: "text/yaml", body: Buffer.from(body) }];
+  const files = [{ name: "collector.yaml", contentType, body: Buffer.from(body) }];
   const { revision } = await configs.publishRevision({ configId, files });
   assert.ok(revision !== undefined);
   return revision.hash;
