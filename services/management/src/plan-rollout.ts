@@ -4,7 +4,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { type CohortAgent, FleetError, isCapable, isConnected, previewStages } from "@muster/fleet";
+import { type CohortAgent, FleetError, isCapable, isConnected, type Placed, previewStages } from "@muster/fleet";
 import {
   type IncapableGroupSchema,
   type PlannedStageSchema,
@@ -41,7 +41,10 @@ export async function planRollout(
   const previews = previewStages(cohort, spec);
   const times = estimate(
     spec,
-    previews.map(({ target }) => target.newCount),
+    previews.map(({ target, members }) => ({
+      newAgents: target.newCount,
+      inLargestDomain: largestDomain(members.filter(({ agent }) => isCapable(agent))),
+    })),
   );
   const stages = previews.map(({ target, members }, i): MessageInitShape<typeof PlannedStageSchema> => {
     const stage = spec.stages[i];
@@ -80,6 +83,12 @@ export async function planRollout(
     estimatedDuration: durationFromMs(times.total),
     warnings: await warningsOf(deps, prepared, cohort),
   };
+}
+
+/** How many agents the failure domain has that has most of them. */
+function largestDomain(members: readonly Placed[]): number {
+  const sizes = [...Map.groupBy(members, ({ domain }) => domain).values()].map(({ length }) => length);
+  return sizes.reduce((a, b) => Math.max(a, b), 0);
 }
 
 /** Agents that cannot take the revision, by what they lack; the largest groups first. */
