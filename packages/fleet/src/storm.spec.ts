@@ -77,7 +77,24 @@ describe("findStorms", () => {
     {
       name: "takes few agents for no evidence",
       groups: [
-        { zone: "a", count: 4, dark: 4 },
+        { zone: "a", count: 2, dark: 2 },
+        { zone: "b", count: 60 },
+      ],
+      is: null,
+    },
+    {
+      name: "takes a small zone for a zone where all of it is dark",
+      groups: [
+        { zone: "a", count: 3, dark: 3 },
+        { zone: "b", count: 3 },
+        { zone: "c", count: 3 },
+      ],
+      is: "domain a",
+    },
+    {
+      name: "finds none in a small zone of which some are dark",
+      groups: [
+        { zone: "a", count: 4, dark: 3 },
         { zone: "b", count: 60 },
       ],
       is: null,

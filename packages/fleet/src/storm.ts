@@ -32,6 +32,8 @@ export interface StormRule {
 
 /** Smaller groups are no evidence. */
 const MIN_AGENTS = 5;
+/** But a domain that people named is, where all of its agents are dark: a small zone is a zone. */
+const MIN_DOMAIN_AGENTS = 3;
 /** Agents of a gateway that went away come back at another: those left are a storm only where they are many of the fleet. */
 const GATEWAY_SHARE = 0.1;
 /** Share of a group that must be dark. */
@@ -95,10 +97,15 @@ export function inStorms(
 
 function isStorm(name: string, tally: Tally, all: Tally): boolean {
   if (name.startsWith("gateway ") && tally.total < all.total * GATEWAY_SHARE) return false;
-  if (tally.total < MIN_AGENTS || tally.dark < tally.total * DARK_SHARE) return false;
+  if (!isEvidence(name, tally)) return false;
   if (tally.untouched > 0) return tally.untouchedDark >= tally.untouched * DARK_SHARE;
   const elsewhere = all.touched - tally.touched;
   return elsewhere > 0 && all.touchedDark - tally.touchedDark <= elsewhere * ELSEWHERE_SHARE;
+}
+
+function isEvidence(name: string, { total, dark }: Tally): boolean {
+  if (total >= MIN_AGENTS) return dark >= total * DARK_SHARE;
+  return name.startsWith("domain ") && total >= MIN_DOMAIN_AGENTS && dark === total;
 }
 
 function hasRevision({ desired }: CohortAgent, { rolloutId }: StormRule): boolean {
