@@ -71,6 +71,31 @@ describe("RolloutService", () => {
     assert.equal((await failureOf(api.rollouts.startRollout({ configId: "nowhere" }))).code, Code.NotFound);
   });
 
+  it("refuses to wait for a rollout that is not there", async () => {
+    await api.configs.createConfig({ configId: "dependent" });
+    await api.configs.publishRevision({
+      configId: "dependent",
+      files: [{ name: "a.yaml", body: Buffer.from("a: 1") }],
+    });
+    const waitingFor = (rolloutId: string) => ({
+      configId: "dependent",
+      validateOnly: true,
+      stages: [
+        {
+          size: { case: "percent" as const, value: 100 },
+          gates: [{ name: "first", gate: { case: "dependency" as const, value: { rolloutId } } }],
+        },
+      ],
+    });
+    const error = await failureOf(api.rollouts.startRollout(waitingFor("01890a5d-0000-7000-8000-00000000dead")));
+    assert.equal(error.code, Code.InvalidArgument);
+    assert.match(error.rawMessage, /stages\[0\]\.gates\[0\]\.dependency\.rollout_id.*there is no rollout/);
+    await api.configs.createConfig({ configId: "first" });
+    await api.configs.publishRevision({ configId: "first", files: [{ name: "a.yaml", body: Buffer.from("a: 1") }] });
+    const { rollout } = await api.rollouts.startRollout({ configId: "first" });
+    await api.rollouts.startRollout(waitingFor(rollout?.rolloutId ?? ""));
+  });
+
   it("lists everything that is wrong with a request", async () => {
     const error = await failureOf(
       api.rollouts.startRollout({

@@ -13,6 +13,7 @@ import {
   type Rollout,
   type RolloutId,
   type RolloutSpec,
+  type Stage,
 } from "@muster/fleet";
 import type { StartRolloutRequest } from "@muster/protocol/muster/rollouts";
 import {
@@ -32,7 +33,7 @@ import { loadPlan, type PlanRecord } from "./plan-record.ts";
 /** What it reads and writes. */
 export interface StartDeps {
   readonly configs: Pick<Configs, "get" | "revision">;
-  readonly rollouts: Pick<Rollouts, "start" | "quarantined" | "savePlan" | "loadPlan">;
+  readonly rollouts: Pick<Rollouts, "start" | "quarantined" | "savePlan" | "loadPlan" | "get">;
   readonly cohorts: Pick<Cohorts, "load">;
   readonly calendars: Pick<Calendars, "get">;
   readonly nowMs: () => number;
@@ -64,6 +65,7 @@ export async function prepare(
     settings,
     requestId: _,
     applyTimeoutMs,
+    stages,
     ...texts
   } = checked({
     configId: () => parseConfigId(request.configId),
@@ -78,6 +80,7 @@ export async function prepare(
     stages: () => parseStages(request.stages, request.growth, 1),
   });
   await mustHaveCalendars(deps, settings.timing.calendarIds);
+  await mustHaveDependencies(deps, stages, request.growth !== undefined);
   const config = await existing(deps.configs, configId);
   const revision = await pinRevision(deps, config, number);
   const { selector, order } = config.config;
@@ -121,6 +124,28 @@ async function mustHaveCalendars({ calendars }: StartDeps, ids: readonly string[
   if (missing.length === 0) return;
   const description = `there is no calendar ${missing.map((id) => `"${id.slice(0, 63)}"`).join(", ")}; list those there are.`;
   throw FleetError.invalid([{ field: "settings.timing.calendar_ids", description }]);
+}
+
+/** A rollout that is not there never succeeds: better said now than when the stage has baked. */
+async function mustHaveDependencies(
+  { rollouts }: StartDeps,
+  stages: readonly Stage[],
+  isGrowth: boolean,
+): Promise<void> {
+  // Every stage of a growth has the same gates.
+  const asked = (isGrowth ? stages.slice(0, 1) : stages).flatMap(({ gates }, i) =>
+    gates.flatMap((gate, j) =>
+      gate.kind === "dependency"
+        ? [{ id: gate.rolloutId, at: `${isGrowth ? "growth.stage" : `stages[${i}]`}.gates[${j}]` }]
+        : [],
+    ),
+  );
+  const found = await Promise.all(asked.map(({ id }) => rollouts.get(id)));
+  const missing = asked.filter((_, i) => found[i] === undefined);
+  if (missing.length === 0) return;
+  throw FleetError.invalid(
+    missing.map(({ id, at }) => ({ field: `${at}.dependency.rollout_id`, description: `there is no rollout ${id}.` })),
+  );
 }
 
 /** Starts a rollout, or says what would be started. */
