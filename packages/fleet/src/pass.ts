@@ -4,6 +4,7 @@
 import type { CohortAgent } from "./assess.ts";
 import type { breachAction } from "./budget.ts";
 import type { Calendar } from "./calendar.ts";
+import type { FailureState } from "./desired.ts";
 import { assertNever, FleetError } from "./error.ts";
 import type { Reading } from "./gate.ts";
 import type { InstanceUid, RolloutId } from "./ids.ts";
@@ -77,8 +78,8 @@ export interface Decision {
   readonly atMs: number;
   readonly kind: "phase" | "stage" | "gate" | "agent" | "wave" | "operator";
   readonly phase: RolloutPhase;
-  /** A key of ROLLOUT_REASONS for phases and stages, an agent's state for agents. */
-  readonly reason: string;
+  /** Why; of what is about one agent, how that failed. */
+  readonly reason: RolloutReason | FailureState;
   readonly message: string;
   /** Stage that it is about, from 0; null: none. */
   readonly stage: number | null;

@@ -31,7 +31,7 @@ const ended = (phase: RolloutStatus["phase"]): Partial<RolloutStatus> => ({
   endedAtMs: 9,
   isSettled: true,
 });
-const aDecision = (phase: Decision["phase"], reason: string, message = "because"): Decision => {
+const aDecision = (phase: Decision["phase"], reason: Decision["reason"], message = "because"): Decision => {
   return { atMs: 7, kind: "phase", phase, reason, message, stage: 0, agents: [], inputs: {} };
 };
 
