@@ -4,7 +4,7 @@
 import { type AgentView, bodiesOf, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { indexedLabels, type Label } from "./labels.ts";
+import { changedLabels, indexedLabels, type Label } from "./labels.ts";
 import { type Json, pack, unpack } from "./packed.ts";
 import { uidBytes } from "./uid-bytes.ts";
 
@@ -113,8 +113,8 @@ function addReplacement(
   args: ScriptArgument[],
 ): void {
   const isNew = version === 0;
-  const [joins, leaves] = changed(INDEXED, isNew, before, after, indexedLabels);
-  const [used, unused] = changed(EMBODIED, isNew, before, after, bodiesOf);
+  const [joins, leaves] = changedLabels(isNew ? null : before, after);
+  const [used, unused] = changedBodies(isNew, before, after);
   // Who is known by another origin has another rank, and so maybe another config.
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
   keys.push(fleetKeys.agent(p, after.uid));
@@ -157,23 +157,13 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
   return [keys, [...head, ...bodies, ...(isNew ? [] : indexedLabels(view))]];
 }
 
-/** Facets that indexes are made of, and those that refer to bodies. */
-const INDEXED = ["connection", "description"] as const satisfies readonly (keyof AgentView)[];
+/** Facets that refer to bodies. */
 const EMBODIED = ["effectiveConfig", "customMessages", "unrecognized"] as const satisfies readonly (keyof AgentView)[];
 
-/** What is read off some facets: what is new of it, and what is no more. Most changes touch neither. */
-function changed(
-  facets: readonly (keyof AgentView)[],
-  isNew: boolean,
-  before: AgentView,
-  after: AgentView,
-  read: (view: AgentView) => ReadonlySet<string>,
-): readonly [string[], string[]] {
-  if (isNew) return [[...read(after)], []];
-  return facets.every((facet) => before[facet] === after[facet]) ? [[], []] : difference(read(before), read(after));
-}
-
-/** What only `after` has, and what only `before` has. */
-function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly [string[], string[]] {
-  return [[...after].filter((each) => !before.has(each)), [...before].filter((each) => !after.has(each))];
+/** Bodies that are new in a view, and those that it refers to no more. Most changes touch neither. */
+function changedBodies(isNew: boolean, before: AgentView, after: AgentView): readonly [string[], string[]] {
+  if (isNew) return [[...bodiesOf(after)], []];
+  if (EMBODIED.every((facet) => before[facet] === after[facet])) return [[], []];
+  const [old, now] = [bodiesOf(before), bodiesOf(after)];
+  return [[...now].filter((each) => !old.has(each)), [...old].filter((each) => !now.has(each))];
 }

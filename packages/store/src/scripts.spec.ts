@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import * as scripts from "./gen/scripts.ts";
-import { bitmapIn, rowsIn } from "./labels.ts";
+import { bitmapIn, longLabel, rowsIn } from "./labels.ts";
 import { run, runBinary } from "./redis.ts";
 import { useStore } from "./spec-store.ts";
 
@@ -177,7 +177,12 @@ describe("scripts", () => {
   const member = (uid: string, row: number): string => `${bytesOf(uid)}\0\0${String.fromCharCode(row)}`;
   /** Rows that have a label, in whatever way they are kept. */
   const rowsOf = async (label: string): Promise<readonly number[]> => {
-    const [reply] = (await runBinary(spec.redis, scripts.loadLabels, ["labels", "rows"], [label])) as Buffer[];
+    const [reply] = (await runBinary(
+      spec.redis,
+      scripts.loadLabels,
+      ["labels", "rows"],
+      [longLabel(label)],
+    )) as Buffer[];
     return rowsIn(bitmapIn(reply ?? Buffer.of()));
   };
 
@@ -197,7 +202,8 @@ describe("scripts", () => {
       const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels"];
       const labels: string[] = [];
       const args: (string | number)[] = [];
-      const placesOf = (some: readonly string[]): string => some.map((label) => labels.push(label)).join(" ");
+      const placesOf = (some: readonly string[]): string =>
+        some.map((label) => labels.push(longLabel(label))).join(" ");
       for (const {
         version = 0,
         decide = "0",
@@ -277,7 +283,7 @@ describe("scripts", () => {
     });
 
     it("tells entries of a label from others that only look alike where one ends and the next begins", async () => {
-      const digest = createHash("sha1").update("a").digest();
+      const digest = createHash("sha1").update(longLabel("a")).digest();
       const bucket = `#${digest.readUInt16BE() % 1_024}`;
       const others = Buffer.concat([Buffer.from("abc"), digest.subarray(2, 8), Buffer.from("\0\0\x00456789")]);
       await spec.redis.hset("labels", bucket, others);
@@ -291,16 +297,16 @@ describe("scripts", () => {
     it("makes a bitmap of a label that so many have that its entries take more", async () => {
       const crowd = Array.from({ length: 16 }, (_, i) => ({ uid: `u${i}`, joins: ["a"] }));
       await saveAll(...crowd.slice(0, 15));
-      assert.equal(await spec.redis.hexists("labels", "a"), 0);
+      assert.equal(await spec.redis.hexists("labels", longLabel("a")), 0);
       await saveAll(...crowd.slice(15));
       assert.deepEqual(await spec.redis.hgetallBuffer("labels"), {
-        a: Buffer.from("16"),
-        "0 a": Buffer.of(0xff, 0xff),
+        "1:a": Buffer.from("16"),
+        "0 1:a": Buffer.of(0xff, 0xff),
       });
       await save({ uid: "u9", version: 1, leaves: ["a"] });
       assert.deepEqual(await spec.redis.hgetallBuffer("labels"), {
-        a: Buffer.from("15"),
-        "0 a": Buffer.of(0xff, 0xbf),
+        "1:a": Buffer.from("15"),
+        "0 1:a": Buffer.of(0xff, 0xbf),
       });
     });
 
@@ -310,13 +316,16 @@ describe("scripts", () => {
       await spec.redis.rpush("free", ...rows);
       const crowd = rows.map((row) => ({ uid: `u${row}`, joins: row < 4_086 ? ["a", "few"] : ["a"] }));
       await saveAll(...crowd);
-      assert.deepEqual([await spec.redis.hexists("labels", "few"), await rowsOf("few")], [0, rows.slice(0, 40)]);
+      assert.deepEqual(
+        [await spec.redis.hexists("labels", longLabel("few")), await rowsOf("few")],
+        [0, rows.slice(0, 40)],
+      );
       await saveAll(...crowd.slice(0, 40).map(({ uid }) => ({ uid, version: 1, leaves: ["few"] })));
-      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["0 a", "1 a", "a"]);
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["0 1:a", "1 1:a", "1:a"]);
       assert.deepEqual(await rowsOf("a"), rows);
       const leave = (row: number) => ({ uid: `u${row}`, version: row < 4_086 ? 2 : 1, leaves: ["a"] });
       await saveAll(...rows.filter((row) => row < 4_096).map(leave));
-      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["1 a", "a"]);
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["1 1:a", "1:a"]);
       assert.deepEqual(await rowsOf("a"), rows.slice(50));
       await saveAll(...rows.slice(50).map(leave));
       assert.equal(await spec.redis.exists("labels"), 0);
@@ -385,7 +394,7 @@ describe("scripts", () => {
     const retire = (version: number, bodies: readonly string[] = [], labels: readonly string[] = []) => {
       const bodyKeys = bodies.map((address) => `body:${address}`);
       const own = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", "rows", "free", "labels"];
-      const args = [version, "u", 100, "new", 60, bytesOf("u"), ...bodies, ...labels];
+      const args = [version, "u", 100, "new", 60, bytesOf("u"), ...bodies, ...labels.map(longLabel)];
       return call(scripts.retireAgent, [...own, ...bodyKeys], args);
     };
 
@@ -395,8 +404,8 @@ describe("scripts", () => {
         100,
         60,
         2,
-        "a",
-        "b",
+        longLabel("a"),
+        longLabel("b"),
         "u",
         0,
         "",
