@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type AgentView, unknownAgent } from "@muster/fleet";
+import { type AgentView, apply, unknownAgent } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import fc from "fast-check";
-import { decodeRecord, packView } from "./agent-record.ts";
+import { decodeRecord, MAX_EDITS, packView, saveArguments } from "./agent-record.ts";
 
 const uid = aUid();
 const record = (head: string, view?: AgentView): Buffer =>
@@ -35,5 +35,34 @@ describe("a record", () => {
   it("tells where an agent went on, and that there is none", () => {
     assert.deepEqual(decodeRecord(uid, record(`3 > ${aUid(2)}`)), { kind: "alias", to: aUid(2) });
     assert.equal(decodeRecord(uid, Buffer.of()), undefined);
+  });
+});
+
+describe("views to be saved", () => {
+  const labelled = (n: number, count: number) => {
+    const before = unknownAgent(aUid(n), 0);
+    const nonIdentifying = Array.from({ length: count }, (_, i) => [`key ${i}`, `${n}`] as const);
+    const event = {
+      kind: "agent.described",
+      uid: aUid(n),
+      epoch: 1,
+      n,
+      atMs: 0,
+      identifying: [],
+      nonIdentifying,
+    } as const;
+    return { before: { view: before, version: 0, stamp: "" }, after: apply(before, event) };
+  };
+  const COUNT_OF_LABELS = 2;
+  const countsOf = (replacements: Parameters<typeof saveArguments>[1]) =>
+    saveArguments(0, replacements).map(([, args]) => Number(args[COUNT_OF_LABELS]));
+
+  it("go in one command, unless they have so many labels that Redis would serve nobody else", () => {
+    const numbers = Array.from({ length: 64 }, (_, i) => i + 1);
+    assert.deepEqual(countsOf(numbers.map((n) => labelled(n, 10))), [640]);
+    assert.deepEqual(
+      countsOf(numbers.map((n) => labelled(n, MAX_EDITS / 2))),
+      numbers.slice(32).map(() => MAX_EDITS),
+    );
   });
 });

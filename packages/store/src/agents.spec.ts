@@ -163,6 +163,20 @@ describe("agents", () => {
     }
   });
 
+  it("takes in many agents at once that have as many attributes as one may have", async () => {
+    const inOnePartition = Array.from({ length: 400 }, (_, n) => aUid(n + 1)).filter(
+      (uid) => spec.store.sessions.partitionOf(uid) === 0,
+    );
+    const uids = inOnePartition.slice(0, 64);
+    assert.equal(uids.length, 64);
+    const attributesOf = (uid: InstanceUid) =>
+      Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`key ${i}`, `${uid} ${i}`]));
+    await Promise.all(uids.map((uid) => project(described(uid, 1, attributesOf(uid)))));
+    const [uid = aUid()] = uids;
+    const found = await spec.store.agents.page("", 10, candidatesFor(parseSelector(`"key 999"="${uid} 999"`)));
+    assert.deepEqual(found, [uid]);
+  });
+
   it("loses nothing when 50 projectors fold events of one agent at once", async () => {
     const others = await Promise.all([spec.open(), spec.open(), spec.open()]);
     const stores = [spec.store, ...others];

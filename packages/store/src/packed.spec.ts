@@ -44,6 +44,13 @@ describe("packed values", () => {
     assert.deepEqual(unpack(pack({ a: undefined, b: 1 })), { a: undefined, b: 1 });
   });
 
+  it("have fields of any name, those that objects have by nature and those that packers look for", () => {
+    const given = JSON.parse(
+      '{"constructor":null,"toJSON":"x","nested":{"hash":1,"constructor":{"a":1},"toJSON":[1],"hasOwnProperty":0,"then":1}}',
+    );
+    assert.deepEqual(unpack(pack(given)), given);
+  });
+
   it("do not name the fields of known shapes", () => {
     const known = pack({ hash: "", state: "unset", error: "" });
     assert.ok(known.length <= 9, `${known.length} bytes`);

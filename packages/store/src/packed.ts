@@ -62,6 +62,7 @@ const packr = new Packr({
   useRecords: hasShape,
   mapsAsObjects: true,
   moreTypes: false,
+  useToJSON: false, // an agent's own attribute may have that name, and is none to be called
 });
 
 /** Packs a value. */

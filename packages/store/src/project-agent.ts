@@ -70,10 +70,10 @@ export function createContext(fleet: Redis, partitions: number, copyBody: CopyBo
       // As the script's header says.
       return (replies as readonly Buffer[]).map((record, i) => decodeRecord(uids[i] as InstanceUid, record));
     }, MAX_READS),
-    replace: createBatches(
-      async (p, some) => (await run(fleet, saveAgents, ...saveArguments(p, some))) as readonly string[], // its header
-      MAX_SAVES,
-    ),
+    replace: createBatches(async (p, some) => {
+      const stamps = await Promise.all(saveArguments(p, some).map((each) => run(fleet, saveAgents, ...each)));
+      return (stamps as readonly (readonly string[])[]).flat(); // the script's header
+    }, MAX_SAVES),
   };
 }
 
