@@ -59,10 +59,11 @@ describe("views to be saved", () => {
 
   it("go in one command, unless they have so many labels that Redis would serve nobody else", () => {
     const numbers = Array.from({ length: 64 }, (_, i) => i + 1);
-    assert.deepEqual(countsOf(numbers.map((n) => labelled(n, 10))), [640]);
+    // Their own, and the one that says that none of them is connected.
+    assert.deepEqual(countsOf(numbers.map((n) => labelled(n, 10))), [641]);
     assert.deepEqual(
-      countsOf(numbers.map((n) => labelled(n, MAX_EDITS / 2))),
-      numbers.slice(32).map(() => MAX_EDITS),
+      countsOf(numbers.map((n) => labelled(n, MAX_EDITS / 2 - 1))),
+      numbers.slice(32).map(() => MAX_EDITS - 1),
     );
   });
 });

@@ -114,7 +114,7 @@ describe("scripts", () => {
 
     it("tells what the session before left, and what the agent should run", async () => {
       await putSession("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
-      await spec.redis.hset("desired", { version: "1", json: "config" });
+      await spec.redis.set("desired", "1\nconfig");
       assert.deepEqual((await open("gw", 0, "", "")).slice(1, 7), ["5", "gw-0", "0", "7", "{}", "config"]);
       assert.equal((await sessionOf("session"))["gateway"], "gw");
       assert.equal((await sessionOf("session"))["open"], "1");
@@ -417,7 +417,7 @@ describe("scripts", () => {
         0,
         0,
       ]);
-      await spec.redis.hset("desired", { json: "config" });
+      await spec.redis.set("desired", "1\nconfig");
       assert.equal(await retire(1, [], ["a", "b"]), 1);
       assert.equal(await spec.redis.get("agent:u"), "2 > new\n");
       assert.deepEqual((await spec.redis.keys("*")).sort(), ["agent:u", "changes", "free", "rows"]);
@@ -515,16 +515,16 @@ describe("scripts", () => {
   });
 
   describe("assign-desired", () => {
-    const assignTo = (names: readonly string[], version: number, json: string, present: string) => {
+    const assignTo = (names: readonly string[], version: number, record: string, present: string) => {
       const keys = ["changes", "assigned-version", ...names.flatMap((name) => [`desired:${name}`, `session:${name}`])];
       const agents = names.flatMap((name) => [name, 1, present === "*" ? 0 : 2]);
-      return call(scripts.assignDesired, keys, [version, 100, 2, json, present, ...agents]);
+      return call(scripts.assignDesired, keys, [version, 100, 2, record, present, ...agents]);
     };
-    const assign = (version: number, json = "config", present = "*") => assignTo(["u"], version, json, present);
+    const assign = (version: number, record = "config", present = "*") => assignTo(["u"], version, record, present);
 
     it("writes a decision, tells watchers and names no gateway when none has the agent", async () => {
       assert.deepEqual(await assign(3), ["1"]);
-      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "3", json: "config" });
+      assert.deepEqual(await spec.redis.get("desired:u"), "3\nconfig");
       assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
     });
 
@@ -539,7 +539,7 @@ describe("scripts", () => {
       await assign(10);
       assert.deepEqual(await assign(9, "older"), ["0"]);
       assert.deepEqual(await assign(9, "older", "config"), ["0"], "also where it read that very one");
-      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "10", json: "config" });
+      assert.deepEqual(await spec.redis.get("desired:u"), "10\nconfig");
       assert.equal(await spec.redis.xlen("changes"), 1);
     });
 
@@ -554,7 +554,7 @@ describe("scripts", () => {
       assert.deepEqual(await assign(3, "first", ""), ["1"], "there was none");
       assert.deepEqual(await assign(3, "late", ""), ["2"]);
       assert.deepEqual(await assign(4, "late", "other"), ["2"], "also under newer assignments");
-      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "3", json: "first" });
+      assert.deepEqual(await spec.redis.get("desired:u"), "3\nfirst");
       assert.equal(await spec.redis.xlen("changes"), 1);
       assert.deepEqual(await assign(4, "", "first"), ["1"], "no opinion is a decision, too");
       assert.deepEqual(await assign(4, "again", ""), ["1"]);
@@ -565,8 +565,8 @@ describe("scripts", () => {
       await assignTo(["c"], 9, "newer", "*");
       await putSession("session:d", { open: "1", gateway: "gw" });
       assert.deepEqual(await assignTo(["a", "b", "c", "d"], 3, "config", ""), ["1", "2", "0", "1gw"]);
-      const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.hget(`desired:${name}`, "json")));
-      assert.deepEqual(texts, ["config", "other", "newer", "config"]);
+      const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.get(`desired:${name}`)));
+      assert.deepEqual(texts, ["3\nconfig", "3\nother", "9\nnewer", "3\nconfig"]);
     });
   });
 
@@ -580,8 +580,8 @@ describe("scripts", () => {
 
   describe("load-desired", () => {
     it("tells each agent's, and of none that there is none", async () => {
-      await spec.redis.hset("desired:a", { version: "1", json: "config" });
-      await spec.redis.hset("desired:c", { version: "1", json: "" });
+      await spec.redis.set("desired:a", "1\nconfig");
+      await spec.redis.set("desired:c", "1\n");
       const keys = ["c", "b", "a"].map((name) => `desired:${name}`);
       assert.deepEqual(await call(scripts.loadDesired, keys, []), ["", "", "config"]);
     });

@@ -16,16 +16,16 @@ export const appendEvents = { name: "muster-append-events", lua: "local EPOCH, G
 /**
  * assign-desired.lua — write what agents of a partition should run, unless another decision was written since the caller read.
  * KEYS[1]  stream  muster:{p}:changes · KEYS[2] string muster:{p}:assigned-version
- * KEYS[3..]  per agent: hash muster:{p}:desired:<uid>, string muster:{p}:session:<uid>
+ * KEYS[3..]  per agent: string muster:{p}:desired:<uid>, string muster:{p}:session:<uid>
  * ARGV[1]  version of the assignments that the decisions rest on (integer) · ARGV[2] most entries of the changes stream
- * ARGV[3]  how many texts follow · ARGV[4..] desired configs (JSON), '' for no opinion: most agents share theirs
- * then     per agent: uid · which text it should have · which text the caller read, 0 when that does not matter
+ * ARGV[3]  how many records follow · ARGV[4..] packed desired configs, '' for no opinion: most agents share theirs
+ * then     per agent: uid · which record it should have · which record the caller read, 0 when that does not matter
  * Returns  per agent: '0' a decision on newer assignments stands · '2' another was written since it was read (caller
  *          decides again) · '1' written · '1' followed by the id of the gateway that holds the agent
  * Why atomic: a worker that was presumed dead must not take an agent back to an older decision.
  * What all of the partition was decided on is a fence: once it is passed, nothing older is written any more.
  */
-export const assignDesired = { name: "muster-assign-desired", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal version, texts, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nlocal isStale = tonumber(redis.call('GET', KEYS[2]) or 0) > version\nfor i = 1, #KEYS / 2 - 1 do\n  local desired, at = KEYS[2 * i + 1], 1 + texts + 3 * i\n  local stored = redis.call('HMGET', desired, 'version', 'json')\n  local read = tonumber(ARGV[at + 2])\n  if isStale or tonumber(stored[1] or 0) > version then\n    replies[i] = '0'\n  elseif read > 0 and (stored[2] or '') ~= ARGV[3 + read] then\n    replies[i] = '2'\n  else\n    redis.call('HSET', desired, 'version', ARGV[1], 'json', ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = readSession(KEYS[2 * i + 2])\n    replies[i] = '1' .. (session[OPEN] == '1' and session[GATEWAY] or '')\n  end\nend\nreturn replies" } as const;
+export const assignDesired = { name: "muster-assign-desired", lua: "local function readDesired(key)\n  local version, record = string.match(redis.call('GET', key) or '', '^(%d+)\\n(.*)$')\n  return tonumber(version or 0), record or ''\nend\nlocal EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal version, records, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nlocal isStale = tonumber(redis.call('GET', KEYS[2]) or 0) > version\nfor i = 1, #KEYS / 2 - 1 do\n  local desired, at = KEYS[2 * i + 1], 1 + records + 3 * i\n  local storedVersion, stored = readDesired(desired)\n  local read = tonumber(ARGV[at + 2])\n  if isStale or storedVersion > version then\n    replies[i] = '0'\n  elseif read > 0 and stored ~= ARGV[3 + read] then\n    replies[i] = '2'\n  else\n    redis.call('SET', desired, ARGV[1] .. '\\n' .. ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = readSession(KEYS[2 * i + 2])\n    replies[i] = '1' .. (session[OPEN] == '1' and session[GATEWAY] or '')\n  end\nend\nreturn replies" } as const;
 
 /**
  * commit-status.lua — replace a rollout's status and wave if nobody moved it first, with all that follows from them.
@@ -102,12 +102,12 @@ export const loadAgents = { name: "muster-load-agents", lua: "local function rea
 
 /**
  * load-desired.lua — what many agents of a partition should run.
- * KEYS[1..]  hash  muster:{p}:desired:<uid>
+ * KEYS[1..]  string  muster:{p}:desired:<uid>
  * ARGV[1]    (none)
- * Returns    per agent its desired config (JSON), or '' for no opinion
+ * Returns    per agent its packed desired config, or '' for no opinion
  * Why atomic: it need not be; one command costs a client a fraction of what hundreds do.
  */
-export const loadDesired = { name: "muster-load-desired", lua: "local replies = {}\nfor i, key in ipairs(KEYS) do replies[i] = redis.call('HGET', key, 'json') or '' end\nreturn replies" } as const;
+export const loadDesired = { name: "muster-load-desired", lua: "local function readDesired(key)\n  local version, record = string.match(redis.call('GET', key) or '', '^(%d+)\\n(.*)$')\n  return tonumber(version or 0), record or ''\nend\nlocal replies = {}\nfor i, key in ipairs(KEYS) do\n  local _, record = readDesired(key)\n  replies[i] = record\nend\nreturn replies" } as const;
 
 /**
  * load-labels.lua — which rows of a partition have some labels.
@@ -141,20 +141,20 @@ export const moveSettings = { name: "muster-move-settings", lua: "local moved = 
 /**
  * open-session.lua — a gateway takes an agent over: hands out the epoch and tells what the session goes on from.
  * KEYS[1]  string  muster:{p}:session:<uid>
- * KEYS[2]  hash    muster:{p}:desired:<uid>
+ * KEYS[2]  string  muster:{p}:desired:<uid>
  * KEYS[3]  list    muster:{p}:actions:<uid>
  * ARGV[1]  gateway id
  * ARGV[2]  lowest epoch to hand out (integer); above any that the caller knows of
  * ARGV[3,4]  sequence number that the message in hand follows · its own, when it is a heartbeat; else '' ''
  * ARGV[5]  name of the authenticated identity, '' for none; the first one owns the uid
  * ARGV[6]  seconds the session is remembered after it was last opened
- * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint or '', desired config or '',
+ * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint or '', packed desired config or '',
  *          number of actions that wait, the uid it goes on under or '', the uid it had before or ''} · {} it is another's, nothing changed
  * Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
  * At least the time in ms, so that epochs go on rising when the fleet state was lost.
  * A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.
  */
-export const openSession = { name: "muster-open-session", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal s = readSession(KEYS[1])\nif s[IDENTITY] ~= '' and s[IDENTITY] ~= ARGV[5] then return {} end\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), (tonumber(s[EPOCH]) or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nlocal reply = {text, s[EPOCH], s[GATEWAY], s[OPEN], s[SEQ], s[CHECKPOINT], redis.call('HGET', KEYS[2], 'json') or '',\n  tostring(redis.call('LLEN', KEYS[3])), s[TO], s[FROM]}\ns[EPOCH], s[GATEWAY], s[OPEN], s[IDENTITY] = text, ARGV[1], '1', ARGV[5]\nif ARGV[3] ~= '' and s[SEQ] == ARGV[3] then s[SEQ] = ARGV[4] end\nredis.call('SET', KEYS[1], cmsgpack.pack(s), 'EX', ARGV[6])\nreturn reply" } as const;
+export const openSession = { name: "muster-open-session", lua: "local function readDesired(key)\n  local version, record = string.match(redis.call('GET', key) or '', '^(%d+)\\n(.*)$')\n  return tonumber(version or 0), record or ''\nend\nlocal EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal s = readSession(KEYS[1])\nif s[IDENTITY] ~= '' and s[IDENTITY] ~= ARGV[5] then return {} end\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), (tonumber(s[EPOCH]) or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nlocal _, desired = readDesired(KEYS[2])\nlocal reply = {text, s[EPOCH], s[GATEWAY], s[OPEN], s[SEQ], s[CHECKPOINT], desired,\n  tostring(redis.call('LLEN', KEYS[3])), s[TO], s[FROM]}\ns[EPOCH], s[GATEWAY], s[OPEN], s[IDENTITY] = text, ARGV[1], '1', ARGV[5]\nif ARGV[3] ~= '' and s[SEQ] == ARGV[3] then s[SEQ] = ARGV[4] end\nredis.call('SET', KEYS[1], cmsgpack.pack(s), 'EX', ARGV[6])\nreturn reply" } as const;
 
 /**
  * publish-revision.lua — store the next revision of a config, unless its content is the latest already.
@@ -205,7 +205,7 @@ export const raiseAssignments = { name: "muster-raise-assignments", lua: "if ton
  * KEYS[3]    stream  muster:{p}:changes
  * KEYS[4]    zset    muster:{p}:unassigned
  * KEYS[5]    hash    muster:{p}:body-uses
- * KEYS[6]    hash    muster:{p}:desired:<uid>
+ * KEYS[6]    string  muster:{p}:desired:<uid>
  * KEYS[7]    string  muster:{p}:rows · KEYS[8] list muster:{p}:free-rows
  * KEYS[9]    hash    muster:{p}:labels
  * KEYS[10..]  string  muster:{p}:body:<address>: those it used
