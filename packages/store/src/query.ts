@@ -39,15 +39,16 @@ export async function findRows(
   const clauses = await Promise.all(requirements.map((each) => clauseOf(each, values, componentsAt)));
   const known = clauses.filter((clause) => clause !== null);
   if (known.length === 0 && requirements.length > 0) return null;
-  const asked = [...EVERYBODY, ...known.flatMap(({ labels, unsure }) => [...labels, ...unsure])];
-  const rowsOf = await loadRowsOf(fleet, p, asked);
-  const everybody = rowsOf(EVERYBODY);
-  const unsure = known.map((clause) => rowsOf(clause.unsure));
-  const found = known.map(({ labels, isNegated }, i) =>
-    isNegated ? difference(everybody, rowsOf(labels)) : union([rowsOf(labels), unsure[i] ?? everybody]),
-  );
-  const isSure = unsure.every((rows) => rows.every((byte) => byte === 0));
-  return { rows: intersection([everybody, ...found]), isExact: isSure && known.length === clauses.length };
+  const [without, having] = [known.filter(({ isNegated }) => isNegated), known.filter(({ isNegated }) => !isNegated)];
+  const all = having.length === 0 ? EVERYBODY : [];
+  const rowsOf = await loadRowsOf(fleet, p, [...all, ...known.flatMap(({ labels, unsure }) => [...labels, ...unsure])]);
+  const among = having.map(({ labels, unsure }) => rowsOf([...labels, ...unsure]));
+  const rows = intersection(having.length === 0 ? [rowsOf(EVERYBODY)] : among);
+  const isSure = known.every(({ unsure }) => rowsOf(unsure).every((byte) => byte === 0));
+  return {
+    rows: without.reduce((left, { labels }) => difference(left, rowsOf(labels)), rows),
+    isExact: isSure && known.length === clauses.length,
+  };
 }
 
 /** Rows by value of a key, of a partition; null where there are too many values. */
