@@ -165,6 +165,12 @@ describe("agent view", () => {
       ],
     );
   });
+
+  it("are without the byte order marks that a view may have lost by the time it is read", () => {
+    const marked = { identifying: [], nonIdentifying: [["\ufeffos", `\ufeff\ufeff${"x".repeat(70)}\ufeff`]] } as const;
+    const view = apply(unknownAgent(uid, 0), { kind: "agent.described", ...at(1, 1), ...marked });
+    assert.deepEqual([...labelsOf(view)], [["os", `${"x".repeat(70)}\ufeff`]]);
+  });
 });
 
 const aPackage = (agentVersion: string): PackageReport => ({

@@ -36,7 +36,7 @@ export function updatedAtMs(agent: AgentView): number {
 
 /**
  * What selectors see of an agent: every attribute that is a single value, as text; where a key is both
- * identifying and not, the identifying one counts.
+ * identifying and not, the identifying one counts. Byte order marks in front are no part of a text.
  */
 export function labelsOf({ description }: Pick<AgentView, "description">): ReadonlyMap<string, string> {
   if (description === null) return UNLABELLED;
@@ -55,9 +55,14 @@ function labelsIn({ identifying, nonIdentifying }: Description): ReadonlyMap<str
   const labels = new Map<string, string>();
   for (const [key, value] of [...nonIdentifying, ...identifying]) {
     const text = labelText(value);
-    if (text !== null) labels.set(key, text);
+    if (text !== null) labels.set(unmarked(key), unmarked(text));
   }
   return labels;
+}
+
+/** What follows byte order marks: some decoders keep them and some do not, and an index must not depend on who read a view. */
+function unmarked(text: string): string {
+  return text.replace(/^\ufeff+/, "");
 }
 
 function labelText(value: AttributeValue): string | null {

@@ -51,7 +51,8 @@ describe("views to be saved", () => {
       identifying: [],
       nonIdentifying,
     } as const;
-    return { before: { view: before, version: 0, stamp: "" }, after: apply(before, event) };
+    const after = apply(before, event);
+    return { before: { view: before, version: 0, stamp: "" }, after, packed: packView(after) };
   };
   const COUNT_OF_LABELS = 2;
   const countsOf = (replacements: Parameters<typeof saveArguments>[1]) =>

@@ -85,6 +85,8 @@ type ScriptArguments = [keys: string[], args: ScriptArgument[]];
 export interface Replacement {
   readonly before: StampedView;
   readonly after: AgentView;
+  /** `after`, as it is kept. */
+  readonly packed: Buffer;
 }
 
 /** Labels that agents join or leave in one command: Redis takes some 12 µs for each, and serves nobody else meanwhile. */
@@ -129,7 +131,7 @@ function sharedKeys(p: Partition): string[] {
 /** Adds what the script is told of one agent. */
 function addReplacement(
   p: Partition,
-  { before: { view: before, version, stamp }, after }: Replacement,
+  { before: { view: before, version, stamp }, after, packed }: Replacement,
   command: SaveCommand,
 ): void {
   const isNew = version === 0;
@@ -139,7 +141,7 @@ function addReplacement(
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
   const { keys, agents, places } = command;
   keys.push(fleetKeys.agent(p, after.uid));
-  agents.push(after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packView(after));
+  agents.push(after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packed);
   agents.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length);
   for (const address of [...used, ...unused]) {
     keys.push(fleetKeys.body(p, address));

@@ -43,7 +43,7 @@ export interface DesiredWrite {
 
 /**
  * What became of a decision: written, with the gateway to hint, null when none holds the agent; or "stale", a decision on
- * newer assignments stands; or "moved", another stands than the one that it rests on.
+ * newer assignments stands; or "moved", another stands than the one that it rests on, or the agent goes on under another uid.
  */
 export type DesiredOutcome = GatewayId | null | "stale" | "moved";
 
@@ -165,7 +165,11 @@ async function assignSome(
     placeOf(desired === null ? null : { ...desired, assignedAtMs: nowMs }),
     present === undefined ? 0 : placeOf(present),
   ]);
-  const keys = decisions.flatMap(({ uid }) => [fleetKeys.desired(p, uid), fleetKeys.session(p, uid)]);
+  const keys = decisions.flatMap(({ uid }) => [
+    fleetKeys.desired(p, uid),
+    fleetKeys.session(p, uid),
+    fleetKeys.agent(p, uid),
+  ]);
   const args = [version, CHANGES_LENGTH, records.length, ...records, ...agents];
   const replies = (await run(
     fleet,

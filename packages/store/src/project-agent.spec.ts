@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { type AgentEvent, type InstanceUid, isConnected, labelsOf, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
 import { createBodies } from "./bodies.ts";
-import { createContext, projectAgent } from "./project-agent.ts";
+import { createContext, MAX_REMEMBERED_BYTES, projectAgent } from "./project-agent.ts";
 import { useStore } from "./spec-store.ts";
 
 const [OLD, NEW, NEWER] = [aUid(1), aUid(2), aUid(3)];
@@ -38,6 +38,19 @@ const renamed = (uid: InstanceUid, from: InstanceUid, epoch = 2): AgentEvent => 
   kind: "agent.renamed",
   ...at(uid, epoch, 2),
   from,
+});
+
+describe("views that are remembered", () => {
+  const spec = useStore();
+
+  it("are few where they are large", async () => {
+    const context = createContext(spec.redis, spec.store.partitions, async () => undefined);
+    const uids = Array.from({ length: 20 }, (_, i) => aUid(i + 1));
+    const large = "x".repeat(MAX_REMEMBERED_BYTES / 16);
+    for (const uid of uids) await projectAgent(context, uid, [described(uid, 1, 1, large)]);
+    const { size } = context.remembered;
+    assert.ok(size > 0 && size < 16, `${size} of them`);
+  });
 });
 
 describe("an agent that goes on under another uid", () => {

@@ -13,6 +13,7 @@ import { LRUCache } from "lru-cache";
 import {
   type AgentRecord,
   decodeRecord,
+  packView,
   type Replacement,
   retireArguments,
   type StampedView,
@@ -51,8 +52,13 @@ export interface Projected {
 const MAX_CONFLICTS = 100;
 /** Aliases that are followed: an agent is given a new uid now and then. Nothing makes a circle, but one must not hang us. */
 const MAX_HOPS = 64;
-/** Views that are remembered, a few kilobytes each: what is read again and again, as by passes over a rollout, costs little. */
+/** Views that are remembered: what is read again and again, as by passes over a rollout, costs little. */
 const MAX_REMEMBERED = 20_000;
+/**
+ * All of them, as they are packed; in memory a view takes five to ten times that. A usual one is a few hundred bytes, one with
+ * the health of a hundred components is many thousand.
+ */
+export const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
 /** Agents of one command: Redis serves nobody else for some milliseconds. */
 const MAX_READS = 250;
 const MAX_SAVES = 64;
@@ -63,7 +69,7 @@ export function createContext(fleet: Redis, partitions: number, copyBody: CopyBo
     fleet,
     partitions,
     copyBody,
-    remembered: new LRUCache({ max: MAX_REMEMBERED }),
+    remembered: new LRUCache({ max: MAX_REMEMBERED, maxSize: MAX_REMEMBERED_BYTES }),
     read: createBatches(async (p, uids) => {
       const keys = uids.map((uid) => fleetKeys.agent(p, uid));
       const replies = await runBinary(fleet, loadAgents, keys, new Array(uids.length).fill(""));
@@ -115,9 +121,10 @@ export async function projectAgent(
     const after = events.reduce(apply, known);
     if (after !== before.view) {
       await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
-      const saved = await save(context, before, after);
+      const packed = packView(after);
+      const saved = await save(context, { before, after, packed });
       if (saved === null) continue;
-      remembered.set(after.uid, saved);
+      remembered.set(after.uid, saved, { size: packed.length });
       first ??= before.view;
     } else if (own !== undefined) continue;
     if (await retireAll(context, formers, after.uid)) return { before: first ?? before.view, after };
@@ -164,13 +171,10 @@ async function bringBodies(
   await Promise.all([...from].flatMap((p) => news.map((address) => copyBody(p, to, address))));
 }
 
-/** Answers what was saved; null when the record is not `before` any more. */
-async function save(
-  { replace, partitions }: ProjectContext,
-  before: StampedView,
-  after: AgentView,
-): Promise<StampedView | null> {
-  const stamp = await replace(partitionOf(after.uid, partitions), { before, after });
+/** Answers what was saved; null when the record is not what it was any more. */
+async function save({ replace, partitions }: ProjectContext, replacement: Replacement): Promise<StampedView | null> {
+  const { before, after } = replacement;
+  const stamp = await replace(partitionOf(after.uid, partitions), replacement);
   return stamp === "" ? null : { view: after, version: before.version + 1, stamp };
 }
 

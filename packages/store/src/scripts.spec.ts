@@ -516,7 +516,8 @@ describe("scripts", () => {
 
   describe("assign-desired", () => {
     const assignTo = (names: readonly string[], version: number, record: string, present: string) => {
-      const keys = ["changes", "assigned-version", ...names.flatMap((name) => [`desired:${name}`, `session:${name}`])];
+      const own = names.flatMap((name) => [`desired:${name}`, `session:${name}`, `agent:${name}`]);
+      const keys = ["changes", "assigned-version", ...own];
       const agents = names.flatMap((name) => [name, 1, present === "*" ? 0 : 2]);
       return call(scripts.assignDesired, keys, [version, 100, 2, record, present, ...agents]);
     };
@@ -558,6 +559,14 @@ describe("scripts", () => {
       assert.equal(await spec.redis.xlen("changes"), 1);
       assert.deepEqual(await assign(4, "", "first"), ["1"], "no opinion is a decision, too");
       assert.deepEqual(await assign(4, "again", ""), ["1"]);
+    });
+
+    it("refuses a decision for an agent that goes on under another uid", async () => {
+      await spec.redis.set("agent:u", "2 > new\n");
+      assert.deepEqual([await assign(3), await assign(3, "first", "")], [["2"], ["2"]]);
+      assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
+      await putAgent(2, 0);
+      assert.deepEqual(await assign(3), ["1"], "and takes one for any other");
     });
 
     it("decides for each agent by itself, in order", async () => {
