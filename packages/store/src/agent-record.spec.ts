@@ -19,7 +19,12 @@ describe("a record", () => {
     const plain = { noNullPrototype: true };
     const facet = fc.record({ epoch: fc.maxSafeNat(), n: fc.nat(), atMs: fc.maxSafeNat(), value }, plain);
     const facets = Object.entries(nobody).filter(([name]) => name !== "uid" && name !== "firstSeenAtMs");
-    const arbitraries = facets.map(([name, none]) => [name, none === null ? fc.option(facet) : fc.array(facet)]);
+    const names = fc.array(fc.oneof(fc.constantFrom("ReportsStatus", "ReportsHealth", "bit-40"), text));
+    const capabilities = facet.chain((each) => names.map((list) => ({ ...each, value: list })));
+    const arbitraryOf = (name: string) => (name === "capabilities" ? capabilities : facet);
+    const arbitraries = facets.map(([name, none]) => {
+      return [name, none === null ? fc.option(arbitraryOf(name)) : fc.array(facet)] as const;
+    });
     const view = fc.record(
       { uid: fc.constant(uid), firstSeenAtMs: fc.maxSafeNat(), ...Object.fromEntries(arbitraries) },
       plain,

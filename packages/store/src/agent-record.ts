@@ -65,17 +65,54 @@ const FACETS = [
 ] as const satisfies readonly (keyof AgentView)[];
 type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
+/**
+ * Capabilities that are packed as their places here: an agent names ten, and their names would be a fifth of its record. The
+ * list only grows, at its end; others are spelled out.
+ */
+const CAPABILITIES: readonly string[] = [
+  "ReportsStatus",
+  "AcceptsRemoteConfig",
+  "ReportsEffectiveConfig",
+  "AcceptsPackages",
+  "ReportsPackageStatuses",
+  "ReportsOwnTraces",
+  "ReportsOwnMetrics",
+  "ReportsOwnLogs",
+  "AcceptsOpAMPConnectionSettings",
+  "AcceptsOtherConnectionSettings",
+  "AcceptsRestartCommand",
+  "ReportsHealth",
+  "ReportsRemoteConfig",
+  "ReportsHeartbeat",
+  "ReportsAvailableComponents",
+  "ReportsConnectionSettingsStatus",
+];
+const PLACES = new Map(CAPABILITIES.map((name, i) => [name, i]));
+
 /** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of. */
 export function packView(view: AgentView): Buffer {
-  const facets: Facets = view;
+  const facets: Facets = { ...view, capabilities: shortened(view.capabilities) };
   const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
   return pack(FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json)))); // a view is a value of JSON
 }
 
 function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
   const facets = unpack(packed) as readonly Json[]; // as packView wrote it
-  const known = FACETS.flatMap((name, i) => (facets[i] === undefined || facets[i] === 0 ? [] : [[name, facets[i]]]));
-  return { ...unknownAgent(uid, 0), ...(Object.fromEntries(known) as Partial<AgentView>) };
+  const view: Record<string, unknown> = { ...unknownAgent(uid, 0) };
+  for (const [i, name] of FACETS.entries()) if (facets[i] !== undefined && facets[i] !== 0) view[name] = facets[i];
+  view["capabilities"] = spelledOut(view["capabilities"] as ReturnType<typeof shortened>); // as packView wrote it
+  return view as unknown as AgentView; // its facets are those of a view
+}
+
+function shortened(capabilities: AgentView["capabilities"]) {
+  if (capabilities === null) return null;
+  return { ...capabilities, value: capabilities.value.map((name) => PLACES.get(name) ?? name) };
+}
+
+function spelledOut(packed: ReturnType<typeof shortened>): AgentView["capabilities"] {
+  if (packed === null) return null;
+  const names = packed.value.map((each) => (typeof each === "number" ? (CAPABILITIES[each] ?? `place ${each}`) : each));
+  return { ...packed, value: names };
 }
 
 type ScriptArgument = string | number | Buffer;
