@@ -9,6 +9,6 @@ export { root } from "./paths.ts";
 export type { PingOutcome } from "./ping.ts";
 export { ping } from "./ping.ts";
 export type { EnvOverrides, Ports, ServiceName, ServiceProcess, Stack, StackOptions } from "./stack.ts";
-export { fixedPorts, serviceNames, startStack } from "./stack.ts";
+export { ensureEncryptionKey, fixedPorts, serviceNames, startStack } from "./stack.ts";
 export type { AgentCounter } from "./visible.ts";
 export { createAgentCounter } from "./visible.ts";

@@ -7,6 +7,7 @@ import { heartbeats } from "./heartbeats.ts";
 import { idleFleet } from "./idle-fleet.ts";
 import { openLoop } from "./open-loop.ts";
 import { peers } from "./peers.ts";
+import { queries } from "./queries.ts";
 import { redisCost } from "./redis-cost.ts";
 import { rollout } from "./rollout.ts";
 import { scaleOut } from "./scale-out.ts";
@@ -24,4 +25,5 @@ export const scenarios: readonly Scenario[] = [
   churn,
   scaleOut,
   rollout,
+  queries,
 ];

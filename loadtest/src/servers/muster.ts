@@ -7,11 +7,13 @@ import { join } from "node:path";
 import {
   createAgentCounter,
   type EnvOverrides,
+  ensureEncryptionKey,
   type ServiceName,
   type Stack,
   serviceNames,
   startStack,
 } from "@muster/local";
+import { openStore, type Store } from "@muster/store";
 import { type RedisServer, startRedis, until } from "@muster/testkit";
 import { pin } from "../measure/pin.ts";
 import { createRedisCost, type RedisCost } from "../measure/redis-cost.ts";
@@ -44,6 +46,8 @@ export interface Muster {
   /** Process ids of a service. */
   pidsOf(service: ServiceName): readonly number[];
   readonly redisPid: number;
+  /** The store that its services use; closed by the caller. */
+  openStore(): Promise<Store>;
   /** Resolves when an operator's list shows so many connected agents; takes a management process. */
   visible(agents: number, timeoutMs: number): Promise<void>;
   /** Drains and ends everything. */
@@ -52,6 +56,8 @@ export interface Muster {
 
 /** As fast as agents come: how many may connect in a second is a setting, and not what is measured. */
 const OPEN_DOOR = { MUSTER_GATEWAY_UPGRADES_PER_SECOND: "100000" };
+/** As many as an installation has that does not say. */
+const PARTITIONS = 16;
 /** Between looks at the list: a look costs Redis a little. */
 const LOOK_MS = 200;
 
@@ -86,6 +92,14 @@ export async function openMuster(options: MusterOptions, launch: Launch): Promis
     redisCost: createRedisCost(redis.port),
     pidsOf,
     redisPid,
+    openStore: () =>
+      openStore({
+        redisUrl: redis.url,
+        controlUrl: redis.url,
+        partitions: PARTITIONS,
+        encryptionKey: Buffer.from(ensureEncryptionKey(stateDir), "base64"),
+        onError: () => undefined, // what fails says so
+      }),
     visible: (agents, timeoutMs) => visible(stack.managementUrl, agents, timeoutMs, signal),
     async stop() {
       await stack.stop();

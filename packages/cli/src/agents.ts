@@ -6,9 +6,12 @@ import {
   type Action,
   ActionSchema,
   AgentSchema,
+  CountAgentsResponseSchema,
   type ListAgentsResponse,
   ListAgentsResponseSchema,
   ReleaseAgentResponseSchema,
+  type SummarizeAgentsResponse,
+  SummarizeAgentsResponseSchema,
   WatchAgentsResponseSchema,
 } from "@muster/protocol/muster/agents";
 import { formatAgent, formatAgentLine, formatAgents } from "./agent-text.ts";
@@ -16,6 +19,7 @@ import { readInput } from "./document.ts";
 import { CommandError } from "./failure.ts";
 import { formatJsonLine, type Session } from "./session.ts";
 import { steady } from "./steady.ts";
+import { formatTable } from "./table.ts";
 import { counted } from "./text.ts";
 
 const MAX_PAGE = 1_000;
@@ -46,6 +50,39 @@ function listText({ agents, nextPageToken }: ListAgentsResponse, selector: strin
   const more =
     nextPageToken === "" ? "" : `\n${counted(agents.length, "agent")} of more; see all with --all, or raise --limit.\n`;
   return formatAgents(agents, nowMs) + more;
+}
+
+/** Counts agents. */
+export async function countAgents(session: Session, { selector = "" }: { readonly selector?: string }): Promise<void> {
+  const answer = await session.agents.countAgents({ selector }, session.call);
+  session.show(CountAgentsResponseSchema, answer, () => `${answer.count}\n`);
+}
+
+/** Options of `agents summarize`. */
+export interface SummarizeAgentsOptions {
+  readonly selector?: string;
+  readonly limit: number;
+}
+
+/** Counts agents by what they have of a key. */
+export async function summarizeAgents(
+  session: Session,
+  groupBy: string,
+  { selector = "", limit }: SummarizeAgentsOptions,
+): Promise<void> {
+  const summary = await session.agents.summarizeAgents({ selector, groupBy, pageSize: limit }, session.call);
+  session.show(SummarizeAgentsResponseSchema, summary, () => summaryText(groupBy, summary));
+}
+
+function summaryText(
+  groupBy: string,
+  { groups, otherValues, withoutCount, totalCount }: SummarizeAgentsResponse,
+): string {
+  const rows = groups.map(({ value, count }) => [value, String(count)]);
+  const without = withoutCount === 0n ? [] : [[`(no ${groupBy})`, String(withoutCount)]];
+  const more = otherValues === 0n ? "" : `${otherValues} values more; raise --limit.\n`;
+  const head = [groupBy.toUpperCase(), "AGENTS"];
+  return `${formatTable(head, [...rows, ...without, ["(all)", String(totalCount)]])}${more}`;
 }
 
 /** Shows one agent. */

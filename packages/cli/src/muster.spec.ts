@@ -110,6 +110,14 @@ describe("muster", () => {
     assert.equal((await json(["agents", "list", "--all"])).agents.length, 60);
   });
 
+  it("counts agents, and groups them by what they have of a key", async () => {
+    assert.equal((await muster(["agents", "count"])).out, "60\n");
+    assert.equal((await json(["agents", "count", "-l", "env=prod"])).count, "3");
+    const { out } = await muster(["agents", "summarize", "env", "--limit", "1"]);
+    assert.match(out, /^ENV +AGENTS\ndev +57\n\(all\) +60\n1 values more; raise --limit.\n$/);
+    assert.match((await muster(["agents", "summarize", "zone"])).out, /\(no zone\) +60\n/);
+  });
+
   it("shows one agent", async () => {
     assert.match((await muster(["agents", "get", aUid(1)])).out, /env +prod/);
     assert.equal((await json(["agents", "get", aUid(1)])).instanceUid, aUid(1));

@@ -3,7 +3,17 @@
 
 import { Command, Option } from "commander";
 import { action, EXIT_CODES, type Run } from "./action.ts";
-import { getAgent, listAgents, refreshAgent, releaseAgent, restartAgent, sendMessage, watchAgents } from "./agents.ts";
+import {
+  countAgents,
+  getAgent,
+  listAgents,
+  refreshAgent,
+  releaseAgent,
+  restartAgent,
+  sendMessage,
+  summarizeAgents,
+  watchAgents,
+} from "./agents.ts";
 import { createConfig, getConfig, listConfigs, publishRevision, updateConfig } from "./configs.ts";
 import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
 import { countOption, serverOption, spanOption } from "./input.ts";
@@ -11,7 +21,7 @@ import { offerPackages, showPackages, withdrawPackages } from "./packages.ts";
 import { addCalendars, addRollouts } from "./program-rollouts.ts";
 
 const DEFAULT_SERVER = "127.0.0.1:4321";
-const SELECTOR = "which agents: env=prod,region in (eu,us),!canary,connected=true";
+const SELECTOR = "which agents: env=prod,region in (eu,us),!canary,host.name=web-*,connected=true";
 /** The whole command line; `env` is where the defaults of global options may come from. */
 export function createProgram(run: Run, write: (text: string) => void, writeError: (text: string) => void): Command {
   const program = new Command("muster")
@@ -59,6 +69,17 @@ function addAgents(program: Command, run: Run): void {
     .option("--limit <n>", "how many at most", countOption(1), 50)
     .option("--all", "all of them")
     .action(action(run, listAgents));
+  agents
+    .command("count")
+    .description("count agents")
+    .option("-l, --selector <selector>", SELECTOR)
+    .action(action(run, countAgents));
+  agents
+    .command("summarize <key>")
+    .description("count agents by what they have of an attribute or a fact: cloud.region, version, config.status")
+    .option("-l, --selector <selector>", SELECTOR)
+    .option("--limit <n>", "how many values at most", countOption(1), 50)
+    .action(action(run, summarizeAgents));
   agents
     .command("get <uid>")
     .alias("show")

@@ -3,6 +3,7 @@
 import { FACET_NAMES } from "./agent.ts";
 import type { AttributeValue } from "./event.ts";
 import type { InstanceUid } from "./ids.ts";
+import type { Selectable } from "./selector.ts";
 import type { AgentView, Description } from "./view.ts";
 
 /** Whether a session of the agent is live. */
@@ -69,12 +70,28 @@ function labelText(value: AttributeValue): string | null {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
 }
 
-/** Facts that queries may use beside labels; configs may not, since a target must not flap with them. */
-export function factsOf(agent: AgentView): ReadonlyMap<string, string> {
-  const facts = new Map<string, string>([["connected", String(isConnected(agent))]]);
-  if (agent.health !== null) facts.set("healthy", String(agent.health.value.healthy));
-  if (agent.acknowledgement !== null) facts.set("config.status", agent.acknowledgement.value.state);
-  const gateway = agent.connection?.value.gateway;
-  if (typeof gateway === "string") facts.set("gateway", gateway);
-  return facts;
+/** The attribute that the fact `version` is. */
+export const VERSION_KEY = "service.version";
+
+/**
+ * What queries see of an agent: its labels, and facts beside them, which hide attributes of the same name. Configs may not be
+ * for agents by facts: a target must not flap with them. @param components that it says it has; empty: it does not say
+ */
+export function selectableOf(agent: AgentView, components: readonly string[]): Selectable {
+  const labels = labelsOf(agent);
+  const facts: readonly (readonly [string, string | readonly string[] | undefined])[] = [
+    ["connected", String(isConnected(agent))],
+    ["healthy", agent.health === null ? undefined : String(agent.health.value.healthy)],
+    ["config.status", agent.acknowledgement?.value.state],
+    ["gateway", agent.connection?.value.gateway ?? undefined],
+    ["version", labels.get(VERSION_KEY)],
+    ["capability", agent.capabilities?.value],
+    ["component", components],
+  ];
+  const all = new Map<string, string | readonly string[]>(labels);
+  for (const [key, value] of facts) {
+    if (value === undefined || (typeof value !== "string" && value.length === 0)) all.delete(key);
+    else all.set(key, value);
+  }
+  return all;
 }

@@ -80,7 +80,16 @@ export {
   type SettingsKind,
   type Transport,
 } from "./event.ts";
-export { bodiesOf, factsOf, hasCapability, isConnected, labelsOf, originOf, updatedAtMs } from "./facts.ts";
+export {
+  bodiesOf,
+  hasCapability,
+  isConnected,
+  labelsOf,
+  originOf,
+  selectableOf,
+  updatedAtMs,
+  VERSION_KEY,
+} from "./facts.ts";
 export type {
   Condition,
   DependencyGate,
@@ -169,7 +178,16 @@ export {
   STAGE_TRANSITIONS,
   type StageState,
 } from "./rollout-states.ts";
-export { FACT_KEYS, matches, parseSelector, parseTargetSelector, type Requirement, type Selector } from "./selector.ts";
+export {
+  FACT_KEYS,
+  isMetBy,
+  matches,
+  parseSelector,
+  parseTargetSelector,
+  type Requirement,
+  type Selectable,
+  type Selector,
+} from "./selector.ts";
 export {
   type Acknowledgement,
   type AgentView,

@@ -6,8 +6,9 @@
 //   list        = "(" value { "," value } ")"
 //   value       = bare word | "double quoted"                  quoted values are never globs
 //
-// As in Kubernetes, != and notin also select agents that lack the key. One parser and one evaluator, used for
-// targets, queries and watches alike.
+// As in Kubernetes, != and notin also select agents that lack the key. A key may have several values, such as the components
+// of an agent: = and in then ask for one of them, and != and notin for none. One parser and one evaluator, used for targets,
+// queries and watches alike.
 
 import { FleetError, type Violation } from "./error.ts";
 import type { AckState } from "./event.ts";
@@ -25,7 +26,18 @@ export interface Selector {
 }
 
 /** Keys that are facts about an agent's present state rather than its attributes. */
-export const FACT_KEYS: ReadonlySet<string> = new Set(["connected", "healthy", "config.status", "gateway"]);
+export const FACT_KEYS: ReadonlySet<string> = new Set([
+  "connected",
+  "healthy",
+  "config.status",
+  "gateway",
+  "version",
+  "capability",
+  "component",
+]);
+
+/** What a selector sees of an agent: one value of a key, or several. */
+export type Selectable = ReadonlyMap<string, string | readonly string[]>;
 
 const ACK_STATES = Object.keys({
   unset: true,
@@ -96,20 +108,24 @@ function assessFact(requirement: Requirement): readonly Violation[] {
 }
 
 /** Whether labels satisfy every requirement. */
-export function matches(selector: Selector, labels: ReadonlyMap<string, string>): boolean {
-  return selector.requirements.every(
-    (requirement) => holds(requirement, labels.get(requirement.key)) !== requirement.negated,
-  );
+export function matches(selector: Selector, labels: Selectable): boolean {
+  return selector.requirements.every((requirement) => {
+    const value = labels.get(requirement.key);
+    const isMet =
+      typeof value === "string" ? isMetBy(requirement, value) : value?.some((each) => isMetBy(requirement, each));
+    return (isMet ?? false) !== requirement.negated;
+  });
 }
 
-function holds(requirement: Requirement, value: string | undefined): boolean {
+/** Whether a value of its key is one that a requirement names, be it to have it or not to have it. */
+export function isMetBy(requirement: Requirement, value: string): boolean {
   switch (requirement.kind) {
     case "exists":
-      return value !== undefined;
+      return true;
     case "in":
-      return value !== undefined && requirement.values.includes(value);
+      return requirement.values.includes(value);
     case "glob":
-      return value !== undefined && matchesGlob(requirement.pattern, value);
+      return matchesGlob(requirement.pattern, value);
   }
 }
 

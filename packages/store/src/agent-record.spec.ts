@@ -19,7 +19,12 @@ describe("a record", () => {
     const plain = { noNullPrototype: true };
     const facet = fc.record({ epoch: fc.maxSafeNat(), n: fc.nat(), atMs: fc.maxSafeNat(), value }, plain);
     const facets = Object.entries(nobody).filter(([name]) => name !== "uid" && name !== "firstSeenAtMs");
-    const arbitraries = facets.map(([name, none]) => [name, none === null ? fc.option(facet) : fc.array(facet)]);
+    const names = fc.array(fc.oneof(fc.constantFrom("ReportsStatus", "ReportsHealth", "bit-40"), text));
+    const capabilities = facet.chain((each) => names.map((list) => ({ ...each, value: list })));
+    const arbitraryOf = (name: string) => (name === "capabilities" ? capabilities : facet);
+    const arbitraries = facets.map(([name, none]) => {
+      return [name, none === null ? fc.option(arbitraryOf(name)) : fc.array(facet)] as const;
+    });
     const view = fc.record(
       { uid: fc.constant(uid), firstSeenAtMs: fc.maxSafeNat(), ...Object.fromEntries(arbitraries) },
       plain,
@@ -60,10 +65,11 @@ describe("views to be saved", () => {
 
   it("go in one command, unless they have so many labels that Redis would serve nobody else", () => {
     const numbers = Array.from({ length: 64 }, (_, i) => i + 1);
-    assert.deepEqual(countsOf(numbers.map((n) => labelled(n, 10))), [640]);
+    // Their own, and the one that says that none of them is connected.
+    assert.deepEqual(countsOf(numbers.map((n) => labelled(n, 10))), [641]);
     assert.deepEqual(
-      countsOf(numbers.map((n) => labelled(n, MAX_EDITS / 2))),
-      numbers.slice(32).map(() => MAX_EDITS),
+      countsOf(numbers.map((n) => labelled(n, MAX_EDITS / 2 - 1))),
+      numbers.slice(32).map(() => MAX_EDITS - 1),
     );
   });
 });

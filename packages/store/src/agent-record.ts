@@ -4,7 +4,7 @@
 import { type AgentView, bodiesOf, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { indexedLabels, type Label } from "./labels.ts";
+import { changedLabels, indexedLabels, type Label } from "./labels.ts";
 import { type Json, pack, unpack } from "./packed.ts";
 import { uidBytes } from "./uid-bytes.ts";
 
@@ -65,17 +65,54 @@ const FACETS = [
 ] as const satisfies readonly (keyof AgentView)[];
 type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
+/**
+ * Capabilities that are packed as their places here: an agent names ten, and their names would be a fifth of its record. The
+ * list only grows, at its end; others are spelled out.
+ */
+const CAPABILITIES: readonly string[] = [
+  "ReportsStatus",
+  "AcceptsRemoteConfig",
+  "ReportsEffectiveConfig",
+  "AcceptsPackages",
+  "ReportsPackageStatuses",
+  "ReportsOwnTraces",
+  "ReportsOwnMetrics",
+  "ReportsOwnLogs",
+  "AcceptsOpAMPConnectionSettings",
+  "AcceptsOtherConnectionSettings",
+  "AcceptsRestartCommand",
+  "ReportsHealth",
+  "ReportsRemoteConfig",
+  "ReportsHeartbeat",
+  "ReportsAvailableComponents",
+  "ReportsConnectionSettingsStatus",
+];
+const PLACES = new Map(CAPABILITIES.map((name, i) => [name, i]));
+
 /** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of. */
 export function packView(view: AgentView): Buffer {
-  const facets: Facets = view;
+  const facets: Facets = { ...view, capabilities: shortened(view.capabilities) };
   const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
   return pack(FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json)))); // a view is a value of JSON
 }
 
 function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
   const facets = unpack(packed) as readonly Json[]; // as packView wrote it
-  const known = FACETS.flatMap((name, i) => (facets[i] === undefined || facets[i] === 0 ? [] : [[name, facets[i]]]));
-  return { ...unknownAgent(uid, 0), ...(Object.fromEntries(known) as Partial<AgentView>) };
+  const view: Record<string, unknown> = { ...unknownAgent(uid, 0) };
+  for (const [i, name] of FACETS.entries()) if (facets[i] !== undefined && facets[i] !== 0) view[name] = facets[i];
+  view["capabilities"] = spelledOut(view["capabilities"] as ReturnType<typeof shortened>); // as packView wrote it
+  return view as unknown as AgentView; // its facets are those of a view
+}
+
+function shortened(capabilities: AgentView["capabilities"]) {
+  if (capabilities === null) return null;
+  return { ...capabilities, value: capabilities.value.map((name) => PLACES.get(name) ?? name) };
+}
+
+function spelledOut(packed: ReturnType<typeof shortened>): AgentView["capabilities"] {
+  if (packed === null) return null;
+  const names = packed.value.map((each) => (typeof each === "number" ? (CAPABILITIES[each] ?? `place ${each}`) : each));
+  return { ...packed, value: names };
 }
 
 type ScriptArgument = string | number | Buffer;
@@ -135,8 +172,8 @@ function addReplacement(
   command: SaveCommand,
 ): void {
   const isNew = version === 0;
-  const [joins, leaves] = changed(INDEXED, isNew, before, after, indexedLabels);
-  const [used, unused] = changed(EMBODIED, isNew, before, after, bodiesOf);
+  const [joins, leaves] = changedLabels(isNew ? null : before, after);
+  const [used, unused] = changedBodies(isNew, before, after);
   // Who is known by another origin has another rank, and so maybe another config.
   const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
   const { keys, agents, places } = command;
@@ -181,23 +218,13 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
   return [keys, [...head, ...bodies, ...(isNew ? [] : indexedLabels(view))]];
 }
 
-/** Facets that indexes are made of, and those that refer to bodies. */
-const INDEXED = ["connection", "description"] as const satisfies readonly (keyof AgentView)[];
+/** Facets that refer to bodies. */
 const EMBODIED = ["effectiveConfig", "customMessages", "unrecognized"] as const satisfies readonly (keyof AgentView)[];
 
-/** What is read off some facets: what is new of it, and what is no more. Most changes touch neither. */
-function changed(
-  facets: readonly (keyof AgentView)[],
-  isNew: boolean,
-  before: AgentView,
-  after: AgentView,
-  read: (view: AgentView) => ReadonlySet<string>,
-): readonly [string[], string[]] {
-  if (isNew) return [[...read(after)], []];
-  return facets.every((facet) => before[facet] === after[facet]) ? [[], []] : difference(read(before), read(after));
-}
-
-/** What only `after` has, and what only `before` has. */
-function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly [string[], string[]] {
-  return [[...after].filter((each) => !before.has(each)), [...before].filter((each) => !after.has(each))];
+/** Bodies that are new in a view, and those that it refers to no more. Most changes touch neither. */
+function changedBodies(isNew: boolean, before: AgentView, after: AgentView): readonly [string[], string[]] {
+  if (isNew) return [[...bodiesOf(after)], []];
+  if (EMBODIED.every((facet) => before[facet] === after[facet])) return [[], []];
+  const [old, now] = [bodiesOf(before), bodiesOf(after)];
+  return [[...now].filter((each) => !old.has(each)), [...old].filter((each) => !now.has(each))];
 }

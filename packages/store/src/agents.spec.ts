@@ -2,25 +2,20 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
   type AgentEvent,
-  type AgentView,
   type AttributeValue,
   apply,
-  factsOf,
   type InstanceUid,
   labelsOf,
-  matches,
   type PackageReport,
   parseGatewayId,
   parseSelector,
+  type Selector,
   unknownAgent,
 } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
-import fc from "fast-check";
-import { candidatesFor } from "./labels.ts";
 import { useStore } from "./spec-store.ts";
 import type { Store } from "./store.ts";
 
-const gateways = ["gw-1", "gw-2"].map(parseGatewayId);
 const health = {
   healthy: true,
   status: "",
@@ -73,9 +68,6 @@ const offered = (uid: InstanceUid, n: number, hash = aHash()): AgentEvent => ({
   ...at(uid, n),
   hash,
 });
-
-/** Uids that a selector finds through its index, when it has one. */
-const seen = (view: AgentView): ReadonlyMap<string, string> => new Map([...labelsOf(view), ...factsOf(view)]);
 
 describe("agents", () => {
   const spec = useStore();
@@ -181,7 +173,7 @@ describe("agents", () => {
       Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`key ${i}`, `${uid} ${i}`]));
     await Promise.all(uids.map((uid) => project(described(uid, 1, attributesOf(uid)))));
     const [uid = aUid()] = uids;
-    const found = await spec.store.agents.page("", 10, candidatesFor(parseSelector(`"key 999"="${uid} 999"`)));
+    const found = await spec.store.agents.page("", 10, parseSelector(`"key 999"="${uid} 999"`));
     assert.deepEqual(found, [uid]);
   });
 
@@ -202,7 +194,7 @@ describe("agents", () => {
       [1, 6, 11, 16, 21, 26, 31, 36, 41, 46],
     );
     const indexed = await Promise.all(
-      Array.from({ length: 50 }, (_, i) => spec.store.agents.page("", 10, candidatesFor(parseSelector(`n=${i + 1}`)))),
+      Array.from({ length: 50 }, (_, i) => spec.store.agents.page("", 10, parseSelector(`n=${i + 1}`))),
     );
     assert.deepEqual(indexed.flat(), [aUid()]);
     assert.equal(indexed[49]?.length, 1, "of all values only the last is indexed");
@@ -211,10 +203,10 @@ describe("agents", () => {
   it("pages over all partitions in the order of the uids", async () => {
     const uids = Array.from({ length: 57 }, (_, i) => aUid(i + 1));
     await Promise.all(uids.map((uid, i) => project(described(uid, 1, { even: i % 2 === 0 }))));
-    const readAll = async (limit: number, candidates?: ReturnType<typeof candidatesFor>): Promise<InstanceUid[]> => {
+    const readAll = async (limit: number, selector?: Selector): Promise<InstanceUid[]> => {
       const all: InstanceUid[] = [];
       for (;;) {
-        const page = await spec.store.agents.page(all.at(-1) ?? "", limit, candidates);
+        const page = await spec.store.agents.page(all.at(-1) ?? "", limit, selector);
         assert.ok(page.length <= limit);
         if (page.length === 0) return all;
         all.push(...page);
@@ -222,7 +214,7 @@ describe("agents", () => {
     };
     for (const limit of [1, 10, 57, 100]) assert.deepEqual(await readAll(limit), uids);
     const even = uids.filter((_, i) => i % 2 === 0);
-    assert.deepEqual(await readAll(10, candidatesFor(parseSelector("even=true"))), even);
+    assert.deepEqual(await readAll(10, parseSelector("even=true")), even);
     const pages = await Promise.all([0, 1, 2, 3].map((p) => spec.store.agents.pageOf(p, "", 100)));
     assert.deepEqual(pages.flat().sort(), uids);
     assert.ok(pages.every((page) => page.length > 0 && page.every((uid, i) => i === 0 || uid > (page[i - 1] ?? ""))));
@@ -287,83 +279,4 @@ describe("agents", () => {
     const sizeBytes = Number(await spec.redis.memory("USAGE", key));
     assert.ok(sizeBytes < 512, `${sizeBytes} bytes`);
   });
-});
-
-const asked = ["env", "region", "a=b", "a", "gateway", "", "é{1}"] as const;
-const askedKey = fc.constantFrom(...asked);
-/** An attribute may have the name of a fact. */
-const key = fc.constantFrom(...asked, "connected");
-const value = fc.constantFrom("prod", "eu", "b=c", "c", "gw-1", "true", "", "x".repeat(300), "*");
-const quoted = (text: string): string => `"${text}"`;
-const requirement = fc.oneof(
-  fc.tuple(askedKey, fc.constantFrom("=", "!="), value).map(([k, op, v]) => `${quoted(k)}${op}${quoted(v)}`),
-  fc
-    .tuple(askedKey, fc.constantFrom("in", "notin"), fc.array(value, { minLength: 1, maxLength: 2 }))
-    .map(([k, op, list]) => `${quoted(k)} ${op} (${list.map(quoted).join(",")})`),
-  fc.tuple(fc.constantFrom("", "!"), key).map(([not, k]) => `${not}${quoted(k)}`),
-  fc.constantFrom("env=p*", "region!=e?", "connected=true", "connected=false", "gateway=gw-1", "gateway=gw-2"),
-);
-const selectorText = fc.array(requirement, { maxLength: 3 }).map((parts) => parts.join(","));
-const agent = fc.record({
-  labels: fc.dictionary(key, fc.oneof(value, fc.boolean(), fc.constant(5))),
-  gateway: fc.option(fc.constantFrom(...gateways)),
-  isGone: fc.boolean(),
-  /** What it said of itself before. */
-  earlier: fc.dictionary(key, value),
-});
-
-describe("candidatesFor", () => {
-  const spec = useStore();
-
-  it("finds with an index just whom a full scan finds, for any views and selectors", async () => {
-    const property = fc.asyncProperty(
-      fc.array(agent, { minLength: 1, maxLength: 8 }),
-      fc.array(selectorText, { minLength: 5, maxLength: 5 }),
-      async (agents, selectors) => {
-        await spec.redis.flushall();
-        const views = await Promise.all(
-          agents.map(async ({ labels, gateway, isGone, earlier }, i) => {
-            const uid = aUid(i + 1);
-            await spec.store.agents.project(uid, [described(uid, 1, earlier)]);
-            const link = gateway === null ? [] : [connected(uid, 3, gateway)];
-            const events = [described(uid, 2, labels), ...link, ...(isGone ? [disconnected(uid, 4)] : [])];
-            return (await spec.store.agents.project(uid, events)).after;
-          }),
-        );
-        for (const text of selectors) {
-          const selector = parseSelector(text);
-          const expected = views.filter((view) => matches(selector, seen(view))).map(({ uid }) => uid);
-          const page = await spec.store.agents.page("", 100, candidatesFor(selector));
-          const found = (await spec.store.agents.load(page)).filter(({ view }) => matches(selector, seen(view)));
-          assert.deepEqual(
-            found.map(({ view }) => view.uid),
-            expected,
-            text,
-          );
-        }
-      },
-    );
-    await fc.assert(property, { numRuns: 60 });
-  });
-
-  const cases: readonly (readonly [selector: string, groups: readonly (readonly string[])[] | undefined])[] = [
-    ["", undefined],
-    ["env=prod", [["3:env=prod"]]],
-    ["!canary,env in (prod)", [["3:env=prod"]]],
-    ["env!=prod", undefined],
-    ["env in (prod,dev),region=eu", [["3:env=prod", "3:env=dev"], ["6:region=eu"]]],
-    ["name=prod-*", undefined],
-    ["env", undefined],
-    ["connected=true", undefined],
-    ["healthy=true,env=prod", [["3:env=prod"]]],
-    ["gateway=gw-1", undefined],
-    ["gateway=gw-1,connected=true", [["at gw-1"]]],
-    [`env=${"x".repeat(257)}`, undefined],
-    [`env in (a,${"x".repeat(257)}),region=eu`, [["6:region=eu"]]],
-  ];
-  for (const [text, expected] of cases) {
-    it(`of "${text.slice(0, 40)}" are those of ${JSON.stringify(expected ?? "everybody")}`, () => {
-      assert.deepEqual(candidatesFor(parseSelector(text)), expected);
-    });
-  }
 });

@@ -1,13 +1,21 @@
 // Agent views and their indexes, as everyone reads them. A view is one packed string (agent-record.ts) that the projector
 // changes (project-agent.ts), together with what agents are found by (labels.ts).
 
-import type { AgentEvent, GatewayId, InstanceUid } from "@muster/fleet";
+import {
+  type AgentEvent,
+  type GatewayId,
+  type InstanceUid,
+  matches,
+  parseSelector,
+  type Selectable,
+  type Selector,
+} from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { decodeRecord, type StampedView, type VersionedView } from "./agent-record.ts";
+import type { ComponentsAt } from "./components.ts";
 import { eachPartition } from "./each-partition.ts";
 import { loadAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import type { Candidates } from "./labels.ts";
 import { loadConnected, openList } from "./listing.ts";
 import { mergeRanges } from "./merge-ranges.ts";
 import {
@@ -19,6 +27,8 @@ import {
   projectAgent,
 } from "./project-agent.ts";
 import { runBinary } from "./redis.ts";
+import { createSelect, selectables } from "./select.ts";
+import { createTally, type Tally } from "./tally.ts";
 
 /** Agent views. */
 export interface Agents {
@@ -31,39 +41,64 @@ export interface Agents {
    * the uid that the agent goes on under.
    */
   project(uid: InstanceUid, events: readonly AgentEvent[]): Promise<Projected>;
-  /** Up to `limit` uids above `after`, in order. `candidates` narrows to those an index holds. */
-  page(after: string, limit: number, candidates?: Candidates): Promise<readonly InstanceUid[]>;
-  /** The same within one partition. */
+  /**
+   * Up to `limit` uids above `after`, in order, of agents that a selector may match (default: everybody). How far the
+   * index narrows them is its own affair: `select` has the last word.
+   */
+  page(after: string, limit: number, selector?: Selector): Promise<readonly InstanceUid[]>;
+  /** Those of some agents that a selector matches, by labels and facts. */
+  select(selector: Selector, found: readonly VersionedView[]): Promise<readonly VersionedView[]>;
+  /** Counts of agents that a selector matches. */
+  readonly tally: Tally;
+  /** As `page`, everybody within one partition. */
   pageOf(partition: Partition, after: string, limit: number): Promise<readonly InstanceUid[]>;
   /** Uids that the projector believes to be connected at a gateway. */
   connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
 }
 
+const EVERYBODY = parseSelector("");
+/** Agents that are looked at together. */
+const LOOK_COUNT = 1_000;
+
 /** @param copyBody brings a body along when an agent goes on in another partition. Closes nothing: `fleet` is the caller's */
-export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody): Agents {
+export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody, componentsAt: ComponentsAt): Agents {
   const context = createContext(fleet, partitions, copyBody);
   const all = Array.from({ length: partitions }, (_, p) => p);
+  const page: Agents["page"] = async (after, limit, selector = EVERYBODY) => {
+    const lists = await Promise.all(all.map((p) => openList(fleet, p, selector, componentsAt)));
+    return await mergeRanges(all, after, limit, async (p, from, count) => {
+      const read = lists[p];
+      return read === undefined ? { uids: [], upTo: null } : await read(from, count);
+    });
+  };
+  const load: Agents["load"] = async (uids) => {
+    const stored = await eachPartition(
+      uids,
+      partitions,
+      (uid) => uid,
+      (p, some) => loadSome(context, p, some),
+    );
+    return stored.filter((each) => each !== null);
+  };
+  const select = createSelect(componentsAt);
+  async function* lookAt(selector: Selector, signal: AbortSignal): AsyncIterable<readonly Selectable[]> {
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      signal.throwIfAborted();
+      const uids: readonly InstanceUid[] = await page(after, LOOK_COUNT, selector);
+      const seen = await selectables(componentsAt, await load(uids));
+      yield seen.filter((each) => matches(selector, each));
+      after = uids.length < LOOK_COUNT ? undefined : uids.at(-1);
+    }
+  }
   return {
+    page,
+    load,
+    select,
+    tally: createTally({ fleet, partitions, componentsAt, lookAt }),
     get: async (uid) => (await follow(context, uid))?.found,
-    async load(uids) {
-      const stored = await eachPartition(
-        uids,
-        partitions,
-        (uid) => uid,
-        (p, some) => loadSome(context, p, some),
-      );
-      return stored.filter((each) => each !== null);
-    },
     project: (uid, events) => projectAgent(context, uid, events),
-    async page(after, limit, candidates) {
-      const lists = await Promise.all(all.map((p) => openList(fleet, p, candidates)));
-      return await mergeRanges(all, after, limit, async (p, from, count) => {
-        const read = lists[p];
-        return read === undefined ? { uids: [], upTo: null } : await read(from, count);
-      });
-    },
     async pageOf(p, after, limit) {
-      const read = await openList(fleet, p);
+      const read = await openList(fleet, p, EVERYBODY, componentsAt);
       return (await read(after, limit)).uids;
     },
     async connectedAt(gateway, limit) {

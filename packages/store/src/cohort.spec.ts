@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type DesiredRecord, desiredOf, FleetError, type InstanceUid, parseConfigId } from "@muster/fleet";
+import {
+  type DesiredRecord,
+  desiredOf,
+  FleetError,
+  type InstanceUid,
+  parseConfigId,
+  parseSelector,
+  type Selector,
+} from "@muster/fleet";
 import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { type CohortDeps, createCohorts } from "./cohort.ts";
-import type { Candidates } from "./labels.ts";
+import { createComponentsAt } from "./components.ts";
 
 const contribution = {
   configId: parseConfigId("base"),
@@ -20,11 +28,11 @@ function aFleet(size: number) {
     const view = anAgent({ uid: aUid(i + 1), labels: { env: i % 2 === 0 ? "prod" : "dev" } });
     return i % 3 === 2 ? { ...view, description: null } : view;
   });
-  const asked: (Candidates | undefined)[] = [];
+  const asked: (Selector | undefined)[] = [];
   const deps: CohortDeps = {
     agents: {
-      async page(after, limit, candidates) {
-        asked.push(candidates);
+      async page(after, limit, selector) {
+        asked.push(selector);
         return views
           .map(({ uid }) => uid)
           .filter((uid) => uid > after)
@@ -33,7 +41,7 @@ function aFleet(size: number) {
       load: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
     },
     desired: { load: async (uids) => uids.map((uid) => (uid === aUid(1) ? record : null)) },
-    inventories: { components: async () => undefined },
+    componentsAt: async () => null,
     exclusions: async () => new Map(),
     shown: async (_, wanted) => (wanted === null ? null : false),
   };
@@ -81,10 +89,10 @@ describe("a cohort", () => {
     assert.equal((await uidsOf("env=prod", deps)).length, 833);
     assert.deepEqual(
       asked,
-      Array.from({ length: 4 }, () => [["3:env=prod"]]),
+      Array.from({ length: 4 }, () => parseSelector("env=prod")),
     );
     await uidsOf("", deps);
-    assert.equal(asked.at(-1), undefined);
+    assert.deepEqual(asked.at(-1), parseSelector(""));
   });
 
   it("says what the revision needs and an agent is known to lack", async () => {
@@ -96,14 +104,12 @@ describe("a cohort", () => {
         version,
       }));
     const asked: string[] = [];
-    const inventories: CohortDeps["inventories"] = {
-      async components(address) {
-        asked.push(address);
-        return ["receivers/otlp"];
-      },
+    const componentsAt: CohortDeps["componentsAt"] = async (address) => {
+      asked.push(address);
+      return new Set(["receivers/otlp"]);
     };
     const lackingOf = async (names: readonly string[]) =>
-      (await loadCohort("env=prod", names, { ...deps, inventories, agents: { ...deps.agents, load } })).map(
+      (await loadCohort("env=prod", names, { ...deps, componentsAt, agents: { ...deps.agents, load } })).map(
         ({ lacking }) => lacking,
       );
     assert.deepEqual(await lackingOf(["receivers/otlp", "exporters/kafka"]), [["exporters/kafka"], [], []]);
@@ -138,13 +144,24 @@ describe("a cohort", () => {
     assert.equal(order.at(-1), "exclusions");
   });
 
-  it("pages, and remembers what inventories name", async () => {
+  it("reads what inventories name once, when somebody has told it", async () => {
+    const told: (readonly string[] | undefined)[] = [undefined, [], ["receivers/otlp"]];
+    const componentsAt = createComponentsAt({
+      components: async () => (told.length > 0 ? told.shift() : assert.fail("asked again")),
+    });
+    const ask = async (): Promise<readonly string[] | null> => {
+      const components = await componentsAt("a");
+      return components === null ? null : [...components];
+    };
+    assert.deepEqual(
+      [await ask(), await ask(), await ask(), await ask()],
+      [null, null, ["receivers/otlp"], ["receivers/otlp"]],
+    );
+  });
+
+  it("pages", async () => {
     const { deps } = aFleet(5);
-    let asks = 0;
-    const inventories = { components: async () => (++asks === 1 ? ["receivers/otlp"] : assert.fail("asked twice")) };
-    const cohorts = createCohorts({ ...deps, inventories });
-    assert.deepEqual([...((await cohorts.componentsAt("a")) ?? [])], ["receivers/otlp"]);
-    await cohorts.componentsAt("a");
+    const cohorts = createCohorts(deps);
     const spec = { id: ROLLOUT_ID, selector: "", components: [] };
     const first = await cohorts.page(spec, "", 2);
     assert.deepEqual([first.agents.length, first.next], [2, aUid(2)]);

@@ -12,11 +12,9 @@ import {
   type RolloutSpec,
   type Selector,
 } from "@muster/fleet";
-import { LRUCache } from "lru-cache";
 import type { Agents } from "./agents.ts";
+import type { ComponentsAt } from "./components.ts";
 import type { DesiredConfigs } from "./desired.ts";
-import type { Inventories } from "./inventories.ts";
-import { candidatesFor } from "./labels.ts";
 import type { RolloutRecords } from "./rollout-records.ts";
 import type { Shown } from "./shown.ts";
 
@@ -35,32 +33,27 @@ export interface Cohorts {
   ): Promise<{ readonly agents: readonly CohortAgent[]; readonly next: string | null }>;
   /** One of them; undefined when it is not known, or the rollout is not for it. */
   find(spec: CohortSpec, uid: InstanceUid): Promise<CohortAgent | undefined>;
-  /** Components that an inventory names; null when nobody told it, or when it names none in the way of Collectors. */
-  componentsAt(address: string): Promise<ReadonlySet<string> | null>;
 }
 
 /** What it reads. */
 export interface CohortDeps {
   readonly agents: Pick<Agents, "page" | "load">;
   readonly desired: Pick<DesiredConfigs, "load">;
-  readonly inventories: Pick<Inventories, "components">;
+  readonly componentsAt: ComponentsAt;
   readonly exclusions: RolloutRecords["exclusions"];
   readonly shown: Shown;
 }
 
 const PAGE = 1_000;
-/** Inventories that are remembered: which components they name never changes. */
-const MAX_INVENTORIES = 1_000;
 
 /** Agents of one page, before it is known whom the rollout failed. */
 type Found = Omit<CohortAgent, "exclusion">;
 
 /** Reads cohorts. */
 export function createCohorts(deps: CohortDeps): Cohorts {
-  const componentsAt = rememberComponents(deps.inventories);
   async function read(spec: CohortSpec, after: string, limit: number) {
     const selector = parseSelector(spec.selector);
-    const uids = await deps.agents.page(after, limit, candidatesFor(selector));
+    const uids = await deps.agents.page(after, limit, selector);
     return { found: await membersOf(spec, selector, uids), next: uids.at(-1) ?? null };
   }
   async function membersOf(
@@ -74,7 +67,7 @@ export function createCohorts(deps: CohortDeps): Cohorts {
     for (const { view } of views) {
       if (view.description === null || !matches(selector, labelsOf(view))) continue;
       const address = view.components?.value.address;
-      const has = typeof address === "string" && spec.components.length > 0 ? await componentsAt(address) : null;
+      const has = typeof address === "string" && spec.components.length > 0 ? await deps.componentsAt(address) : null;
       const wanted = desiredOf.get(view.uid) ?? null;
       const shows = await deps.shown(view, wanted);
       found.push({ view, desired: wanted, lacking: lacking(spec.components, has), ...(shows !== null && { shows }) });
@@ -82,7 +75,6 @@ export function createCohorts(deps: CohortDeps): Cohorts {
     return found;
   }
   return {
-    componentsAt,
     async find(spec, uid) {
       const found = await membersOf(spec, parseSelector(spec.selector), [uid]);
       return withExclusions(found, await deps.exclusions(spec.id))[0];
@@ -115,18 +107,4 @@ function withExclusions(
     const known = [uid, ...previousUids].find((each) => excluded.has(each));
     return known === undefined ? agent : { ...agent, exclusion: excluded.get(known) };
   });
-}
-
-/** One that names none says nothing: its agent names them in another way. */
-function rememberComponents(inventories: CohortDeps["inventories"]): Cohorts["componentsAt"] {
-  const known = new LRUCache<string, ReadonlySet<string>>({ max: MAX_INVENTORIES });
-  return async (address) => {
-    const before = known.get(address);
-    if (before !== undefined) return before;
-    const names = await inventories.components(address);
-    if (names === undefined || names.length === 0) return null;
-    const components = new Set(names);
-    known.set(address, components);
-    return components;
-  };
 }

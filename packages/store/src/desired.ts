@@ -14,7 +14,8 @@ import {
   settleUnassigned,
 } from "./gen/scripts.ts";
 import { controlKeys, fleetKeys, type Partition, partitionOf } from "./keys.ts";
-import { run } from "./redis.ts";
+import { type Json, pack, unpack } from "./packed.ts";
+import { run, runBinary } from "./redis.ts";
 
 /** The layers of every config, and how often they changed. */
 export interface Assignments {
@@ -77,17 +78,16 @@ export interface DesiredConfigs {
 export function createDesired(fleet: Redis, control: Redis, partitions: number): DesiredConfigs {
   return {
     async load(uids) {
-      const texts = await eachPartition(
+      const records = await eachPartition(
         uids,
         partitions,
         (uid) => uid,
         async (p, some) => {
           const keys = some.map((uid) => fleetKeys.desired(p, uid));
-          return (await run(fleet, loadDesired, keys, [])) as readonly string[]; // the script's header
+          return (await runBinary(fleet, loadDesired, keys, [])) as readonly Buffer[]; // the script's header
         },
       );
-      const parse = createParser();
-      return texts.map(parse);
+      return records.map(createReader());
     },
     async decideAgain(uid) {
       const p = partitionOf(uid, partitions);
@@ -151,10 +151,12 @@ async function assignSome(
   nowMs: number,
 ): Promise<readonly DesiredOutcome[]> {
   const places = new Map<string, number>();
-  /** Where a text is among those of the command, from 1. */
+  const records: Buffer[] = [];
+  /** Where a record is among those of the command, from 1. */
   const placeOf = (record: DesiredRecord | null): number => {
-    const text = textOf(record);
-    const place = places.get(text) ?? places.size + 1;
+    const packed = packDesired(record);
+    const text = packed.toString("latin1");
+    const place = places.get(text) ?? records.push(packed);
     places.set(text, place);
     return place;
   };
@@ -168,7 +170,7 @@ async function assignSome(
     fleetKeys.session(p, uid),
     fleetKeys.agent(p, uid),
   ]);
-  const args = [version, CHANGES_LENGTH, places.size, ...places.keys(), ...agents];
+  const args = [version, CHANGES_LENGTH, records.length, ...records, ...agents];
   const replies = (await run(
     fleet,
     assignDesired,
@@ -184,18 +186,30 @@ function outcomeOf(reply: string): DesiredOutcome {
 }
 
 /** Reads records; those that are alike, as most agents' are, are read once. */
-function createParser(): (text: string) => DesiredRecord | null {
-  const known = new Map<string, DesiredRecord | null>([["", null]]);
-  return (text) => {
+function createReader(): (packed: Buffer) => DesiredRecord | null {
+  const known = new Map<string, DesiredRecord | null>();
+  return (packed) => {
+    const text = packed.toString("latin1");
     const before = known.get(text);
     if (before !== undefined) return before;
-    const record = JSON.parse(text) as DesiredRecord; // written above
+    const record = unpackDesired(packed);
     known.set(text, record);
     return record;
   };
 }
 
-/** A record as it is stored; what was read comes out as it went in, byte for byte. */
-function textOf(record: DesiredRecord | null): string {
-  return record === null ? "" : JSON.stringify(record);
+/** A record as it is stored, nothing for none; what was read comes out as it went in, byte for byte. */
+export function packDesired(record: DesiredRecord | null): Buffer {
+  if (record === null) return Buffer.alloc(0);
+  const { hash, contributions, assignedAtMs, ...rest } = record;
+  // Their fields in the order of the shapes, wherever they come from.
+  const parts = contributions.map(({ configId, revision, hash: own, order, rolloutId }) => {
+    return { configId, revision, hash: own, order, rolloutId };
+  });
+  return pack({ hash, contributions: parts, assignedAtMs, ...rest } as unknown as Json); // a record is a value of JSON
+}
+
+/** Reads what packDesired wrote. */
+export function unpackDesired(packed: Buffer): DesiredRecord | null {
+  return packed.length === 0 ? null : (unpack(packed) as unknown as DesiredRecord); // written above
 }

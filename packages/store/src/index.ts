@@ -7,12 +7,12 @@ export type { Bodies } from "./bodies.ts";
 export type { Calendars, StoredCalendar } from "./calendars.ts";
 export type { Changes, Position } from "./changes.ts";
 export type { CohortSpec, Cohorts } from "./cohort.ts";
+export type { ComponentsAt } from "./components.ts";
 export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
 export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Partition } from "./keys.ts";
-export { type Candidates, candidatesFor } from "./labels.ts";
 export type { Json } from "./packed.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";
@@ -21,3 +21,4 @@ export { type Commit, MAX_LOG_LINES, type Rollouts, rolloutActive, type StoredRo
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export type { Settings, SettingsRecord } from "./settings.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";
+export type { Summary, Tally } from "./tally.ts";

@@ -18,7 +18,7 @@
 // muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on
 // muster:{p}:session:<uid>             string  gateways         packed: epoch, owner, checkpoint, identity, uid before and after
 // muster:{p}:actions:<uid>             list    management adds, gateways take  sealed, what the agent is to be asked once; expires
-// muster:{p}:desired:<uid>             hash    rollout, projector drops  what the agent should run
+// muster:{p}:desired:<uid>             string  rollout, projector drops  packed: what the agent should run
 // muster:{p}:body:<address>            string  gateways, projector copies  sealed effective config, inventory, ..., once per content
 // muster:inventory:<address>           string  gateways         sealed components of all agents with that hash; expires
 // muster:inventories                   zset    gateways         addresses of inventories, by when they were last looked up

@@ -1,57 +1,73 @@
 // What agents are found by: labels, and the rows of a partition that have them. Every agent of a partition has a row, a
 // small number that it keeps for as long as it is there; who has a label is then a bitmap, or a few rows (how they are kept
-// is known to lua/lib/labels.lua alone). A row that is found may have another agent by the time it is read, and two labels
-// may share a hash: whoever is found is looked at before it counts. Pure.
+// is known to lua/lib/labels.lua alone). A row that is found may have another agent by the time it is read: whoever is found
+// is looked at before it is told. Pure.
 
-import { type AgentView, FACT_KEYS, isConnected, labelsOf, type Selector } from "@muster/fleet";
+import { type AgentView, FACT_KEYS, isConnected, labelsOf } from "@muster/fleet";
 
-/** What is indexed: an attribute with its value, or another thing that agents are found by. */
+/** What is indexed: a key that selectors may name, with a value that an agent has of it. */
 export type Label = string;
 
-/** A value longer than this is not indexed, and so not looked up by index either. */
+/** A longer value is not indexed by itself, but with all others of its key that are too long. */
 export const MAX_INDEXED_VALUE = 256;
 
-/** The label of an attribute. The length keeps `a=b` with value `c` apart from `a` with value `b=c`. */
-export function attributeLabel(key: string, value: string): Label {
-  return `${key.length}:${key}=${value}`;
+/** The label of a value of a key. The length, in bytes, keeps `a=b` with value `c` apart from `a` with value `b=c`. */
+export function labelOf(key: string, value: string): Label {
+  return value.length > MAX_INDEXED_VALUE ? longLabel(key) : `${Buffer.byteLength(key)}:${key}=${value}`;
 }
 
-/** The label of those that are connected at a gateway. */
-export function gatewayLabel(gateway: string): Label {
-  return `at ${gateway}`;
+/** The label of all values of a key that are too long to be indexed one by one. */
+export function longLabel(key: string): Label {
+  return `${Buffer.byteLength(key)}:${key}`;
+}
+
+/** What agents are found by, of each facet of their views. */
+export const INDEXED = {
+  connection({ connection }: AgentView): readonly Label[] {
+    const gateway = connection?.value.gateway ?? null;
+    return gateway === null ? [] : [labelOf("gateway", gateway)];
+  },
+  description(view: AgentView): readonly Label[] {
+    // A fact hides an attribute of the same name.
+    return [...labelsOf(view)].flatMap(([key, value]) => (FACT_KEYS.has(key) ? [] : [labelOf(key, value)]));
+  },
+  health({ health }: AgentView): readonly Label[] {
+    return health === null ? [] : [labelOf("healthy", String(health.value.healthy))];
+  },
+  acknowledgement({ acknowledgement }: AgentView): readonly Label[] {
+    return acknowledgement === null ? [] : [labelOf("config.status", acknowledgement.value.state)];
+  },
+  capabilities({ capabilities }: AgentView): readonly Label[] {
+    return (capabilities?.value ?? []).map((name) => labelOf("capability", name));
+  },
+  /** Components are indexed by where their inventory is: many agents share one, and it may be told later. */
+  components({ components }: AgentView): readonly Label[] {
+    const address = components?.value.address;
+    return typeof address === "string" ? [labelOf("component", address)] : [];
+  },
+} as const satisfies Partial<Record<keyof AgentView, (view: AgentView) => readonly Label[]>>;
+
+/** Of everybody: every agent has one of these. */
+export const EVERYBODY: readonly Label[] = [labelOf("connected", "true"), labelOf("connected", "false")];
+
+/** Whether it is there: of every agent, whatever else is known of it. */
+export function presenceOf(view: AgentView): Label {
+  return labelOf("connected", String(isConnected(view)));
 }
 
 /** Everything that an agent is found by. */
 export function indexedLabels(view: AgentView): ReadonlySet<Label> {
-  const labels = new Set<Label>();
-  for (const [key, value] of labelsOf(view)) {
-    if (value.length <= MAX_INDEXED_VALUE) labels.add(attributeLabel(key, value));
-  }
-  const gateway = view.connection?.value.gateway;
-  if (isConnected(view) && typeof gateway === "string") labels.add(gatewayLabel(gateway));
-  return labels;
+  return new Set([presenceOf(view), ...Object.values(INDEXED).flatMap((labels) => labels(view))]);
 }
 
-/** An index that holds at least every agent a selector matches: those with one of the labels of each group. */
-export type Candidates = readonly (readonly Label[])[];
-
-/** What narrows a selector, if anything does. */
-export function candidatesFor(selector: Selector): Candidates | undefined {
-  const groups: Label[][] = [];
-  for (const requirement of selector.requirements) {
-    if (requirement.kind !== "in" || requirement.negated) continue;
-    const { key, values } = requirement;
-    if (key === "gateway" && wantsConnected(selector)) groups.push(values.map(gatewayLabel)); // it forgets those that left
-    if (FACT_KEYS.has(key) || values.some((value) => value.length > MAX_INDEXED_VALUE)) continue;
-    groups.push(values.map((value) => attributeLabel(key, value)));
-  }
-  return groups.length === 0 ? undefined : groups;
-}
-
-function wantsConnected({ requirements }: Selector): boolean {
-  return requirements.some(
-    (r) => r.key === "connected" && r.kind === "in" && !r.negated && !r.values.includes("false"),
-  );
+/** What a view is found by that it was not found by before, and the other way round. Most changes touch nothing of it. */
+export function changedLabels(before: AgentView | null, after: AgentView): readonly [joins: Label[], leaves: Label[]] {
+  if (before === null) return [[...indexedLabels(after)], []];
+  const facets = Object.entries(INDEXED) as readonly [keyof typeof INDEXED, (view: AgentView) => readonly Label[]][]; // its own
+  const changed = facets.filter(([facet]) => before[facet] !== after[facet]).map(([, labels]) => labels);
+  const read = (view: AgentView) => new Set([presenceOf(view), ...changed.flatMap((labels) => labels(view))]);
+  const [old, now] = [read(before), read(after)];
+  return [[...now].filter((each) => !old.has(each)), [...old].filter((each) => !now.has(each))];
 }
 
 /** Bytes of a row. */
@@ -79,6 +95,11 @@ export function union(bitmaps: readonly Uint8Array[]): Uint8Array {
     for (let i = 0; i < bitmap.length; i++) all[i] = (all[i] ?? 0) | (bitmap[i] ?? 0);
   }
   return all;
+}
+
+/** Rows of the first that are not in the second. */
+export function difference(from: Uint8Array, taken: Uint8Array): Uint8Array {
+  return from.map((byte, i) => byte & ~(taken[i] ?? 0));
 }
 
 /** Rows that are in all of them; of none, none. */

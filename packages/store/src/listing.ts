@@ -1,12 +1,14 @@
 // Lists of the agents of one partition: all in the order of the uids, or those whose rows an index holds. What an index
 // holds is gathered where it is little; where it is much, the list of all is walked and the others are left out.
 
-import type { GatewayId, InstanceUid } from "@muster/fleet";
+import type { GatewayId, InstanceUid, Selector } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { loadLabels, loadRows } from "./gen/scripts.ts";
+import type { ComponentsAt } from "./components.ts";
+import { loadRows } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { bitmapIn, type Candidates, countOf, gatewayLabel, hasRow, intersection, rowsIn, union } from "./labels.ts";
+import { countOf, hasRow, rowsIn } from "./labels.ts";
 import type { Range } from "./merge-ranges.ts";
+import { findRows } from "./query.ts";
 import { runBinary } from "./redis.ts";
 import { UID_BYTES, uidAt, uidBytes } from "./uid-bytes.ts";
 
@@ -18,14 +20,20 @@ const GATHER_COST = 3;
 /** Reads a partition's list above a uid: about so many of it. */
 export type ReadRange = (after: string, count: number) => Promise<Range>;
 
-/** The list of everybody, or of those an index holds. */
-export async function openList(fleet: Redis, p: Partition, candidates?: Candidates): Promise<ReadRange> {
-  if (candidates === undefined) return (after, count) => walk(fleet, p, after, count);
-  const rows = await loadMatching(fleet, p, candidates);
-  const matching = countOf(rows);
+/** The list of everybody whom a selector may match. */
+export async function openList(
+  fleet: Redis,
+  p: Partition,
+  selector: Selector,
+  componentsAt: ComponentsAt,
+): Promise<ReadRange> {
+  const matching = selector.requirements.length === 0 ? null : await findRows(fleet, p, selector, componentsAt);
+  if (matching === null) return (after, count) => walk(fleet, p, after, count);
+  const { rows } = matching;
+  const matched = countOf(rows);
   return async (after, count) => {
-    const walked = Math.ceil((1.25 * count * 8 * rows.length) / matching);
-    if (matching > 0 && walked < GATHER_COST * matching)
+    const walked = Math.ceil((1.25 * count * 8 * rows.length) / matched);
+    if (matched > 0 && walked < GATHER_COST * matched)
       return await walk(fleet, p, after, Math.min(walked, MAX_WALKED), rows);
     const uids = await uidsOf(fleet, p, rowsIn(rows));
     return { uids: uids.filter((uid) => uid > after), upTo: null };
@@ -39,8 +47,10 @@ export async function loadConnected(
   gateway: GatewayId,
   limit: number,
 ): Promise<readonly InstanceUid[]> {
-  const rows = await loadMatching(fleet, p, [[gatewayLabel(gateway)]]);
-  return await uidsOf(fleet, p, rowsIn(rows, limit));
+  const has = (key: string, value: string) => ({ kind: "in", key, values: [value], negated: false }) as const;
+  const selector = { text: "", requirements: [has("connected", "true"), has("gateway", gateway)] };
+  const matching = await findRows(fleet, p, selector, async () => null);
+  return matching === null ? [] : await uidsOf(fleet, p, rowsIn(matching.rows, limit));
 }
 
 async function walk(
@@ -62,16 +72,6 @@ async function walk(
 }
 
 const ROWS_END = Buffer.of(0xff, 0xff, 0xff);
-
-async function loadMatching(fleet: Redis, p: Partition, candidates: Candidates): Promise<Uint8Array> {
-  const labels = [...new Set(candidates.flat())];
-  const replies = await runBinary(fleet, loadLabels, [fleetKeys.labels(p), fleetKeys.rows(p)], labels);
-  const bitmaps = (replies as readonly Buffer[]).map(bitmapIn); // the script's header
-  const found = new Map(labels.map((label, i) => [label, bitmaps[i] ?? NOBODY]));
-  return intersection(candidates.map((group) => union(group.map((label) => found.get(label) ?? NOBODY))));
-}
-
-const NOBODY = new Uint8Array();
 
 async function uidsOf(fleet: Redis, p: Partition, rows: readonly number[]): Promise<InstanceUid[]> {
   if (rows.length === 0) return [];

@@ -31,6 +31,8 @@ export const SHAPES: readonly (readonly string[])[] = [
   ["hash", "epoch", "atMs"],
   ["hash", "atMs"],
   ["hash", "hasFailed"],
+  ["configId", "revision", "hash", "order", "rolloutId"],
+  ["hash", "contributions", "assignedAtMs"],
 ];
 
 /** The next field of a shape by its name; `END` where a shape may end. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import * as scripts from "./gen/scripts.ts";
-import { bitmapIn, rowsIn } from "./labels.ts";
+import { bitmapIn, longLabel, rowsIn } from "./labels.ts";
 import { run, runBinary } from "./redis.ts";
 import { useStore } from "./spec-store.ts";
 
@@ -114,7 +114,7 @@ describe("scripts", () => {
 
     it("tells what the session before left, and what the agent should run", async () => {
       await putSession("session", { epoch: "5", gateway: "gw-0", open: "0", seq: "7", checkpoint: "{}" });
-      await spec.redis.hset("desired", { version: "1", json: "config" });
+      await spec.redis.set("desired", "1\nconfig");
       assert.deepEqual((await open("gw", 0, "", "")).slice(1, 7), ["5", "gw-0", "0", "7", "{}", "config"]);
       assert.equal((await sessionOf("session"))["gateway"], "gw");
       assert.equal((await sessionOf("session"))["open"], "1");
@@ -177,7 +177,12 @@ describe("scripts", () => {
   const member = (uid: string, row: number): string => `${bytesOf(uid)}\0\0${String.fromCharCode(row)}`;
   /** Rows that have a label, in whatever way they are kept. */
   const rowsOf = async (label: string): Promise<readonly number[]> => {
-    const [reply] = (await runBinary(spec.redis, scripts.loadLabels, ["labels", "rows"], [label])) as Buffer[];
+    const [reply] = (await runBinary(
+      spec.redis,
+      scripts.loadLabels,
+      ["labels", "rows"],
+      [longLabel(label)],
+    )) as Buffer[];
     return rowsIn(bitmapIn(reply ?? Buffer.of()));
   };
 
@@ -197,7 +202,8 @@ describe("scripts", () => {
       const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels"];
       const labels: string[] = [];
       const args: (string | number)[] = [];
-      const placesOf = (some: readonly string[]): string => some.map((label) => labels.push(label)).join(" ");
+      const placesOf = (some: readonly string[]): string =>
+        some.map((label) => labels.push(longLabel(label))).join(" ");
       for (const {
         version = 0,
         decide = "0",
@@ -277,7 +283,7 @@ describe("scripts", () => {
     });
 
     it("tells entries of a label from others that only look alike where one ends and the next begins", async () => {
-      const digest = createHash("sha1").update("a").digest();
+      const digest = createHash("sha1").update(longLabel("a")).digest();
       const bucket = `#${digest.readUInt16BE() % 1_024}`;
       const others = Buffer.concat([Buffer.from("abc"), digest.subarray(2, 8), Buffer.from("\0\0\x00456789")]);
       await spec.redis.hset("labels", bucket, others);
@@ -291,16 +297,16 @@ describe("scripts", () => {
     it("makes a bitmap of a label that so many have that its entries take more", async () => {
       const crowd = Array.from({ length: 16 }, (_, i) => ({ uid: `u${i}`, joins: ["a"] }));
       await saveAll(...crowd.slice(0, 15));
-      assert.equal(await spec.redis.hexists("labels", "a"), 0);
+      assert.equal(await spec.redis.hexists("labels", longLabel("a")), 0);
       await saveAll(...crowd.slice(15));
       assert.deepEqual(await spec.redis.hgetallBuffer("labels"), {
-        a: Buffer.from("16"),
-        "0 a": Buffer.of(0xff, 0xff),
+        "1:a": Buffer.from("16"),
+        "0 1:a": Buffer.of(0xff, 0xff),
       });
       await save({ uid: "u9", version: 1, leaves: ["a"] });
       assert.deepEqual(await spec.redis.hgetallBuffer("labels"), {
-        a: Buffer.from("15"),
-        "0 a": Buffer.of(0xff, 0xbf),
+        "1:a": Buffer.from("15"),
+        "0 1:a": Buffer.of(0xff, 0xbf),
       });
     });
 
@@ -310,13 +316,16 @@ describe("scripts", () => {
       await spec.redis.rpush("free", ...rows);
       const crowd = rows.map((row) => ({ uid: `u${row}`, joins: row < 4_086 ? ["a", "few"] : ["a"] }));
       await saveAll(...crowd);
-      assert.deepEqual([await spec.redis.hexists("labels", "few"), await rowsOf("few")], [0, rows.slice(0, 40)]);
+      assert.deepEqual(
+        [await spec.redis.hexists("labels", longLabel("few")), await rowsOf("few")],
+        [0, rows.slice(0, 40)],
+      );
       await saveAll(...crowd.slice(0, 40).map(({ uid }) => ({ uid, version: 1, leaves: ["few"] })));
-      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["0 a", "1 a", "a"]);
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["0 1:a", "1 1:a", "1:a"]);
       assert.deepEqual(await rowsOf("a"), rows);
       const leave = (row: number) => ({ uid: `u${row}`, version: row < 4_086 ? 2 : 1, leaves: ["a"] });
       await saveAll(...rows.filter((row) => row < 4_096).map(leave));
-      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["1 a", "a"]);
+      assert.deepEqual((await spec.redis.hkeys("labels")).sort(), ["1 1:a", "1:a"]);
       assert.deepEqual(await rowsOf("a"), rows.slice(50));
       await saveAll(...rows.slice(50).map(leave));
       assert.equal(await spec.redis.exists("labels"), 0);
@@ -385,7 +394,7 @@ describe("scripts", () => {
     const retire = (version: number, bodies: readonly string[] = [], labels: readonly string[] = []) => {
       const bodyKeys = bodies.map((address) => `body:${address}`);
       const own = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", "rows", "free", "labels"];
-      const args = [version, "u", 100, "new", 60, bytesOf("u"), ...bodies, ...labels];
+      const args = [version, "u", 100, "new", 60, bytesOf("u"), ...bodies, ...labels.map(longLabel)];
       return call(scripts.retireAgent, [...own, ...bodyKeys], args);
     };
 
@@ -395,8 +404,8 @@ describe("scripts", () => {
         100,
         60,
         2,
-        "a",
-        "b",
+        longLabel("a"),
+        longLabel("b"),
         "u",
         0,
         "",
@@ -408,7 +417,7 @@ describe("scripts", () => {
         0,
         0,
       ]);
-      await spec.redis.hset("desired", { json: "config" });
+      await spec.redis.set("desired", "1\nconfig");
       assert.equal(await retire(1, [], ["a", "b"]), 1);
       assert.equal(await spec.redis.get("agent:u"), "2 > new\n");
       assert.deepEqual((await spec.redis.keys("*")).sort(), ["agent:u", "changes", "free", "rows"]);
@@ -506,17 +515,17 @@ describe("scripts", () => {
   });
 
   describe("assign-desired", () => {
-    const assignTo = (names: readonly string[], version: number, json: string, present: string) => {
+    const assignTo = (names: readonly string[], version: number, record: string, present: string) => {
       const own = names.flatMap((name) => [`desired:${name}`, `session:${name}`, `agent:${name}`]);
       const keys = ["changes", "assigned-version", ...own];
       const agents = names.flatMap((name) => [name, 1, present === "*" ? 0 : 2]);
-      return call(scripts.assignDesired, keys, [version, 100, 2, json, present, ...agents]);
+      return call(scripts.assignDesired, keys, [version, 100, 2, record, present, ...agents]);
     };
-    const assign = (version: number, json = "config", present = "*") => assignTo(["u"], version, json, present);
+    const assign = (version: number, record = "config", present = "*") => assignTo(["u"], version, record, present);
 
     it("writes a decision, tells watchers and names no gateway when none has the agent", async () => {
       assert.deepEqual(await assign(3), ["1"]);
-      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "3", json: "config" });
+      assert.deepEqual(await spec.redis.get("desired:u"), "3\nconfig");
       assert.deepEqual((await spec.redis.xrange("changes", "-", "+"))[0]?.[1], ["u", "u"]);
     });
 
@@ -531,7 +540,7 @@ describe("scripts", () => {
       await assign(10);
       assert.deepEqual(await assign(9, "older"), ["0"]);
       assert.deepEqual(await assign(9, "older", "config"), ["0"], "also where it read that very one");
-      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "10", json: "config" });
+      assert.deepEqual(await spec.redis.get("desired:u"), "10\nconfig");
       assert.equal(await spec.redis.xlen("changes"), 1);
     });
 
@@ -546,7 +555,7 @@ describe("scripts", () => {
       assert.deepEqual(await assign(3, "first", ""), ["1"], "there was none");
       assert.deepEqual(await assign(3, "late", ""), ["2"]);
       assert.deepEqual(await assign(4, "late", "other"), ["2"], "also under newer assignments");
-      assert.deepEqual(await spec.redis.hgetall("desired:u"), { version: "3", json: "first" });
+      assert.deepEqual(await spec.redis.get("desired:u"), "3\nfirst");
       assert.equal(await spec.redis.xlen("changes"), 1);
       assert.deepEqual(await assign(4, "", "first"), ["1"], "no opinion is a decision, too");
       assert.deepEqual(await assign(4, "again", ""), ["1"]);
@@ -565,8 +574,8 @@ describe("scripts", () => {
       await assignTo(["c"], 9, "newer", "*");
       await putSession("session:d", { open: "1", gateway: "gw" });
       assert.deepEqual(await assignTo(["a", "b", "c", "d"], 3, "config", ""), ["1", "2", "0", "1gw"]);
-      const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.hget(`desired:${name}`, "json")));
-      assert.deepEqual(texts, ["config", "other", "newer", "config"]);
+      const texts = await Promise.all(["a", "b", "c", "d"].map((name) => spec.redis.get(`desired:${name}`)));
+      assert.deepEqual(texts, ["3\nconfig", "3\nother", "9\nnewer", "3\nconfig"]);
     });
   });
 
@@ -580,8 +589,8 @@ describe("scripts", () => {
 
   describe("load-desired", () => {
     it("tells each agent's, and of none that there is none", async () => {
-      await spec.redis.hset("desired:a", { version: "1", json: "config" });
-      await spec.redis.hset("desired:c", { version: "1", json: "" });
+      await spec.redis.set("desired:a", "1\nconfig");
+      await spec.redis.set("desired:c", "1\n");
       const keys = ["c", "b", "a"].map((name) => `desired:${name}`);
       assert.deepEqual(await call(scripts.loadDesired, keys, []), ["", "", "config"]);
     });

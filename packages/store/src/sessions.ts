@@ -3,6 +3,7 @@
 
 import type { AgentEvent, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { unpackDesired } from "./desired.ts";
 import { appendEvents, editSession, openSession } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { type Json, pack, unpack } from "./packed.ts";
@@ -220,7 +221,7 @@ function textOf(fields: Fields, field: keyof typeof FIELD): string {
 }
 
 function parseOpened(reply: Fields): OpenedSession {
-  const [epoch = "0", epochBefore = "", gateway = "", open = "", seq = "", , desired = ""] = reply.map(String);
+  const [epoch = "0", epochBefore = "", gateway = "", open = "", seq = ""] = reply.slice(0, 5).map(String);
   const [actionCount = "0", to = "", from = ""] = reply.slice(7).map(String);
   const before = {
     epoch: Number(epochBefore),
@@ -233,7 +234,7 @@ function parseOpened(reply: Fields): OpenedSession {
     isForeign: reply.length === 0,
     epoch: Number(epoch),
     before: epochBefore === "" ? null : before,
-    desired: desired === "" ? null : (JSON.parse(desired) as DesiredRecord), // written by desired.ts
+    desired: unpackDesired(reply[6] ?? Buffer.alloc(0)),
     hasActions: actionCount !== "0",
     renamedTo: to === "" ? null : (to as InstanceUid), // both written by rename
     renamedFrom: from === "" ? null : (from as InstanceUid),

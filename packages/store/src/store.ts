@@ -8,6 +8,7 @@ import { type Bodies, createBodies } from "./bodies.ts";
 import { type Calendars, createCalendars } from "./calendars.ts";
 import { type Changes, createChanges } from "./changes.ts";
 import { type Cohorts, createCohorts } from "./cohort.ts";
+import { type ComponentsAt, createComponentsAt } from "./components.ts";
 import { type Configs, createConfigs } from "./configs.ts";
 import { createDesired, type DesiredConfigs } from "./desired.ts";
 import { type Durability, detectDurability, settle } from "./durable.ts";
@@ -55,6 +56,7 @@ export interface Store {
   readonly rollouts: Rollouts;
   readonly calendars: Calendars;
   readonly cohorts: Cohorts;
+  readonly componentsAt: ComponentsAt;
   readonly partitions: number;
   /** How safe an answered control write is; "eventually" deserves a warning. */
   readonly durability: Durability;
@@ -78,8 +80,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const gateways = createGateways(fleet, redisUrl, onError);
   const settled = (): Promise<void> => settle(control, durability);
   const bodies = createBodies(fleet, encryptionKey);
-  const agents = createAgents(fleet, partitions, bodies.copy);
   const inventories = createInventories(fleet, encryptionKey);
+  const componentsAt = createComponentsAt(inventories);
+  const agents = createAgents(fleet, partitions, bodies.copy, componentsAt);
   const desired = createDesired(fleet, control, partitions);
   const sessions = createSessions(fleet, partitions);
   const configs = createConfigs(control, settled);
@@ -99,7 +102,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     configs,
     rollouts,
     calendars: createCalendars(control, settled),
-    cohorts: createCohorts({ agents, desired, inventories, exclusions: rollouts.exclusions, shown }),
+    cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown }),
+    componentsAt,
     partitions,
     durability,
     isReady: () => fleet.status === "ready" && control.status === "ready",

@@ -83,6 +83,39 @@ describe("AgentService", () => {
     assert.equal((await api.agents.listAgents({ selector: "gateway=gw,connected=false" })).agents.length, 1);
   });
 
+  it("counts those that a list would tell", async () => {
+    for (const { selector } of selections) {
+      const listed = (await listAll({ selector })).flat().length;
+      assert.equal((await api.agents.countAgents({ selector })).count, BigInt(listed), selector);
+    }
+  });
+
+  it("groups them by an attribute or a fact, most first, with those that have none", async () => {
+    const byRegion = await api.agents.summarizeAgents({
+      selector: "env in (prod,dev)",
+      groupBy: "region",
+      pageSize: 1,
+    });
+    assert.deepEqual(
+      byRegion.groups.map(({ value, count }) => [value, count]),
+      [["eu", 60n]],
+    );
+    assert.deepEqual([byRegion.otherValues, byRegion.withoutCount, byRegion.totalCount], [1n, 0n, 120n]);
+    const byHealth = await api.agents.summarizeAgents({ selector: "env=prod", groupBy: "healthy" });
+    assert.deepEqual(
+      byHealth.groups.map(({ value, count }) => [value, count]),
+      [
+        ["true", 36n],
+        ["false", 4n],
+      ],
+    );
+    const byNothing = await api.agents.summarizeAgents({ selector: "env=prod", groupBy: "nobody has it" });
+    assert.deepEqual([byNothing.groups, byNothing.withoutCount], [[], 40n]);
+    const error = await failureOf(api.agents.summarizeAgents({ selector: "env in", pageSize: -1 }));
+    const [{ fieldViolations = [] } = {}] = error.findDetails(BadRequestSchema);
+    assert.deepEqual(fieldViolations.map((v) => v.field).sort(), ["group_by", "page_size", "selector"]);
+  });
+
   it("sends only the fields that were asked for", async () => {
     const page = await api.agents.listAgents({ pageSize: 1, readMask: { paths: ["instance_uid", "health"] } });
     const agent = page.agents[0] ?? assert.fail("no agent");

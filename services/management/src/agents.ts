@@ -5,7 +5,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
-import { type Candidates, candidatesFor, type Sessions, type VersionedView } from "@muster/store";
+import type { Sessions, Summary, Tally, VersionedView } from "@muster/store";
 import { type ActionDeps, ask, parseMessage } from "./actions.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
@@ -13,18 +13,20 @@ import { addDetails, type DetailDeps } from "./details.ts";
 import type { ChangeFeed } from "./feed.ts";
 import { applyMask, fieldNames, parseMask } from "./mask.ts";
 import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
-import { existingAgent, type FindAgent, isSelected, toAgents } from "./records.ts";
+import { existingAgent, type FindAgent, loadSelected, toAgents } from "./records.ts";
 import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
 /** What this service reads, and what it asks with. */
 export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps {
-  readonly agents: WatchDeps["agents"] & FindAgent;
+  readonly agents: WatchDeps["agents"] & FindAgent & { readonly tally: Tally };
   readonly release: Sessions["release"];
   readonly feed: ChangeFeed;
 }
 
 /** Records that one call of ListAgents looks at; what it found by then is answered, with a token to go on. */
 const SCAN_BUDGET = 20_000;
+/** Longest key to group by. */
+const MAX_KEY_CHARS = 256;
 /** Records that are loaded together. */
 const BATCH = 500;
 /** Many clients refuse answers beyond 4 MiB; a page is ended early before that. */
@@ -53,6 +55,18 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
       });
       return { agent: await getAgent(deps, uid, mask) };
     },
+    async countAgents(request, { signal }) {
+      const count = await deps.agents.tally.count(parseSelector(request.selector), signal);
+      return { count: BigInt(count) };
+    },
+    async summarizeAgents(request, { signal }) {
+      const { pageSize, selector, key } = checked({
+        pageSize: () => parsePageSize(request.pageSize),
+        selector: () => parseSelector(request.selector),
+        key: () => parseGroupBy(request.groupBy),
+      });
+      return toSummary(await deps.agents.tally.summarize(selector, key, signal), pageSize);
+    },
     watchAgents: (request, { signal }) => watchAgents(deps, request, signal),
     restartAgent: async ({ instanceUid }) => ({ action: await ask(deps, parseInstanceUid(instanceUid), "restart") }),
     refreshAgent: async ({ instanceUid }) => ({ action: await ask(deps, parseInstanceUid(instanceUid), "refresh") }),
@@ -72,6 +86,21 @@ function parseOrderBy(orderBy: string): void {
   throw invalid("order_by", `"${orderBy}" is not offered; agents are listed by instance_uid.`);
 }
 
+function parseGroupBy(groupBy: string): string {
+  if (groupBy !== "" && groupBy.length <= MAX_KEY_CHARS) return groupBy;
+  const description = `is to name an attribute or a fact, in at most ${MAX_KEY_CHARS} characters: cloud.region, version.`;
+  throw invalid("group_by", description);
+}
+
+function toSummary({ groups, withoutCount, totalCount }: Summary, limit: number) {
+  return {
+    groups: groups.slice(0, limit).map(({ value, count }) => ({ value, count: BigInt(count) })),
+    otherValues: BigInt(Math.max(0, groups.length - limit)),
+    withoutCount: BigInt(withoutCount),
+    totalCount: BigInt(totalCount),
+  };
+}
+
 interface Page {
   readonly found: readonly VersionedView[];
   /** The uid to go on after; null at the end of the list. */
@@ -80,21 +109,19 @@ interface Page {
 
 /** Walks the list until the page is full, the list ends or the budget is used up. */
 async function scan(
-  { agents }: AgentDeps,
+  deps: AgentDeps,
   selector: Selector,
   after: string,
   pageSize: number,
   signal: AbortSignal,
 ): Promise<Page> {
-  const candidates: Candidates | undefined = candidatesFor(selector);
   const batch = selector.requirements.length === 0 ? Math.min(BATCH, pageSize + 1) : BATCH;
   const found: VersionedView[] = [];
   let last = after;
   for (let looked = 0; looked < SCAN_BUDGET; looked += batch) {
     signal.throwIfAborted();
-    const uids = await agents.page(last, batch, candidates);
-    for (const each of await agents.load(uids)) {
-      if (!isSelected(selector, each.view)) continue;
+    const uids = await deps.agents.page(last, batch, selector);
+    for (const each of await loadSelected(deps, selector, uids)) {
       if (found.length === pageSize) return { found, next: found.at(-1)?.view.uid ?? null };
       found.push(each);
     }

@@ -51,7 +51,15 @@ export async function openManagement(
   const offering = { agents, settings: store.settings, hintSettings, nowMs };
   const reading = { agents, desired, bodies, inventories, changes, feed, nowMs, partitionOf, ownerIdentity };
   const asking = { actions, gateways, release, newActionId: () => v7() };
-  const rolling = { configs, rollouts, desired, cohorts: store.cohorts, calendars: store.calendars, nowMs };
+  const rolling = {
+    configs,
+    rollouts,
+    desired,
+    cohorts: store.cohorts,
+    componentsAt: store.componentsAt,
+    calendars: store.calendars,
+    nowMs,
+  };
   return [
     serve(AgentService, createAgentService({ ...reading, ...asking })),
     serve(ConfigService, createConfigService({ configs, nowMs })),

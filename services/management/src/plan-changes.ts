@@ -14,14 +14,14 @@ import {
   type RolloutSpec,
 } from "@muster/fleet";
 import type { PlannedChangeSchema } from "@muster/protocol/muster/rollouts";
-import type { Cohorts, Configs, DesiredConfigs } from "@muster/store";
+import type { ComponentsAt, Configs, DesiredConfigs } from "@muster/store";
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 
 /** What it reads. */
 export interface ChangeDeps {
   readonly configs: Pick<Configs, "revision">;
   readonly desired: Pick<DesiredConfigs, "assignments">;
-  readonly cohorts: Pick<Cohorts, "componentsAt">;
+  readonly componentsAt: ComponentsAt;
 }
 
 const MAX_CHANGES = 20;
@@ -61,7 +61,7 @@ export async function planChanges(
 }
 
 async function changesOf(
-  { desired, cohorts }: ChangeDeps,
+  { desired, componentsAt }: ChangeDeps,
   spec: RolloutSpec,
   cohort: readonly CohortAgent[],
 ): Promise<Iterable<Change>> {
@@ -73,7 +73,7 @@ async function changesOf(
   for (const agent of cohort) {
     const { view, desired: present } = agent;
     const address = view.components?.value.address;
-    const components = typeof address === "string" ? await cohorts.componentsAt(address) : null;
+    const components = typeof address === "string" ? await componentsAt(address) : null;
     const excluded = present?.exclusions ?? [];
     const { desired: to } = wanted(candidateOf(view, { present, excluded, waved: new Set(), components }));
     if (to === null) continue;

@@ -1,26 +1,14 @@
 // Agents as the API reads them: the projector's record with the rollout worker's decision. Shared by lists and watches.
 
 import { create } from "@bufbuild/protobuf";
-import {
-  type AgentView,
-  type DesiredRecord,
-  FleetError,
-  factsOf,
-  type InstanceUid,
-  labelsOf,
-  matches,
-  type Selector,
-} from "@muster/fleet";
+import { type DesiredRecord, FleetError, type InstanceUid, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema } from "@muster/protocol/muster/agents";
-import type { Candidates, VersionedView } from "@muster/store";
+import type { Agents, VersionedView } from "@muster/store";
 import { toAgent } from "./translate-agent.ts";
 
 /** Where records are read. */
 export interface RecordDeps {
-  readonly agents: {
-    load(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
-    page(after: string, limit: number, candidates?: Candidates): Promise<readonly InstanceUid[]>;
-  };
+  readonly agents: Pick<Agents, "load" | "page" | "select">;
   readonly desired: { load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]> };
 }
 
@@ -37,9 +25,13 @@ export async function existingAgent(agents: FindAgent, uid: InstanceUid): Promis
   throw new FleetError("not_found", message, { reason: "AGENT_NOT_FOUND", details: { instance_uid: uid } });
 }
 
-/** Whether a query selects an agent: by attributes and facts; a fact hides an attribute of the same name. */
-export function isSelected(selector: Selector, view: AgentView): boolean {
-  return matches(selector, new Map([...labelsOf(view), ...factsOf(view)]));
+/** Those of some agents that a query selects, as they are now. */
+export async function loadSelected(
+  { agents }: RecordDeps,
+  selector: Selector,
+  uids: readonly InstanceUid[],
+): Promise<readonly VersionedView[]> {
+  return await agents.select(selector, await agents.load(uids));
 }
 
 /** Records in the API's words, with what each agent should run. */

@@ -9,11 +9,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { FleetError, type InstanceUid, parseSelector, type Selector } from "@muster/fleet";
 import type { WatchAgentsRequest, WatchAgentsResponseSchema } from "@muster/protocol/muster/agents";
-import { type Changes, candidatesFor, type Position } from "@muster/store";
+import type { Changes, Position } from "@muster/store";
 import { checked, invalid } from "./checked.ts";
 import { type ChangeFeed, changedBetween, type Subscription } from "./feed.ts";
 import { decodeToken, encodeToken } from "./paging.ts";
-import { isSelected, type RecordDeps, toAgents } from "./records.ts";
+import { loadSelected, type RecordDeps, toAgents } from "./records.ts";
 
 /** What a watch needs. */
 export interface WatchDeps extends RecordDeps {
@@ -62,9 +62,8 @@ export async function* watchAgents(
 type Look = (uids: Iterable<InstanceUid>) => AsyncGenerator<Response>;
 
 async function* snapshot(deps: WatchDeps, selector: Selector, look: Look, signal: AbortSignal) {
-  const candidates = candidatesFor(selector);
   for (let after = ""; !signal.aborted; ) {
-    const uids = await deps.agents.page(after, BATCH, candidates);
+    const uids = await deps.agents.page(after, BATCH, selector);
     yield* look(uids);
     if (uids.length < BATCH) return;
     after = uids.at(-1) ?? "";
@@ -102,7 +101,7 @@ function createLook(deps: WatchDeps, selector: Selector, isResumed: boolean): Lo
     const waiting = [...uids];
     for (let i = 0; i < waiting.length; i += BATCH) {
       const batch = waiting.slice(i, i + BATCH);
-      const selected = (await deps.agents.load(batch)).filter(({ view }) => isSelected(selector, view));
+      const selected = await loadSelected(deps, selector, batch);
       for (const agent of await toAgents(deps, selected)) yield { event: { case: "agent", value: agent } };
       const present = new Set(selected.map(({ view }) => view.uid));
       for (const uid of present) shown.set(uid, true);

@@ -41,7 +41,7 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
   const assignDeps: AssignDeps = {
     loadViews: agents.load,
     loadDesired: desired.load,
-    componentsAt: store.cohorts.componentsAt,
+    componentsAt: store.componentsAt,
     partitionOf: sessions.partitionOf,
     page: agents.pageOf,
     assignments: desired.assignments,

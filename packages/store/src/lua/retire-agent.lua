@@ -5,7 +5,7 @@
 -- KEYS[3]    stream  muster:{p}:changes
 -- KEYS[4]    zset    muster:{p}:unassigned
 -- KEYS[5]    hash    muster:{p}:body-uses
--- KEYS[6]    hash    muster:{p}:desired:<uid>
+-- KEYS[6]    string  muster:{p}:desired:<uid>
 -- KEYS[7]    string  muster:{p}:rows · KEYS[8] list muster:{p}:free-rows
 -- KEYS[9]    hash    muster:{p}:labels
 -- KEYS[10..]  string  muster:{p}:body:<address>: those it used

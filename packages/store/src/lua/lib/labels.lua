@@ -2,8 +2,10 @@
 --   <label>            how many rows have it, where so many do that bitmaps are shorter than entries
 --   <number> <label>   bitmap of 4,096 rows then: the first bit of that of number 0 is for row 0
 --   #<number>          entries of all other labels with that number: 6 bytes of the label's SHA-1, and the row in 3
+--   =<key>             values that agents have of a key, each after its length plus one in 2 bytes; '*' once there were too many
+-- A label is the length of its key in bytes, ':', the key, '=' and the value; without '=' and value where that is too long.
 -- Small pieces, so that a change costs the same in a large fleet. What is empty is not kept.
-local ENTRY, MIN_ROWS, BUCKETS, CHUNK = 9, 16, 1024, 4096
+local ENTRY, MIN_ROWS, BUCKETS, CHUNK, MAX_VALUES = 9, 16, 1024, 4096, 256
 -- Commands are called with so many fields at most; Lua's stack holds a few thousand.
 local FIELDS = 500
 local function packRow(row) return struct.pack('>I3', row) end
@@ -96,11 +98,44 @@ local function writeFields(key, values)
   for from = 1, #sets, FIELDS do redis.call('HSET', key, unpack(sets, from, math.min(from + FIELDS - 1, #sets))) end
   for from = 1, #dels, FIELDS do redis.call('HDEL', key, unpack(dels, from, math.min(from + FIELDS - 1, #dels))) end
 end
+-- The field with the values of a label's key, and its own value; nil where it stands for values that are too long.
+local function splitLabel(label)
+  local digits = string.match(label, '^(%d+):')
+  local stop = #digits + 1 + tonumber(digits)
+  return '=' .. string.sub(label, #digits + 2, stop), #label > stop and string.sub(label, stop + 2) or nil
+end
+-- Where a value is among those of its key, and how many there are.
+local function findValue(list, value)
+  local found, count, at = nil, 0, 1
+  while at <= #list do
+    local size = struct.unpack('>H', list, at) + 1
+    if size == #value + 2 and string.sub(list, at + 2, at + size - 1) == value then found = at end
+    count, at = count + 1, at + size
+  end
+  return found, count
+end
+local function addValue(list, value)
+  if list == '*' then return list end
+  local found, count = findValue(list, value)
+  if found then return list end
+  return count < MAX_VALUES and list .. struct.pack('>H', #value + 1) .. value or '*'
+end
+local function dropValue(list, value)
+  local found = list ~= '*' and findValue(list, value)
+  if not found then return list end
+  return string.sub(list, 1, found - 1) .. string.sub(list, found + #value + 2)
+end
 -- edits: label → row → whether it has the label now.
 local function editLabels(key, edits, rowCount)
   local labels, names, chunks, places, starts, written = {}, {}, {}, {}, {}, {}
-  for label in pairs(edits) do labels[#labels + 1] = label end
-  local values = readFields(key, labels, {})
+  local lists, own = {}, {}
+  for label in pairs(edits) do
+    lists[label], own[label] = splitLabel(label)
+    labels[#labels + 1] = label
+    if own[label] then names[#names + 1] = lists[label] end
+  end
+  local values = readFields(key, names, readFields(key, labels, {}))
+  names = {}
   for _, label in ipairs(labels) do
     if values[label] then
       chunks[label] = splitRows(edits[label])
@@ -119,17 +154,26 @@ local function editLabels(key, edits, rowCount)
     end
     written[label] = count
   end
+  local function noteValue(label, isHad, isHeld)
+    local name = lists[label]
+    if isHad == isHeld or not own[label] or values[name] == '*' then return end
+    values[name] = (isHeld and addValue or dropValue)(values[name] or '', own[label])
+    written[name] = values[name]
+  end
   local least = math.max(MIN_ROWS, rowCount / (ENTRY * 8))
   for _, label in ipairs(labels) do
     local place, start = places[label], starts[label]
     if not place then
       editBitmaps(label, tonumber(values[label]))
+      noteValue(label, true, written[label] > 0)
     else
       local bucket = values[place] or ''
+      local isHad = findEntry(bucket, start, 1) ~= nil
       for row, isIn in pairs(edits[label]) do
         local entry = start .. packRow(row)
         bucket = isIn and bucket .. entry or not isIn and takeEntries(bucket, entry)
       end
+      noteValue(label, isHad, findEntry(bucket, start, 1) ~= nil)
       if #bucket >= least * ENTRY and countEntries(bucket, start) >= least then
         local others, held = takeEntries(bucket, start)
         local rows = {}

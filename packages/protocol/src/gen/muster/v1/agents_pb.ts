@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/agents.proto.
  */
 export const file_muster_v1_agents: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiKwoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkiOQoUUmVzdGFydEFnZW50UmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiIrChNSZWZyZXNoQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSI5ChRSZWZyZXNoQWdlbnRSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uImAKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwiPgoZU2VuZEN1c3RvbU1lc3NhZ2VSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uIisKE1JlbGVhc2VBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJIiwKFFJlbGVhc2VBZ2VudFJlc3BvbnNlEhQKDGZvcm1lcl9vd25lchgBIAEoCSIgCghCb29rbWFyaxIUCgxyZXN1bWVfdG9rZW4YASABKAki0AoKBUFnZW50EhQKDGluc3RhbmNlX3VpZBgBIAEoCRIMCgRldGFnGAIgASgJEksKFmlkZW50aWZ5aW5nX2F0dHJpYnV0ZXMYAyADKAsyKy5tdXN0ZXIudjEuQWdlbnQuSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSUgoabm9uX2lkZW50aWZ5aW5nX2F0dHJpYnV0ZXMYBCADKAsyLi5tdXN0ZXIudjEuQWdlbnQuTm9uSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSFAoMY2FwYWJpbGl0aWVzGAUgAygJEi4KCmNvbm5lY3Rpb24YBiABKAsyGi5tdXN0ZXIudjEuQWdlbnRDb25uZWN0aW9uEiYKBmhlYWx0aBgHIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aBI7ChRyZW1vdGVfY29uZmlnX3N0YXR1cxgIIAEoCzIdLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0dXMSMAoOZGVzaXJlZF9jb25maWcYCSABKAsyGC5tdXN0ZXIudjEuRGVzaXJlZENvbmZpZxI0ChBlZmZlY3RpdmVfY29uZmlnGAogASgLMhoubXVzdGVyLnYxLkVmZmVjdGl2ZUNvbmZpZxIzCg9maXJzdF9zZWVuX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCghhdHRlbXB0cxgNIAMoCzISLm11c3Rlci52MS5BdHRlbXB0EjQKEHBhY2thZ2Vfc3RhdHVzZXMYDiABKAsyGi5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzEkcKGmNvbm5lY3Rpb25fc2V0dGluZ3Nfc3RhdHVzGA8gASgLMiMubXVzdGVyLnYxLkNvbm5lY3Rpb25TZXR0aW5nc1N0YXR1cxIbChNjdXN0b21fY2FwYWJpbGl0aWVzGBAgAygJEjEKD2N1c3RvbV9tZXNzYWdlcxgRIAMoCzIYLm11c3Rlci52MS5DdXN0b21NZXNzYWdlEjwKFGF2YWlsYWJsZV9jb21wb25lbnRzGBIgASgLMh4ubXVzdGVyLnYxLkF2YWlsYWJsZUNvbXBvbmVudHMSHgoWcHJldmlvdXNfaW5zdGFuY2VfdWlkcxgTIAMoCRI4Cgx1bnJlY29nbml6ZWQYFCADKAsyIi5tdXN0ZXIudjEuQWdlbnQuVW5yZWNvZ25pemVkRW50cnkSIgoHYWN0aW9ucxgVIAMoCzIRLm11c3Rlci52MS5BY3Rpb24SNwoZY29ubmVjdGlvbl9zZXR0aW5nc19vZmZlchgWIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISLAoOcGFja2FnZXNfb2ZmZXIYFyABKAsyFC5tdXN0ZXIudjEuU2VudE9mZmVyEg0KBW93bmVyGBggASgJGlQKGklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaVwodTm9uSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARozChFVbnJlY29nbml6ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAw6AjgBIkgKCVNlbnRPZmZlchIMCgRoYXNoGAEgASgJEi0KCXNlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibwoGQWN0aW9uEhEKCWFjdGlvbl9pZBgBIAEoCRIjCgRraW5kGAIgASgOMhUubXVzdGVyLnYxLkFjdGlvbktpbmQSLQoJc2VuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL7AQoPUGFja2FnZVN0YXR1c2VzEjoKCHBhY2thZ2VzGAEgAygLMigubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXNlcy5QYWNrYWdlc0VudHJ5EhkKEWFsbF9wYWNrYWdlc19oYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGkkKDVBhY2thZ2VzRW50cnkSCwoDa2V5GAEgASgJEicKBXZhbHVlGAIgASgLMhgubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXM6AjgBIqICCg1QYWNrYWdlU3RhdHVzEhUKDWFnZW50X3ZlcnNpb24YASABKAkSEgoKYWdlbnRfaGFzaBgCIAEoCRIXCg9vZmZlcmVkX3ZlcnNpb24YAyABKAkSFAoMb2ZmZXJlZF9oYXNoGAQgASgJEiYKBXN0YXRlGAUgASgOMhcubXVzdGVyLnYxLlBhY2thZ2VTdGF0ZRIVCg1lcnJvcl9tZXNzYWdlGAYgASgJEh0KEGRvd25sb2FkX3BlcmNlbnQYByABKAFIAIgBARImChlkb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kGAggASgBSAGIAQFCEwoRX2Rvd25sb2FkX3BlcmNlbnRCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQinQEKGENvbm5lY3Rpb25TZXR0aW5nc1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoUBCg1DdXN0b21NZXNzYWdlEhIKCmNhcGFiaWxpdHkYASABKAkSDAoEdHlwZRgCIAEoCRIMCgRkYXRhGAMgASgMEhIKCnNpemVfYnl0ZXMYBCABKAMSMAoMcmVjZWl2ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLoAQoTQXZhaWxhYmxlQ29tcG9uZW50cxIMCgRoYXNoGAEgASgJEkIKCmNvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cy5Db21wb25lbnRzRW50cnkSLwoLcmVwb3J0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGk4KD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEiswIKEENvbXBvbmVudERldGFpbHMSOwoIbWV0YWRhdGEYASADKAsyKS5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5NZXRhZGF0YUVudHJ5EkYKDnN1Yl9jb21wb25lbnRzGAIgAygLMi4ubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHMuU3ViQ29tcG9uZW50c0VudHJ5GkcKDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpRChJTdWJDb21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEioKBXZhbHVlGAIgASgLMhsubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHM6AjgBIvsBCg9BZ2VudENvbm5lY3Rpb24SEQoJY29ubmVjdGVkGAEgASgIEhIKCmdhdGV3YXlfaWQYAiABKAkSJwoJdHJhbnNwb3J0GAMgASgOMhQubXVzdGVyLnYxLlRyYW5zcG9ydBIWCg5yZW1vdGVfYWRkcmVzcxgEIAEoCRIwCgxjb25uZWN0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2Rpc2Nvbm5lY3RfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRZGlzY29ubmVjdF9yZWFzb24YByABKAkisQMKC0FnZW50SGVhbHRoEg8KB2hlYWx0aHkYASABKAgSDgoGc3RhdHVzGAIgASgJEhIKCmxhc3RfZXJyb3IYAyABKAkSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLc3RhdHVzX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjoKCmNvbXBvbmVudHMYBiADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQ29tcG9uZW50c0VudHJ5EjoKCmF0dHJpYnV0ZXMYByADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQXR0cmlidXRlc0VudHJ5GkkKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5tdXN0ZXIudjEuQWdlbnRIZWFsdGg6AjgBGkkKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBIpcBChJSZW1vdGVDb25maWdTdGF0dXMSKwoFc3RhdGUYASABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSDAoEaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKyAQoNRGVzaXJlZENvbmZpZxIMCgRoYXNoGAEgASgJEjQKDWNvbnRyaWJ1dGlvbnMYAiADKAsyHS5tdXN0ZXIudjEuQ29uZmlnQ29udHJpYnV0aW9uEi8KC2Fzc2lnbl90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghleGNsdWRlZBgEIAMoCzIaLm11c3Rlci52MS5FeGNsdWRlZFJvbGxvdXQigwEKD0V4Y2x1ZGVkUm9sbG91dBISCgpyb2xsb3V0X2lkGAEgASgJEgwKBGhhc2gYAiABKAkSDQoFc3RhdGUYAyABKAkSFQoNZXJyb3JfbWVzc2FnZRgEIAEoCRIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJNChJDb25maWdDb250cmlidXRpb24SEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEhIKCnJvbGxvdXRfaWQYAyABKAkiWQoPRWZmZWN0aXZlQ29uZmlnEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoAxIkCgVmaWxlcxgDIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlIswBCgdBdHRlbXB0EgwKBGhhc2gYASABKAkSDgoGbnVtYmVyGAIgASgFEi4KCm9mZmVyX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBXN0YXRlGAQgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEi8KC3JlcG9ydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1lcnJvcl9tZXNzYWdlGAYgASgJKlMKCVRyYW5zcG9ydBIZChVUUkFOU1BPUlRfVU5TUEVDSUZJRUQQABIXChNUUkFOU1BPUlRfV0VCU09DS0VUEAESEgoOVFJBTlNQT1JUX0hUVFAQAip7CgpBY3Rpb25LaW5kEhsKF0FDVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQUNUSU9OX0tJTkRfUkVTVEFSVBABEhcKE0FDVElPTl9LSU5EX1JFRlJFU0gQAhIeChpBQ1RJT05fS0lORF9DVVNUT01fTUVTU0FHRRADKswBCgxQYWNrYWdlU3RhdGUSHQoZUEFDS0FHRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BBQ0tBR0VfU1RBVEVfSU5TVEFMTEVEEAESIQodUEFDS0FHRV9TVEFURV9JTlNUQUxMX1BFTkRJTkcQAhIcChhQQUNLQUdFX1NUQVRFX0lOU1RBTExJTkcQAxIgChxQQUNLQUdFX1NUQVRFX0lOU1RBTExfRkFJTEVEEAQSHQoZUEFDS0FHRV9TVEFURV9ET1dOTE9BRElORxAFKpsBChFSZW1vdGVDb25maWdTdGF0ZRIjCh9SRU1PVEVfQ09ORklHX1NUQVRFX1VOU1BFQ0lGSUVEEAASHwobUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMSUVEEAESIAocUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMWUlORxACEh4KGlJFTU9URV9DT05GSUdfU1RBVEVfRkFJTEVEEAMywQQKDEFnZW50U2VydmljZRJJCgpMaXN0QWdlbnRzEhwubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXNwb25zZRJDCghHZXRBZ2VudBIaLm11c3Rlci52MS5HZXRBZ2VudFJlcXVlc3QaGy5tdXN0ZXIudjEuR2V0QWdlbnRSZXNwb25zZRJOCgtXYXRjaEFnZW50cxIdLm11c3Rlci52MS5XYXRjaEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXNwb25zZTABEk8KDFJlc3RhcnRBZ2VudBIeLm11c3Rlci52MS5SZXN0YXJ0QWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlc3BvbnNlEk8KDFJlZnJlc2hBZ2VudBIeLm11c3Rlci52MS5SZWZyZXNoQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlc3BvbnNlEl4KEVNlbmRDdXN0b21NZXNzYWdlEiMubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBokLm11c3Rlci52MS5TZW5kQ3VzdG9tTWVzc2FnZVJlc3BvbnNlEk8KDFJlbGVhc2VBZ2VudBIeLm11c3Rlci52MS5SZWxlYXNlQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlbGVhc2VBZ2VudFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiJgoSQ291bnRBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJIiQKE0NvdW50QWdlbnRzUmVzcG9uc2USDQoFY291bnQYASABKAMiTwoWU3VtbWFyaXplQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRIQCghncm91cF9ieRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUiggEKF1N1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEiUKBmdyb3VwcxgBIAMoCzIVLm11c3Rlci52MS5BZ2VudEdyb3VwEhQKDG90aGVyX3ZhbHVlcxgCIAEoAxIVCg13aXRob3V0X2NvdW50GAMgASgDEhMKC3RvdGFsX2NvdW50GAQgASgDIioKCkFnZW50R3JvdXASDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAMiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiKwoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkiOQoUUmVzdGFydEFnZW50UmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiIrChNSZWZyZXNoQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSI5ChRSZWZyZXNoQWdlbnRSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uImAKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwiPgoZU2VuZEN1c3RvbU1lc3NhZ2VSZXNwb25zZRIhCgZhY3Rpb24YASABKAsyES5tdXN0ZXIudjEuQWN0aW9uIisKE1JlbGVhc2VBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJIiwKFFJlbGVhc2VBZ2VudFJlc3BvbnNlEhQKDGZvcm1lcl9vd25lchgBIAEoCSIgCghCb29rbWFyaxIUCgxyZXN1bWVfdG9rZW4YASABKAki0AoKBUFnZW50EhQKDGluc3RhbmNlX3VpZBgBIAEoCRIMCgRldGFnGAIgASgJEksKFmlkZW50aWZ5aW5nX2F0dHJpYnV0ZXMYAyADKAsyKy5tdXN0ZXIudjEuQWdlbnQuSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSUgoabm9uX2lkZW50aWZ5aW5nX2F0dHJpYnV0ZXMYBCADKAsyLi5tdXN0ZXIudjEuQWdlbnQuTm9uSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSFAoMY2FwYWJpbGl0aWVzGAUgAygJEi4KCmNvbm5lY3Rpb24YBiABKAsyGi5tdXN0ZXIudjEuQWdlbnRDb25uZWN0aW9uEiYKBmhlYWx0aBgHIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aBI7ChRyZW1vdGVfY29uZmlnX3N0YXR1cxgIIAEoCzIdLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0dXMSMAoOZGVzaXJlZF9jb25maWcYCSABKAsyGC5tdXN0ZXIudjEuRGVzaXJlZENvbmZpZxI0ChBlZmZlY3RpdmVfY29uZmlnGAogASgLMhoubXVzdGVyLnYxLkVmZmVjdGl2ZUNvbmZpZxIzCg9maXJzdF9zZWVuX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCghhdHRlbXB0cxgNIAMoCzISLm11c3Rlci52MS5BdHRlbXB0EjQKEHBhY2thZ2Vfc3RhdHVzZXMYDiABKAsyGi5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzEkcKGmNvbm5lY3Rpb25fc2V0dGluZ3Nfc3RhdHVzGA8gASgLMiMubXVzdGVyLnYxLkNvbm5lY3Rpb25TZXR0aW5nc1N0YXR1cxIbChNjdXN0b21fY2FwYWJpbGl0aWVzGBAgAygJEjEKD2N1c3RvbV9tZXNzYWdlcxgRIAMoCzIYLm11c3Rlci52MS5DdXN0b21NZXNzYWdlEjwKFGF2YWlsYWJsZV9jb21wb25lbnRzGBIgASgLMh4ubXVzdGVyLnYxLkF2YWlsYWJsZUNvbXBvbmVudHMSHgoWcHJldmlvdXNfaW5zdGFuY2VfdWlkcxgTIAMoCRI4Cgx1bnJlY29nbml6ZWQYFCADKAsyIi5tdXN0ZXIudjEuQWdlbnQuVW5yZWNvZ25pemVkRW50cnkSIgoHYWN0aW9ucxgVIAMoCzIRLm11c3Rlci52MS5BY3Rpb24SNwoZY29ubmVjdGlvbl9zZXR0aW5nc19vZmZlchgWIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISLAoOcGFja2FnZXNfb2ZmZXIYFyABKAsyFC5tdXN0ZXIudjEuU2VudE9mZmVyEg0KBW93bmVyGBggASgJGlQKGklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaVwodTm9uSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARozChFVbnJlY29nbml6ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAw6AjgBIkgKCVNlbnRPZmZlchIMCgRoYXNoGAEgASgJEi0KCXNlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibwoGQWN0aW9uEhEKCWFjdGlvbl9pZBgBIAEoCRIjCgRraW5kGAIgASgOMhUubXVzdGVyLnYxLkFjdGlvbktpbmQSLQoJc2VuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL7AQoPUGFja2FnZVN0YXR1c2VzEjoKCHBhY2thZ2VzGAEgAygLMigubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXNlcy5QYWNrYWdlc0VudHJ5EhkKEWFsbF9wYWNrYWdlc19oYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGkkKDVBhY2thZ2VzRW50cnkSCwoDa2V5GAEgASgJEicKBXZhbHVlGAIgASgLMhgubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXM6AjgBIqICCg1QYWNrYWdlU3RhdHVzEhUKDWFnZW50X3ZlcnNpb24YASABKAkSEgoKYWdlbnRfaGFzaBgCIAEoCRIXCg9vZmZlcmVkX3ZlcnNpb24YAyABKAkSFAoMb2ZmZXJlZF9oYXNoGAQgASgJEiYKBXN0YXRlGAUgASgOMhcubXVzdGVyLnYxLlBhY2thZ2VTdGF0ZRIVCg1lcnJvcl9tZXNzYWdlGAYgASgJEh0KEGRvd25sb2FkX3BlcmNlbnQYByABKAFIAIgBARImChlkb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kGAggASgBSAGIAQFCEwoRX2Rvd25sb2FkX3BlcmNlbnRCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQinQEKGENvbm5lY3Rpb25TZXR0aW5nc1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoUBCg1DdXN0b21NZXNzYWdlEhIKCmNhcGFiaWxpdHkYASABKAkSDAoEdHlwZRgCIAEoCRIMCgRkYXRhGAMgASgMEhIKCnNpemVfYnl0ZXMYBCABKAMSMAoMcmVjZWl2ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLoAQoTQXZhaWxhYmxlQ29tcG9uZW50cxIMCgRoYXNoGAEgASgJEkIKCmNvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cy5Db21wb25lbnRzRW50cnkSLwoLcmVwb3J0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGk4KD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEiswIKEENvbXBvbmVudERldGFpbHMSOwoIbWV0YWRhdGEYASADKAsyKS5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5NZXRhZGF0YUVudHJ5EkYKDnN1Yl9jb21wb25lbnRzGAIgAygLMi4ubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHMuU3ViQ29tcG9uZW50c0VudHJ5GkcKDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpRChJTdWJDb21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEioKBXZhbHVlGAIgASgLMhsubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHM6AjgBIvsBCg9BZ2VudENvbm5lY3Rpb24SEQoJY29ubmVjdGVkGAEgASgIEhIKCmdhdGV3YXlfaWQYAiABKAkSJwoJdHJhbnNwb3J0GAMgASgOMhQubXVzdGVyLnYxLlRyYW5zcG9ydBIWCg5yZW1vdGVfYWRkcmVzcxgEIAEoCRIwCgxjb25uZWN0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2Rpc2Nvbm5lY3RfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRZGlzY29ubmVjdF9yZWFzb24YByABKAkisQMKC0FnZW50SGVhbHRoEg8KB2hlYWx0aHkYASABKAgSDgoGc3RhdHVzGAIgASgJEhIKCmxhc3RfZXJyb3IYAyABKAkSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLc3RhdHVzX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjoKCmNvbXBvbmVudHMYBiADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQ29tcG9uZW50c0VudHJ5EjoKCmF0dHJpYnV0ZXMYByADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQXR0cmlidXRlc0VudHJ5GkkKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5tdXN0ZXIudjEuQWdlbnRIZWFsdGg6AjgBGkkKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBIpcBChJSZW1vdGVDb25maWdTdGF0dXMSKwoFc3RhdGUYASABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSDAoEaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKyAQoNRGVzaXJlZENvbmZpZxIMCgRoYXNoGAEgASgJEjQKDWNvbnRyaWJ1dGlvbnMYAiADKAsyHS5tdXN0ZXIudjEuQ29uZmlnQ29udHJpYnV0aW9uEi8KC2Fzc2lnbl90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghleGNsdWRlZBgEIAMoCzIaLm11c3Rlci52MS5FeGNsdWRlZFJvbGxvdXQigwEKD0V4Y2x1ZGVkUm9sbG91dBISCgpyb2xsb3V0X2lkGAEgASgJEgwKBGhhc2gYAiABKAkSDQoFc3RhdGUYAyABKAkSFQoNZXJyb3JfbWVzc2FnZRgEIAEoCRIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJNChJDb25maWdDb250cmlidXRpb24SEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEhIKCnJvbGxvdXRfaWQYAyABKAkiWQoPRWZmZWN0aXZlQ29uZmlnEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoAxIkCgVmaWxlcxgDIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlIswBCgdBdHRlbXB0EgwKBGhhc2gYASABKAkSDgoGbnVtYmVyGAIgASgFEi4KCm9mZmVyX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBXN0YXRlGAQgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEi8KC3JlcG9ydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1lcnJvcl9tZXNzYWdlGAYgASgJKlMKCVRyYW5zcG9ydBIZChVUUkFOU1BPUlRfVU5TUEVDSUZJRUQQABIXChNUUkFOU1BPUlRfV0VCU09DS0VUEAESEgoOVFJBTlNQT1JUX0hUVFAQAip7CgpBY3Rpb25LaW5kEhsKF0FDVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQUNUSU9OX0tJTkRfUkVTVEFSVBABEhcKE0FDVElPTl9LSU5EX1JFRlJFU0gQAhIeChpBQ1RJT05fS0lORF9DVVNUT01fTUVTU0FHRRADKswBCgxQYWNrYWdlU3RhdGUSHQoZUEFDS0FHRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BBQ0tBR0VfU1RBVEVfSU5TVEFMTEVEEAESIQodUEFDS0FHRV9TVEFURV9JTlNUQUxMX1BFTkRJTkcQAhIcChhQQUNLQUdFX1NUQVRFX0lOU1RBTExJTkcQAxIgChxQQUNLQUdFX1NUQVRFX0lOU1RBTExfRkFJTEVEEAQSHQoZUEFDS0FHRV9TVEFURV9ET1dOTE9BRElORxAFKpsBChFSZW1vdGVDb25maWdTdGF0ZRIjCh9SRU1PVEVfQ09ORklHX1NUQVRFX1VOU1BFQ0lGSUVEEAASHwobUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMSUVEEAESIAocUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMWUlORxACEh4KGlJFTU9URV9DT05GSUdfU1RBVEVfRkFJTEVEEAMy6QUKDEFnZW50U2VydmljZRJJCgpMaXN0QWdlbnRzEhwubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXNwb25zZRJDCghHZXRBZ2VudBIaLm11c3Rlci52MS5HZXRBZ2VudFJlcXVlc3QaGy5tdXN0ZXIudjEuR2V0QWdlbnRSZXNwb25zZRJMCgtDb3VudEFnZW50cxIdLm11c3Rlci52MS5Db3VudEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuQ291bnRBZ2VudHNSZXNwb25zZRJYCg9TdW1tYXJpemVBZ2VudHMSIS5tdXN0ZXIudjEuU3VtbWFyaXplQWdlbnRzUmVxdWVzdBoiLm11c3Rlci52MS5TdW1tYXJpemVBZ2VudHNSZXNwb25zZRJOCgtXYXRjaEFnZW50cxIdLm11c3Rlci52MS5XYXRjaEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXNwb25zZTABEk8KDFJlc3RhcnRBZ2VudBIeLm11c3Rlci52MS5SZXN0YXJ0QWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlc3BvbnNlEk8KDFJlZnJlc2hBZ2VudBIeLm11c3Rlci52MS5SZWZyZXNoQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlc3BvbnNlEl4KEVNlbmRDdXN0b21NZXNzYWdlEiMubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBokLm11c3Rlci52MS5TZW5kQ3VzdG9tTWVzc2FnZVJlc3BvbnNlEk8KDFJlbGVhc2VBZ2VudBIeLm11c3Rlci52MS5SZWxlYXNlQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlbGVhc2VBZ2VudFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
 
 /**
  * @generated from message muster.v1.ListAgentsRequest
@@ -138,6 +138,145 @@ export const GetAgentResponseSchema: GenMessage<GetAgentResponse> = /*@__PURE__*
   messageDesc(file_muster_v1_agents, 3);
 
 /**
+ * @generated from message muster.v1.CountAgentsRequest
+ */
+export type CountAgentsRequest = Message<"muster.v1.CountAgentsRequest"> & {
+  /**
+   * Which agents, as in ListAgentsRequest. Default: all.
+   *
+   * @generated from field: string selector = 1;
+   */
+  selector: string;
+};
+
+/**
+ * Describes the message muster.v1.CountAgentsRequest.
+ * Use `create(CountAgentsRequestSchema)` to create a new message.
+ */
+export const CountAgentsRequestSchema: GenMessage<CountAgentsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 4);
+
+/**
+ * @generated from message muster.v1.CountAgentsResponse
+ */
+export type CountAgentsResponse = Message<"muster.v1.CountAgentsResponse"> & {
+  /**
+   * How many there are. Counted while agents come and go: no moment saw just so many.
+   *
+   * @generated from field: int64 count = 1;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message muster.v1.CountAgentsResponse.
+ * Use `create(CountAgentsResponseSchema)` to create a new message.
+ */
+export const CountAgentsResponseSchema: GenMessage<CountAgentsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 5);
+
+/**
+ * @generated from message muster.v1.SummarizeAgentsRequest
+ */
+export type SummarizeAgentsRequest = Message<"muster.v1.SummarizeAgentsRequest"> & {
+  /**
+   * Which agents, as in ListAgentsRequest. Default: all.
+   *
+   * @generated from field: string selector = 1;
+   */
+  selector: string;
+
+  /**
+   * What to group them by: an attribute (`cloud.region`) or a fact (`version`). Required.
+   *
+   * @generated from field: string group_by = 2;
+   */
+  groupBy: string;
+
+  /**
+   * How many groups at most; default 50, maximum 1000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+};
+
+/**
+ * Describes the message muster.v1.SummarizeAgentsRequest.
+ * Use `create(SummarizeAgentsRequestSchema)` to create a new message.
+ */
+export const SummarizeAgentsRequestSchema: GenMessage<SummarizeAgentsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 6);
+
+/**
+ * @generated from message muster.v1.SummarizeAgentsResponse
+ */
+export type SummarizeAgentsResponse = Message<"muster.v1.SummarizeAgentsResponse"> & {
+  /**
+   * How many agents have each value, most first. An agent with several values (`component`, `capability`) counts for each.
+   *
+   * @generated from field: repeated muster.v1.AgentGroup groups = 1;
+   */
+  groups: AgentGroup[];
+
+  /**
+   * Values beyond `page_size`.
+   *
+   * @generated from field: int64 other_values = 2;
+   */
+  otherValues: bigint;
+
+  /**
+   * Agents that have no value.
+   *
+   * @generated from field: int64 without_count = 3;
+   */
+  withoutCount: bigint;
+
+  /**
+   * All agents that the selector matches.
+   *
+   * @generated from field: int64 total_count = 4;
+   */
+  totalCount: bigint;
+};
+
+/**
+ * Describes the message muster.v1.SummarizeAgentsResponse.
+ * Use `create(SummarizeAgentsResponseSchema)` to create a new message.
+ */
+export const SummarizeAgentsResponseSchema: GenMessage<SummarizeAgentsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 7);
+
+/**
+ * Agents with the same value.
+ *
+ * @generated from message muster.v1.AgentGroup
+ */
+export type AgentGroup = Message<"muster.v1.AgentGroup"> & {
+  /**
+   * The value.
+   *
+   * @generated from field: string value = 1;
+   */
+  value: string;
+
+  /**
+   * How many have it.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message muster.v1.AgentGroup.
+ * Use `create(AgentGroupSchema)` to create a new message.
+ */
+export const AgentGroupSchema: GenMessage<AgentGroup> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 8);
+
+/**
  * @generated from message muster.v1.WatchAgentsRequest
  */
 export type WatchAgentsRequest = Message<"muster.v1.WatchAgentsRequest"> & {
@@ -161,7 +300,7 @@ export type WatchAgentsRequest = Message<"muster.v1.WatchAgentsRequest"> & {
  * Use `create(WatchAgentsRequestSchema)` to create a new message.
  */
 export const WatchAgentsRequestSchema: GenMessage<WatchAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 4);
+  messageDesc(file_muster_v1_agents, 9);
 
 /**
  * @generated from message muster.v1.WatchAgentsResponse
@@ -205,7 +344,7 @@ export type WatchAgentsResponse = Message<"muster.v1.WatchAgentsResponse"> & {
  * Use `create(WatchAgentsResponseSchema)` to create a new message.
  */
 export const WatchAgentsResponseSchema: GenMessage<WatchAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 5);
+  messageDesc(file_muster_v1_agents, 10);
 
 /**
  * @generated from message muster.v1.RestartAgentRequest
@@ -224,7 +363,7 @@ export type RestartAgentRequest = Message<"muster.v1.RestartAgentRequest"> & {
  * Use `create(RestartAgentRequestSchema)` to create a new message.
  */
 export const RestartAgentRequestSchema: GenMessage<RestartAgentRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 6);
+  messageDesc(file_muster_v1_agents, 11);
 
 /**
  * @generated from message muster.v1.RestartAgentResponse
@@ -243,7 +382,7 @@ export type RestartAgentResponse = Message<"muster.v1.RestartAgentResponse"> & {
  * Use `create(RestartAgentResponseSchema)` to create a new message.
  */
 export const RestartAgentResponseSchema: GenMessage<RestartAgentResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 7);
+  messageDesc(file_muster_v1_agents, 12);
 
 /**
  * @generated from message muster.v1.RefreshAgentRequest
@@ -262,7 +401,7 @@ export type RefreshAgentRequest = Message<"muster.v1.RefreshAgentRequest"> & {
  * Use `create(RefreshAgentRequestSchema)` to create a new message.
  */
 export const RefreshAgentRequestSchema: GenMessage<RefreshAgentRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 8);
+  messageDesc(file_muster_v1_agents, 13);
 
 /**
  * @generated from message muster.v1.RefreshAgentResponse
@@ -281,7 +420,7 @@ export type RefreshAgentResponse = Message<"muster.v1.RefreshAgentResponse"> & {
  * Use `create(RefreshAgentResponseSchema)` to create a new message.
  */
 export const RefreshAgentResponseSchema: GenMessage<RefreshAgentResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 9);
+  messageDesc(file_muster_v1_agents, 14);
 
 /**
  * @generated from message muster.v1.SendCustomMessageRequest
@@ -321,7 +460,7 @@ export type SendCustomMessageRequest = Message<"muster.v1.SendCustomMessageReque
  * Use `create(SendCustomMessageRequestSchema)` to create a new message.
  */
 export const SendCustomMessageRequestSchema: GenMessage<SendCustomMessageRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 10);
+  messageDesc(file_muster_v1_agents, 15);
 
 /**
  * @generated from message muster.v1.SendCustomMessageResponse
@@ -340,7 +479,7 @@ export type SendCustomMessageResponse = Message<"muster.v1.SendCustomMessageResp
  * Use `create(SendCustomMessageResponseSchema)` to create a new message.
  */
 export const SendCustomMessageResponseSchema: GenMessage<SendCustomMessageResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 11);
+  messageDesc(file_muster_v1_agents, 16);
 
 /**
  * @generated from message muster.v1.ReleaseAgentRequest
@@ -359,7 +498,7 @@ export type ReleaseAgentRequest = Message<"muster.v1.ReleaseAgentRequest"> & {
  * Use `create(ReleaseAgentRequestSchema)` to create a new message.
  */
 export const ReleaseAgentRequestSchema: GenMessage<ReleaseAgentRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 12);
+  messageDesc(file_muster_v1_agents, 17);
 
 /**
  * @generated from message muster.v1.ReleaseAgentResponse
@@ -378,7 +517,7 @@ export type ReleaseAgentResponse = Message<"muster.v1.ReleaseAgentResponse"> & {
  * Use `create(ReleaseAgentResponseSchema)` to create a new message.
  */
 export const ReleaseAgentResponseSchema: GenMessage<ReleaseAgentResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 13);
+  messageDesc(file_muster_v1_agents, 18);
 
 /**
  * A point in a watch to resume from. One follows the snapshot, then at least one every 30 seconds.
@@ -399,7 +538,7 @@ export type Bookmark = Message<"muster.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 14);
+  messageDesc(file_muster_v1_agents, 19);
 
 /**
  * One agent: an OpenTelemetry Collector under its supervisor, or any other OpAMP client.
@@ -584,7 +723,7 @@ export type Agent = Message<"muster.v1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 15);
+  messageDesc(file_muster_v1_agents, 20);
 
 /**
  * An offer that was sent. What was offered is kept by ConnectionService and PackageService.
@@ -612,7 +751,7 @@ export type SentOffer = Message<"muster.v1.SentOffer"> & {
  * Use `create(SentOfferSchema)` to create a new message.
  */
 export const SentOfferSchema: GenMessage<SentOffer> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 16);
+  messageDesc(file_muster_v1_agents, 21);
 
 /**
  * Something an agent is asked once.
@@ -648,7 +787,7 @@ export type Action = Message<"muster.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 17);
+  messageDesc(file_muster_v1_agents, 22);
 
 /**
  * What an agent says of its packages (opamp.proto, PackageStatuses).
@@ -690,7 +829,7 @@ export type PackageStatuses = Message<"muster.v1.PackageStatuses"> & {
  * Use `create(PackageStatusesSchema)` to create a new message.
  */
 export const PackageStatusesSchema: GenMessage<PackageStatuses> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 18);
+  messageDesc(file_muster_v1_agents, 23);
 
 /**
  * How one package fares at one agent.
@@ -760,7 +899,7 @@ export type PackageStatus = Message<"muster.v1.PackageStatus"> & {
  * Use `create(PackageStatusSchema)` to create a new message.
  */
 export const PackageStatusSchema: GenMessage<PackageStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 19);
+  messageDesc(file_muster_v1_agents, 24);
 
 /**
  * What an agent says of offered connection settings (opamp.proto, ConnectionSettingsStatus).
@@ -802,7 +941,7 @@ export type ConnectionSettingsStatus = Message<"muster.v1.ConnectionSettingsStat
  * Use `create(ConnectionSettingsStatusSchema)` to create a new message.
  */
 export const ConnectionSettingsStatusSchema: GenMessage<ConnectionSettingsStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 20);
+  messageDesc(file_muster_v1_agents, 25);
 
 /**
  * A custom message of an agent.
@@ -851,7 +990,7 @@ export type CustomMessage = Message<"muster.v1.CustomMessage"> & {
  * Use `create(CustomMessageSchema)` to create a new message.
  */
 export const CustomMessageSchema: GenMessage<CustomMessage> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 21);
+  messageDesc(file_muster_v1_agents, 26);
 
 /**
  * The components an agent can run. Equal hash, equal components: they are kept once per hash.
@@ -886,7 +1025,7 @@ export type AvailableComponents = Message<"muster.v1.AvailableComponents"> & {
  * Use `create(AvailableComponentsSchema)` to create a new message.
  */
 export const AvailableComponentsSchema: GenMessage<AvailableComponents> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 22);
+  messageDesc(file_muster_v1_agents, 27);
 
 /**
  * A component or a kind of components.
@@ -914,7 +1053,7 @@ export type ComponentDetails = Message<"muster.v1.ComponentDetails"> & {
  * Use `create(ComponentDetailsSchema)` to create a new message.
  */
 export const ComponentDetailsSchema: GenMessage<ComponentDetails> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 23);
+  messageDesc(file_muster_v1_agents, 28);
 
 /**
  * A session of an agent with a gateway.
@@ -977,7 +1116,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
  * Use `create(AgentConnectionSchema)` to create a new message.
  */
 export const AgentConnectionSchema: GenMessage<AgentConnection> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 24);
+  messageDesc(file_muster_v1_agents, 29);
 
 /**
  * Health of an agent or of a part of it (opamp.proto, ComponentHealth).
@@ -1040,7 +1179,7 @@ export type AgentHealth = Message<"muster.v1.AgentHealth"> & {
  * Use `create(AgentHealthSchema)` to create a new message.
  */
 export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 25);
+  messageDesc(file_muster_v1_agents, 30);
 
 /**
  * @generated from message muster.v1.RemoteConfigStatus
@@ -1080,7 +1219,7 @@ export type RemoteConfigStatus = Message<"muster.v1.RemoteConfigStatus"> & {
  * Use `create(RemoteConfigStatusSchema)` to create a new message.
  */
 export const RemoteConfigStatusSchema: GenMessage<RemoteConfigStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 26);
+  messageDesc(file_muster_v1_agents, 31);
 
 /**
  * What an agent should run: the union of the files of every config that reaches it.
@@ -1123,7 +1262,7 @@ export type DesiredConfig = Message<"muster.v1.DesiredConfig"> & {
  * Use `create(DesiredConfigSchema)` to create a new message.
  */
 export const DesiredConfigSchema: GenMessage<DesiredConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 27);
+  messageDesc(file_muster_v1_agents, 32);
 
 /**
  * A rollout that failed an agent.
@@ -1172,7 +1311,7 @@ export type ExcludedRollout = Message<"muster.v1.ExcludedRollout"> & {
  * Use `create(ExcludedRolloutSchema)` to create a new message.
  */
 export const ExcludedRolloutSchema: GenMessage<ExcludedRollout> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 28);
+  messageDesc(file_muster_v1_agents, 33);
 
 /**
  * @generated from message muster.v1.ConfigContribution
@@ -1205,7 +1344,7 @@ export type ConfigContribution = Message<"muster.v1.ConfigContribution"> & {
  * Use `create(ConfigContributionSchema)` to create a new message.
  */
 export const ConfigContributionSchema: GenMessage<ConfigContribution> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 29);
+  messageDesc(file_muster_v1_agents, 34);
 
 /**
  * @generated from message muster.v1.EffectiveConfig
@@ -1238,7 +1377,7 @@ export type EffectiveConfig = Message<"muster.v1.EffectiveConfig"> & {
  * Use `create(EffectiveConfigSchema)` to create a new message.
  */
 export const EffectiveConfigSchema: GenMessage<EffectiveConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 30);
+  messageDesc(file_muster_v1_agents, 35);
 
 /**
  * One try to bring one config to one agent.
@@ -1294,7 +1433,7 @@ export type Attempt = Message<"muster.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 31);
+  messageDesc(file_muster_v1_agents, 36);
 
 /**
  * How an agent reaches its gateway.
@@ -1497,7 +1636,15 @@ export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
 
 /**
  * Reads the fleet, and asks single agents things. Agents are never created here: an agent exists from its first report on.
- * Reasons in error details: AGENT_NOT_FOUND, AGENT_NOT_CONNECTED, AGENT_LACKS_CAPABILITY, ACTIONS_FULL, RESUME_TOKEN_EXPIRED.
+ * Reasons in error details: AGENT_NOT_FOUND, AGENT_NOT_CONNECTED, AGENT_LACKS_CAPABILITY, ACTIONS_FULL, RESUME_TOKEN_EXPIRED,
+ * TOO_MANY_TO_LOOK_AT.
+ *
+ * Every `selector` here is one language, Kubernetes label selectors over attributes and facts, with globs:
+ * `env=prod,region in (eu,us),!canary,host.name=web-*,connected=true`. A value in double quotes is taken as it is. Facts hide
+ * attributes of the same name: `connected` and `healthy` (true, false), `config.status` (unset, applying, applied, failed),
+ * `gateway` (where it is connected or last was), `version` (its service.version), `capability` (one of OpAMP's names, such as
+ * `AcceptsRemoteConfig`) and `component` (one that it can run, such as `receivers/otlp`). `!=` and `notin` also select agents
+ * that have no value.
  *
  * @generated from service muster.v1.AgentService
  */
@@ -1523,6 +1670,28 @@ export const AgentService: GenService<{
     methodKind: "unary";
     input: typeof GetAgentRequestSchema;
     output: typeof GetAgentResponseSchema;
+  },
+  /**
+   * Counts agents.
+   * FAILED_PRECONDITION: the selector asks for what no index knows (a glob over a key of very many values) of more than
+   * 100,000 agents.
+   *
+   * @generated from rpc muster.v1.AgentService.CountAgents
+   */
+  countAgents: {
+    methodKind: "unary";
+    input: typeof CountAgentsRequestSchema;
+    output: typeof CountAgentsResponseSchema;
+  },
+  /**
+   * Counts agents by what they have of a key. FAILED_PRECONDITION: as for CountAgents, or the key has very many values.
+   *
+   * @generated from rpc muster.v1.AgentService.SummarizeAgents
+   */
+  summarizeAgents: {
+    methodKind: "unary";
+    input: typeof SummarizeAgentsRequestSchema;
+    output: typeof SummarizeAgentsResponseSchema;
   },
   /**
    * Sends every matching agent once, then each change in order. A slow reader is sent the newest state of an
