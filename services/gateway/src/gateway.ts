@@ -9,10 +9,10 @@ import type { Metrics } from "@muster/telemetry";
 import type { Config } from "./config.ts";
 import type { Door } from "./door.ts";
 import { drain } from "./drain.ts";
+import { flushLoop } from "./flush-loop.ts";
 import type { Entry, Hub } from "./hub.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { type Counts, createCounts, observeGateway } from "./metrics.ts";
-import type { Outbox } from "./outbox.ts";
 import { createReplies } from "./replies.ts";
 import { type Connection, openSockets, type SocketHandlers } from "./socket.ts";
 import {
@@ -46,9 +46,6 @@ export interface Gateway {
 const RETRY_AFTER_MS = 30_000;
 /** How often polling agents are looked over for silence. */
 const SILENCE_CHECK_MS = 5_000;
-/** After a flush that failed: the store is away, and asking in every tick would not bring it back. */
-const FLUSH_RETRY_MS = 250;
-
 /** Opens a gateway; it serves until it is drained. @throws FleetError `invalid` when its CA cannot be used */
 export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const { config, store, clock, background, onError } = deps;
@@ -80,7 +77,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const gauges = { sessions: () => hub.entries.size, sockets: () => connections.size, waiting: () => outbox.size };
   observeGateway(deps.metrics, counts, gauges);
   background("presence", presence.run(living.signal));
-  background("flush", flushLoop(outbox, config.flushMs, clock, living.signal));
+  background("flush", flushLoop({ outbox, presence, flushMs: config.flushMs, clock }, living.signal));
   background("silence", silenceLoop(hub, config.httpSilenceMs, clock, living.signal));
   const pause = (ms: number): Promise<void> => clock.delay(ms, new AbortController().signal);
   return {
@@ -124,16 +121,6 @@ function socketHandlers(deps: HandlerDeps): SocketHandlers {
     post: (exchange, body) => intake.post(exchange, body),
     unreadable: (exchange) => intake.unreadable(exchange),
   };
-}
-
-async function flushLoop(outbox: Outbox, flushMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    // Nothing is asked of a gateway whose agents only heartbeat: not even to look whether something waits.
-    await outbox.filled(signal);
-    await clock.delay(flushMs, signal);
-    const isWritten = await outbox.flushAll();
-    if (!isWritten) await clock.delay(FLUSH_RETRY_MS, signal);
-  }
 }
 
 /** Three polls and some slack; an agent that was offered a longer interval keeps to that (R138). */

@@ -96,7 +96,7 @@ describe("presence", () => {
     };
     running.push(stop);
     const take = (): string[] => calls.splice(0).filter((call) => call !== "renew");
-    return { clock, calls, take, looked, reopened, errors, renewal, inbox, stop };
+    return { clock, calls, take, looked, reopened, errors, renewal, inbox, presence, stop };
   }
 
   it("renews three times in the time a lease holds, and goes on when the store is away", async () => {
@@ -148,6 +148,23 @@ describe("presence", () => {
     await clock.advance(10);
     assert.deepEqual(looked, [[aUid(1), aUid(2)]]);
     assert.deepEqual(take(), ["desired 1", "desired 2"]);
+  });
+
+  it("calls hints of many agents that come one upon the other a broadcast, until there is a pause", async () => {
+    let nowMs = 10_000;
+    const { presence, inbox, clock } = aPresence(0, { nowMs: () => nowMs });
+    await until(() => clock.pendingCount() > 0);
+    const uids = Array.from({ length: 500 }, (_, i) => aUid(i + 1));
+    const hint = (count: number) => inbox.say({ kind: "desired", uids: uids.slice(0, count) });
+    hint(499);
+    assert.equal(presence.isBroadcasting(), false);
+    nowMs += 200;
+    hint(1);
+    assert.equal(presence.isBroadcasting(), true);
+    nowMs += 250;
+    assert.equal(presence.isBroadcasting(), false);
+    hint(400);
+    assert.equal(presence.isBroadcasting(), false, "it begins anew");
   });
 
   it("looks at everybody after a gap, and at intervals, some hundreds at a time", async () => {

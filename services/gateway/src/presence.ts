@@ -42,10 +42,16 @@ const LOOK_AGAIN_MS = 1_000;
 const PACE_COUNT = 250;
 const PACE_MS = 100;
 
+/** Hints of so many agents, with no longer pauses between them, are a broadcast. */
+const BROADCAST_COUNT = 500;
+const BROADCAST_PAUSE_MS = 250;
+
 /** This gateway among the others. */
 export interface Presence {
   /** Runs until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
+  /** Whether many agents are being offered something at this moment. */
+  isBroadcasting(): boolean;
 }
 
 export function createPresence(deps: PresenceDeps): Presence {
@@ -56,6 +62,8 @@ class GatewayPresence implements Presence {
   readonly #deps: PresenceDeps;
   readonly #toLook = new Set<InstanceUid>();
   #isLooking = false;
+  /** Agents of the hints that came one upon the other, and when the last one came. */
+  #hinted = { count: 0, atMs: 0 };
   #incarnation: Incarnation | null = null;
 
   constructor(deps: PresenceDeps) {
@@ -71,6 +79,10 @@ class GatewayPresence implements Presence {
       signal,
     );
     await Promise.all([hints, this.#renew(signal), this.#resync(signal)]);
+  }
+
+  isBroadcasting(): boolean {
+    return this.#hinted.count >= BROADCAST_COUNT && this.#deps.nowMs() - this.#hinted.atMs < BROADCAST_PAUSE_MS;
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
@@ -101,6 +113,7 @@ class GatewayPresence implements Presence {
   #take(hint: Hint, signal: AbortSignal): void {
     switch (hint.kind) {
       case "desired":
+        this.#noteHinted(hint.uids.length);
         for (const uid of hint.uids) if (this.#deps.hub.entries.has(uid)) this.#toLook.add(uid);
         return this.#look(signal);
       case "hand-over":
@@ -116,6 +129,12 @@ class GatewayPresence implements Presence {
       case "superseded":
         return this.#deps.hub.letGo(hint.uid, hint.epoch);
     }
+  }
+
+  #noteHinted(count: number): void {
+    const atMs = this.#deps.nowMs();
+    const isNext = atMs - this.#hinted.atMs < BROADCAST_PAUSE_MS;
+    this.#hinted = { count: count + (isNext ? this.#hinted.count : 0), atMs };
   }
 
   async #handOver({ uid, epoch, to, transport }: Extract<Hint, { kind: "hand-over" }>): Promise<void> {
