@@ -20,7 +20,7 @@ export const FLUSH_RETRY_MS = 250;
  * While a crowd is being offered something, what the first of them answer waits for so long at most: each answers several
  * times within moments, which makes one write then, and the last of them is not kept waiting by the writes of the first.
  */
-export const MAX_HOLD_MS = 1_000;
+export const MAX_HOLD_MS = 2_000;
 
 /** Writes until the signal aborts. */
 export async function flushLoop({ outbox, presence, flushMs, clock }: FlushDeps, signal: AbortSignal): Promise<void> {
