@@ -158,10 +158,10 @@ describe("presence", () => {
     const hint = (count: number) => inbox.say({ kind: "desired", uids: uids.slice(0, count) });
     hint(499);
     assert.equal(presence.isBroadcasting(), false);
-    nowMs += 200;
+    nowMs += 450;
     hint(1);
     assert.equal(presence.isBroadcasting(), true);
-    nowMs += 250;
+    nowMs += 500;
     assert.equal(presence.isBroadcasting(), false);
     hint(400);
     assert.equal(presence.isBroadcasting(), false, "it begins anew");

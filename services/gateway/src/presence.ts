@@ -44,7 +44,7 @@ const PACE_MS = 100;
 
 /** Hints of so many agents, with no longer pauses between them, are a broadcast. */
 const BROADCAST_COUNT = 500;
-const BROADCAST_PAUSE_MS = 250;
+const BROADCAST_PAUSE_MS = 500;
 
 /** This gateway among the others. */
 export interface Presence {
