@@ -41,6 +41,8 @@ const LOOK_AGAIN_MS = 1_000;
 /** Sessions touched at a time, and the pause between, when all are. */
 const PACE_COUNT = 250;
 const PACE_MS = 100;
+/** Reads of desired configs under way: with one, a busy gateway would answer a roundful of agents before each. */
+const LOOKS_AT_ONCE = 4;
 
 /** Hints of so many agents, with no longer pauses between them, are a broadcast. */
 const BROADCAST_COUNT = 500;
@@ -187,19 +189,29 @@ class GatewayPresence implements Presence {
   async #lookUntilDone(signal: AbortSignal): Promise<void> {
     await this.#deps.delay(GATHER_MS, signal);
     while (this.#toLook.size > 0 && !signal.aborted) {
-      const uids = [...this.#toLook].slice(0, PACE_COUNT);
+      const uids = [...this.#toLook].slice(0, LOOKS_AT_ONCE * PACE_COUNT);
       for (const uid of uids) this.#toLook.delete(uid);
-      try {
-        const desired = await this.#deps.loadDesired(uids);
-        for (const [i, uid] of uids.entries()) this.#deps.hub.desired(uid, desired[i] ?? null);
-      } catch (error) {
-        // Redis is away. The hints are gone from the inbox, so they must not be forgotten here.
-        for (const uid of uids) this.#toLook.add(uid);
-        this.#deps.onError(error);
-        await this.#deps.delay(LOOK_AGAIN_MS, signal);
-      }
+      const groups = Array.from({ length: Math.ceil(uids.length / PACE_COUNT) }, (_, i) =>
+        uids.slice(i * PACE_COUNT, (i + 1) * PACE_COUNT),
+      );
+      const areRead = await Promise.all(groups.map((group) => this.#lookAt(group)));
+      if (areRead.includes(false)) await this.#deps.delay(LOOK_AGAIN_MS, signal);
     }
     this.#isLooking = false;
+  }
+
+  /** Answers false when they could not be read; they are then to be looked at again. */
+  async #lookAt(uids: readonly InstanceUid[]): Promise<boolean> {
+    try {
+      const desired = await this.#deps.loadDesired(uids);
+      for (const [i, uid] of uids.entries()) this.#deps.hub.desired(uid, desired[i] ?? null);
+      return true;
+    } catch (error) {
+      // Redis is away. The hints are gone from the inbox, so they must not be forgotten here.
+      for (const uid of uids) this.#toLook.add(uid);
+      this.#deps.onError(error);
+      return false;
+    }
   }
 
   async #reopenAll(signal: AbortSignal): Promise<void> {
