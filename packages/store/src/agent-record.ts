@@ -3,6 +3,7 @@
 
 import { type AgentView, bodiesOf, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
+import { fullCapabilities, shortCapabilities } from "./capability-places.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { changedLabels, indexedLabels, type Label } from "./labels.ts";
 import { type Json, pack, unpack } from "./packed.ts";
@@ -65,30 +66,6 @@ const FACETS = [
 ] as const satisfies readonly (keyof AgentView)[];
 type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
-/**
- * Capabilities that are packed as their places here: an agent names ten, and their names would be a fifth of its record. The
- * list only grows, at its end; others are spelled out.
- */
-const CAPABILITIES: readonly string[] = [
-  "ReportsStatus",
-  "AcceptsRemoteConfig",
-  "ReportsEffectiveConfig",
-  "AcceptsPackages",
-  "ReportsPackageStatuses",
-  "ReportsOwnTraces",
-  "ReportsOwnMetrics",
-  "ReportsOwnLogs",
-  "AcceptsOpAMPConnectionSettings",
-  "AcceptsOtherConnectionSettings",
-  "AcceptsRestartCommand",
-  "ReportsHealth",
-  "ReportsRemoteConfig",
-  "ReportsHeartbeat",
-  "ReportsAvailableComponents",
-  "ReportsConnectionSettingsStatus",
-];
-const PLACES = new Map(CAPABILITIES.map((name, i) => [name, i]));
-
 /** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of. */
 export function packView(view: AgentView): Buffer {
   const facets: Facets = { ...view, capabilities: shortened(view.capabilities) };
@@ -106,13 +83,12 @@ function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
 
 function shortened(capabilities: AgentView["capabilities"]) {
   if (capabilities === null) return null;
-  return { ...capabilities, value: capabilities.value.map((name) => PLACES.get(name) ?? name) };
+  return { ...capabilities, value: shortCapabilities(capabilities.value) };
 }
 
 function spelledOut(packed: ReturnType<typeof shortened>): AgentView["capabilities"] {
   if (packed === null) return null;
-  const names = packed.value.map((each) => (typeof each === "number" ? (CAPABILITIES[each] ?? `place ${each}`) : each));
-  return { ...packed, value: names };
+  return { ...packed, value: fullCapabilities(packed.value) };
 }
 
 type ScriptArgument = string | number | Buffer;

@@ -4,6 +4,7 @@
 // is looked at before it is told. Pure.
 
 import { type AgentView, FACT_KEYS, isConnected, labelsOf } from "@muster/fleet";
+import { shortCapabilities } from "./capability-places.ts";
 
 /** What is indexed: a key that selectors may name, with a value that an agent has of it. */
 export type Label = string;
@@ -37,8 +38,10 @@ export const INDEXED = {
   acknowledgement({ acknowledgement }: AgentView): readonly Label[] {
     return acknowledgement === null ? [] : [labelOf("config.status", acknowledgement.value.state)];
   },
+  /** All together are one value: agents of a kind have the same. */
   capabilities({ capabilities }: AgentView): readonly Label[] {
-    return (capabilities?.value ?? []).map((name) => labelOf("capability", name));
+    const short = shortCapabilities(capabilities?.value ?? []);
+    return short.length === 0 ? [] : [labelOf("capability", JSON.stringify(short))];
   },
   /** Components are indexed by where their inventory is: many agents share one, and it may be told later. */
   components({ components }: AgentView): readonly Label[] {

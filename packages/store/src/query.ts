@@ -4,6 +4,7 @@
 
 import { isMetBy, type Requirement, type Selector, VERSION_KEY } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { fullCapabilities, type ShortCapability } from "./capability-places.ts";
 import type { ComponentsAt } from "./components.ts";
 import { loadLabels } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
@@ -66,8 +67,8 @@ export async function loadRowsByValue(
   const all = new Map<string, Uint8Array>();
   for (const value of values) {
     const rows = rowsOf([labelOf(indexed, value)]);
-    const names = key === "component" ? ((await componentsAt(value)) ?? []) : [value];
-    for (const name of names) all.set(name, union([all.get(name) ?? new Uint8Array(), rows]));
+    for (const name of await namesIn(key, value, componentsAt))
+      all.set(name, union([all.get(name) ?? new Uint8Array(), rows]));
   }
   return all;
 }
@@ -79,7 +80,14 @@ function keyOf({ key }: Requirement): string {
 
 /** Whether it takes the values that there are to know which labels it means. */
 function needsValues({ kind, key }: Requirement): boolean {
-  return kind !== "in" || key === "component";
+  return kind !== "in" || key === "component" || key === "capability";
+}
+
+/** What an agent has of a key that has this value in the index: several components and capabilities are one value there. */
+async function namesIn(key: string, value: string, componentsAt: ComponentsAt): Promise<Iterable<string>> {
+  if (key === "component") return (await componentsAt(value)) ?? [];
+  if (key === "capability") return fullCapabilities(JSON.parse(value) as readonly ShortCapability[]); // as labels.ts wrote it
+  return [value];
 }
 
 /** null: the index knows nothing of it. */
@@ -95,8 +103,8 @@ async function clauseOf(requirement: Requirement, values: Values, componentsAt: 
   if (known === null) return null;
   const isMet = await Promise.all(
     known.map(async (value) => {
-      if (key !== "component") return isMetBy(requirement, value);
-      return [...((await componentsAt(value)) ?? [])].some((name) => isMetBy(requirement, name));
+      const names = await namesIn(key, value, componentsAt);
+      return [...names].some((name) => isMetBy(requirement, name));
     }),
   );
   const labels = known.filter((_, i) => isMet[i]).map((value) => labelOf(key, value));
