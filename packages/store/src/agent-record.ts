@@ -5,7 +5,7 @@ import { type AgentView, bodiesOf, type InstanceUid, originOf, unknownAgent } fr
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fullCapabilities, shortCapabilities } from "./capability-places.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { changedLabels, indexedLabels, type Label } from "./labels.ts";
+import { changedLabels, comingAndGoing, indexedLabels, type Label } from "./labels.ts";
 import { type Json, pack, unpack } from "./packed.ts";
 import { uidBytes } from "./uid-bytes.ts";
 
@@ -201,6 +201,5 @@ const EMBODIED = ["effectiveConfig", "customMessages", "unrecognized"] as const 
 function changedBodies(isNew: boolean, before: AgentView, after: AgentView): readonly [string[], string[]] {
   if (isNew) return [[...bodiesOf(after)], []];
   if (EMBODIED.every((facet) => before[facet] === after[facet])) return [[], []];
-  const [old, now] = [bodiesOf(before), bodiesOf(after)];
-  return [[...now].filter((each) => !old.has(each)), [...old].filter((each) => !now.has(each))];
+  return comingAndGoing(bodiesOf(before), bodiesOf(after));
 }

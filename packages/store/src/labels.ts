@@ -69,7 +69,11 @@ export function changedLabels(before: AgentView | null, after: AgentView): reado
   const facets = Object.entries(INDEXED) as readonly [keyof typeof INDEXED, (view: AgentView) => readonly Label[]][]; // its own
   const changed = facets.filter(([facet]) => before[facet] !== after[facet]).map(([, labels]) => labels);
   const read = (view: AgentView) => new Set([presenceOf(view), ...changed.flatMap((labels) => labels(view))]);
-  const [old, now] = [read(before), read(after)];
+  return comingAndGoing(read(before), read(after));
+}
+
+/** What only the second has, and what only the first has. */
+export function comingAndGoing(old: ReadonlySet<string>, now: ReadonlySet<string>): readonly [string[], string[]] {
   return [[...now].filter((each) => !old.has(each)), [...old].filter((each) => !now.has(each))];
 }
 

@@ -36,7 +36,7 @@ export async function findRows(
   { requirements }: Selector,
   componentsAt: ComponentsAt,
 ): Promise<Matching | null> {
-  const values = await loadValues(fleet, p, [...new Set(requirements.filter(needsValues).map(keyOf))]);
+  const values = await loadValues(fleet, p, [...new Set(requirements.filter(needsValues).map(({ key }) => indexKeyOf(key)))]);
   const clauses = await Promise.all(requirements.map((each) => clauseOf(each, values, componentsAt)));
   const known = clauses.filter((clause) => clause !== null);
   if (known.length === 0 && requirements.length > 0) return null;
@@ -59,7 +59,7 @@ export async function loadRowsByValue(
   key: string,
   componentsAt: ComponentsAt,
 ): Promise<ReadonlyMap<string, Uint8Array> | null> {
-  const indexed = key === "version" ? VERSION_KEY : key;
+  const indexed = indexKeyOf(key);
   const values = (await loadValues(fleet, p, [indexed])).get(indexed) ?? null;
   if (values === null) return null;
   const rowsOf = await loadRowsOf(fleet, p, [longLabel(indexed), ...values.map((value) => labelOf(indexed, value))]);
@@ -73,8 +73,8 @@ export async function loadRowsByValue(
   return all;
 }
 
-/** The key that a requirement is indexed under. */
-function keyOf({ key }: Requirement): string {
+/** What a key of selectors is indexed under. */
+function indexKeyOf(key: string): string {
   return key === "version" ? VERSION_KEY : key;
 }
 
@@ -92,7 +92,7 @@ async function namesIn(key: string, value: string, componentsAt: ComponentsAt): 
 
 /** null: the index knows nothing of it. */
 async function clauseOf(requirement: Requirement, values: Values, componentsAt: ComponentsAt): Promise<Clause | null> {
-  const key = keyOf(requirement);
+  const key = indexKeyOf(requirement.key);
   const isNegated = requirement.negated;
   if (!needsValues(requirement) && requirement.kind === "in") {
     const labels = requirement.values.map((value) => labelOf(key, value));
