@@ -36,7 +36,9 @@ export async function findRows(
   { requirements }: Selector,
   componentsAt: ComponentsAt,
 ): Promise<Matching | null> {
-  const values = await loadValues(fleet, p, [...new Set(requirements.filter(needsValues).map(({ key }) => indexKeyOf(key)))]);
+  const values = await loadValues(fleet, p, [
+    ...new Set(requirements.filter(needsValues).map(({ key }) => indexKeyOf(key))),
+  ]);
   const clauses = await Promise.all(requirements.map((each) => clauseOf(each, values, componentsAt)));
   const known = clauses.filter((clause) => clause !== null);
   if (known.length === 0 && requirements.length > 0) return null;
