@@ -104,6 +104,16 @@ export { AGENTS_PLACEHOLDER, MAX_QUERY_AGENTS, renderQuery } from "./gate-query.
 export { assessGates } from "./gate-rules.ts";
 export { assessGate, judgeValue } from "./gate-verdict.ts";
 export {
+  assessGroup,
+  byPriority,
+  expandGroups,
+  formatRequirement,
+  GROUP_KEY,
+  type Group,
+  groupsNamed,
+  type RolloutPolicy,
+} from "./group.ts";
+export {
   type ConfigHash,
   type ConfigId,
   type GatewayId,

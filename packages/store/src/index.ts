@@ -3,13 +3,15 @@
 export { ACTION_LIFE_MS, type Actions, MAX_ACTION_BYTES, type QueuedAction } from "./actions.ts";
 export type { VersionedView } from "./agent-record.ts";
 export type { Agents } from "./agents.ts";
+export type { Answers, Claim } from "./answers.ts";
+export type { Audit, AuditEntry } from "./audit.ts";
 export type { Bodies } from "./bodies.ts";
-export type { Calendars, StoredCalendar } from "./calendars.ts";
 export type { Changes, Position } from "./changes.ts";
 export type { CohortSpec, Cohorts } from "./cohort.ts";
 export type { ComponentsAt } from "./components.ts";
 export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
 export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
+export type { Documents, Stored } from "./documents.ts";
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Partition } from "./keys.ts";

@@ -45,6 +45,11 @@
 // muster:{ctl}:admissions              string  rollout          counts the times that rollouts took more agents
 // muster:{ctl}:settings:<uid>          hash    management, gateways move  sealed connection settings and packages that are offered
 // muster:{ctl}:calendars               hash    management       id → calendar: when nothing may change
+// muster:{ctl}:groups                  hash    management       id → group: a saved selector
+// muster:{ctl}:policies                hash    management       id → how rollouts are to go
+// muster:{ctl}:audit                   hash    management       id → sealed, who changed what; the oldest go
+// muster:{ctl}:audit-ids               zset    management       ids of those, by time
+// muster:{ctl}:answer:<method>:<id>    string  management       sealed, what came of a request, for 24 h
 // muster:{ctl}:request:<id>            string  management       what a request did, for 24 h
 // {muster-queue}:*                     BullMQ  queue.ts         ids of work to look at
 
@@ -107,6 +112,11 @@ export const controlKeys = {
   admissions: "muster:{ctl}:admissions",
   settings: (uid: string) => `muster:{ctl}:settings:${uid}`,
   calendars: "muster:{ctl}:calendars",
+  groups: "muster:{ctl}:groups",
+  policies: "muster:{ctl}:policies",
+  audit: "muster:{ctl}:audit",
+  auditIds: "muster:{ctl}:audit-ids",
+  answer: (id: string) => `muster:{ctl}:answer:${id}`,
   request: (id: string) => `muster:{ctl}:request:${id}`,
 } as const;
 

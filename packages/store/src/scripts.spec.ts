@@ -945,10 +945,10 @@ describe("scripts", () => {
     });
   });
 
-  describe("put-calendar", () => {
+  describe("put-document", () => {
     const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex");
     const put = (text: string, expected: string): Promise<unknown> =>
-      call(scripts.putCalendar, ["calendars"], ["a", text, expected]);
+      call(scripts.putDocument, ["calendars"], ["a", text, expected, 10]);
     const present = (): Promise<string | null> => spec.redis.hget("calendars", "a");
 
     it("writes where there was none", async () => {

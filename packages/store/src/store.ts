@@ -1,16 +1,18 @@
 // Opens the store: every part of it over the connections it needs, and what is fixed at install.
 
-import { FleetError } from "@muster/fleet";
+import { type Calendar, FleetError, type Group, type RolloutPolicy } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { type Actions, createActions } from "./actions.ts";
 import { type Agents, createAgents } from "./agents.ts";
+import { type Answers, createAnswers } from "./answers.ts";
+import { type Audit, createAudit } from "./audit.ts";
 import { type Bodies, createBodies } from "./bodies.ts";
-import { type Calendars, createCalendars } from "./calendars.ts";
 import { type Changes, createChanges } from "./changes.ts";
 import { type Cohorts, createCohorts } from "./cohort.ts";
 import { type ComponentsAt, createComponentsAt } from "./components.ts";
 import { type Configs, createConfigs } from "./configs.ts";
 import { createDesired, type DesiredConfigs } from "./desired.ts";
+import { createDocuments, type Documents } from "./documents.ts";
 import { type Durability, detectDurability, settle } from "./durable.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createGateways, type Gateways } from "./gateways.ts";
@@ -54,7 +56,11 @@ export interface Store {
   readonly gateways: Gateways;
   readonly configs: Configs;
   readonly rollouts: Rollouts;
-  readonly calendars: Calendars;
+  readonly calendars: Documents<Calendar>;
+  readonly groups: Documents<Group>;
+  readonly policies: Documents<RolloutPolicy>;
+  readonly audit: Audit;
+  readonly answers: Answers;
   readonly cohorts: Cohorts;
   readonly componentsAt: ComponentsAt;
   readonly partitions: number;
@@ -101,7 +107,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     gateways,
     configs,
     rollouts,
-    calendars: createCalendars(control, settled),
+    calendars: createDocuments(control, { key: controlKeys.calendars, noun: "calendar" }, settled),
+    groups: createDocuments(control, { key: controlKeys.groups, noun: "group" }, settled),
+    policies: createDocuments(control, { key: controlKeys.policies, noun: "policy" }, settled),
+    audit: createAudit(control, encryptionKey),
+    answers: createAnswers(control, encryptionKey),
     cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown }),
     componentsAt,
     partitions,

@@ -56,6 +56,15 @@ describe("actions", () => {
     );
   });
 
+  it("are left for nobody when they are only checked", async () => {
+    const uid = await anAgent();
+    await api.agents.restartAgent({ instanceUid: uid, validateOnly: true });
+    assert.equal(await api.store.actions.take(uid), undefined);
+    const lacking = await anAgent({ capabilities: [] });
+    const error = await failureOf(api.agents.restartAgent({ instanceUid: lacking, validateOnly: true }));
+    assert.equal(error.code, Code.FailedPrecondition);
+  });
+
   it("carry a custom message as it is", async () => {
     const uid = await anAgent({ customCapabilities: [CAPABILITY] });
     const data = Uint8Array.from([0, 1, 255]);

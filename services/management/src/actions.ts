@@ -1,6 +1,6 @@
 // What one agent is asked once: to restart, to tell everything again, to take a custom message. Checked here, left in
 // the store, sent by the gateway that holds the agent. At most once on purpose: OpAMP knows no acknowledgement, so
-// nothing here is repeated, and a request id would promise what cannot be kept.
+// nothing here is repeated. A request id makes a repeated call harmless; it does not make the agent hear.
 
 import {
   type ActionKind,
@@ -31,15 +31,16 @@ export type Message = NonNullable<QueuedAction["message"]>;
 
 const MAX_NAME_CHARS = 255;
 
-/** Leaves something that the agent is to be asked, and tells its gateway. @throws FleetError `not_found`, `failed_precondition`, `exhausted` */
+/** Leaves something that the agent is to be asked, and tells its gateway; or only checks whether it could. @throws FleetError `not_found`, `failed_precondition`, `exhausted` */
 export async function ask(
   deps: ActionDeps,
   given: InstanceUid,
   kind: ActionKind,
-  message: Message | null = null,
+  { message = null, validateOnly }: { readonly message?: Message | null; readonly validateOnly: boolean },
 ): Promise<Action> {
   const { view } = await existingAgent(deps.agents, given);
   checkAble(view, kind, message);
+  if (validateOnly) return toAction({ actionId: "", action: kind, atMs: null });
   const { uid } = view;
   const expiresAtMs = deps.nowMs() + ACTION_LIFE_MS;
   const action: QueuedAction = { actionId: deps.newActionId(), kind, expiresAtMs, message };

@@ -68,16 +68,22 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
       return toSummary(await deps.agents.tally.summarize(selector, key, signal), pageSize);
     },
     watchAgents: (request, { signal }) => watchAgents(deps, request, signal),
-    restartAgent: async ({ instanceUid }) => ({ action: await ask(deps, parseInstanceUid(instanceUid), "restart") }),
-    refreshAgent: async ({ instanceUid }) => ({ action: await ask(deps, parseInstanceUid(instanceUid), "refresh") }),
-    async sendCustomMessage({ instanceUid, capability, type, data }) {
+    async restartAgent({ instanceUid, validateOnly }) {
+      return { action: await ask(deps, parseInstanceUid(instanceUid), "restart", { validateOnly }) };
+    },
+    async refreshAgent({ instanceUid, validateOnly }) {
+      return { action: await ask(deps, parseInstanceUid(instanceUid), "refresh", { validateOnly }) };
+    },
+    async sendCustomMessage({ instanceUid, capability, type, data, validateOnly }) {
       const { uid, message } = checked({
         uid: () => parseInstanceUid(instanceUid),
         message: () => parseMessage(capability, type, data),
       });
-      return { action: await ask(deps, uid, "custom_message", message) };
+      return { action: await ask(deps, uid, "custom_message", { message, validateOnly }) };
     },
-    releaseAgent: async ({ instanceUid }) => ({ formerOwner: await release(deps, parseInstanceUid(instanceUid)) }),
+    async releaseAgent({ instanceUid, validateOnly }) {
+      return { formerOwner: await release(deps, parseInstanceUid(instanceUid), validateOnly) };
+    },
   };
 }
 
@@ -158,9 +164,9 @@ async function getAgent(deps: AgentDeps, given: InstanceUid, mask: ReadonlySet<s
 }
 
 /** Under the uids it had before, too: an agent that lost the one it was given comes back with one of those. */
-async function release(deps: AgentDeps, given: InstanceUid): Promise<string> {
+async function release(deps: AgentDeps, given: InstanceUid, validateOnly: boolean): Promise<string> {
   const { view } = await existingAgent(deps.agents, given);
   const formerOwner = await deps.ownerIdentity(view.uid);
-  await Promise.all([view.uid, ...view.previousUids].map((uid) => deps.release(uid)));
+  if (!validateOnly) await Promise.all([view.uid, ...view.previousUids].map((uid) => deps.release(uid)));
   return formerOwner;
 }

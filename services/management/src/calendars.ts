@@ -2,16 +2,15 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Calendar, FleetError, type Freeze, parseConfigId, type Violation } from "@muster/fleet";
+import { type Calendar, FleetError, type Freeze, type Violation } from "@muster/fleet";
 import {
   CalendarSchema,
   type CalendarService,
   type Calendar as ProtoCalendar,
 } from "@muster/protocol/muster/calendars";
-import type { Calendars, StoredCalendar } from "@muster/store";
+import type { Documents, Stored } from "@muster/store";
 import type { MethodsOf } from "./call.ts";
-import { checked } from "./checked.ts";
-import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
+import { dropKept, keepAgain, keepNew, kept, keptPage, parseKeptId } from "./kept.ts";
 import { parseWindows, timeOf } from "./parse-settings.ts";
 import { createSpans } from "./parse-span.ts";
 import { toWindow } from "./translate-settings.ts";
@@ -23,56 +22,29 @@ const MAX_TEXT_CHARS = 1_000;
 export function createCalendarService({
   calendars,
 }: {
-  readonly calendars: Calendars;
+  readonly calendars: Documents<Calendar>;
 }): MethodsOf<typeof CalendarService> {
+  const kind = { noun: "calendar", documents: calendars };
   return {
-    async createCalendar({ calendar }) {
-      const parsed = parseCalendar(calendar);
-      if ((await calendars.get(parsed.id)) !== undefined) throw alreadyThere(parsed.id);
-      return { calendar: toCalendar(await calendars.put(parsed, "")) };
+    async createCalendar({ calendar, validateOnly }) {
+      return { calendar: toCalendar(await keepNew(kind, parseCalendar(calendar), validateOnly)) };
     },
-    async updateCalendar({ calendar }) {
-      const parsed = parseCalendar(calendar);
-      await existing(calendars, parsed.id);
-      return { calendar: toCalendar(await calendars.put(parsed, calendar?.etag || undefined)) };
+    async updateCalendar({ calendar, validateOnly }) {
+      const stored = await keepAgain(kind, parseCalendar(calendar), calendar?.etag ?? "", validateOnly);
+      return { calendar: toCalendar(stored) };
     },
     async getCalendar({ calendarId }) {
-      return { calendar: toCalendar(await existing(calendars, calendarId)) };
+      return { calendar: toCalendar(await kept(kind, calendarId)) };
     },
     async listCalendars(request) {
-      const list = ["calendars"];
-      const { pageSize, after } = checked({
-        pageSize: () => parsePageSize(request.pageSize),
-        after: () => decodePageToken(list, request.pageToken),
-      });
-      const rest = (await calendars.list()).filter(({ calendar }) => calendar.id > after);
-      const page = pageOf(rest, pageSize, list, ({ calendar }) => calendar.id);
-      return { calendars: page.items.map(toCalendar), nextPageToken: page.nextPageToken };
+      const { items, nextPageToken } = await keptPage(kind, request);
+      return { calendars: items.map(toCalendar), nextPageToken };
     },
-    async deleteCalendar({ calendarId }) {
-      if (!(await calendars.delete(calendarId))) throw notFound(calendarId);
+    async deleteCalendar({ calendarId, etag, validateOnly }) {
+      await dropKept(kind, calendarId, etag, validateOnly);
       return {};
     },
   };
-}
-
-async function existing(calendars: Calendars, id: string): Promise<StoredCalendar> {
-  const stored = await calendars.get(id);
-  if (stored === undefined) throw notFound(id);
-  return stored;
-}
-
-function notFound(id: string): FleetError {
-  const message = `There is no calendar "${id.slice(0, 63)}"; list those there are.`;
-  return new FleetError("not_found", message, {
-    reason: "CALENDAR_NOT_FOUND",
-    details: { calendar_id: id.slice(0, 63) },
-  });
-}
-
-function alreadyThere(id: string): FleetError {
-  const message = `There is a calendar "${id}" already; update it instead.`;
-  return new FleetError("already_exists", message, { reason: "CALENDAR_EXISTS", details: { calendar_id: id } });
 }
 
 function parseCalendar(message: ProtoCalendar | undefined): Calendar {
@@ -91,13 +63,12 @@ function parseCalendar(message: ProtoCalendar | undefined): Calendar {
   return { id, description, freezes: parsed, recurring: windows };
 }
 
-/** Calendars are named as configs are. */
 function parseId(text: string, violations: Violation[]): string {
   try {
-    return parseConfigId(text);
+    return parseKeptId("calendar", text);
   } catch (error) {
     if (!(error instanceof FleetError)) throw error;
-    violations.push(...error.violations.map((each) => ({ ...each, field: "calendar.calendar_id" })));
+    violations.push(...error.violations);
     return "";
   }
 }
@@ -117,7 +88,7 @@ function parseFreeze(
   return { fromMs: fromMs ?? 0, toMs: toMs ?? 0, reason: reason.slice(0, MAX_TEXT_CHARS) };
 }
 
-function toCalendar({ calendar, etag }: StoredCalendar): MessageInitShape<typeof CalendarSchema> {
+function toCalendar({ document: calendar, etag }: Stored<Calendar>): MessageInitShape<typeof CalendarSchema> {
   return {
     calendarId: calendar.id,
     description: calendar.description,

@@ -9,6 +9,10 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Who calls, as the metadata `muster-user` says; "" when nobody says. A claim: nothing is decided by it but who counts. */
   readonly user: string;
+  /** The network address that the call comes from. */
+  readonly peer: string;
+  /** The id of the call, as logs have it. */
+  readonly id: string;
 }
 
 type MethodOf<M extends DescMethod> = M["methodKind"] extends "server_streaming"

@@ -15,19 +15,19 @@ const OPAMP_NEEDS = [OFFER_REQUIRES.opampConnection, "ReportsHeartbeat"] as cons
 /** The methods of ConnectionService. */
 export function createConnectionService(deps: OfferDeps): MethodsOf<typeof ConnectionService> {
   return {
-    async offerConnectionSettings({ instanceUid, settings, validateOnly }) {
+    async offerConnectionSettings({ instanceUid, settings, expectedHash, validateOnly }) {
       const { uid, fresh } = checked({
         uid: () => parseInstanceUid(instanceUid),
         fresh: () => parseConnection(settings),
       });
       const view = await ableAgent(deps, uid, fresh.settings);
-      return { offered: toOffered(await offer(deps, "connection", view, fresh, validateOnly)) };
+      return { offered: toOffered(await offer(deps, "connection", view, fresh, { expectedHash, validateOnly })) };
     },
     async getConnectionSettings({ instanceUid }) {
       return { offered: toOffered(await offered(deps, "connection", parseInstanceUid(instanceUid))) };
     },
-    async withdrawConnectionSettings({ instanceUid }) {
-      await withdraw(deps, "connection", parseInstanceUid(instanceUid));
+    async withdrawConnectionSettings({ instanceUid, expectedHash, validateOnly }) {
+      await withdraw(deps, "connection", parseInstanceUid(instanceUid), { expectedHash, validateOnly });
       return {};
     },
   };

@@ -26,9 +26,10 @@ export async function offer(
   kind: SettingsKind,
   { uid }: AgentView,
   fresh: Pick<SettingsRecord, "hash" | "body">,
-  validateOnly: boolean,
+  { expectedHash, validateOnly }: Guards,
 ): Promise<SettingsRecord> {
   const before = (await settings.load(uid))[kind];
+  mustStillBe(kind, uid, before, expectedHash);
   const offered = before?.hash === fresh.hash ? before : { ...fresh, setAtMs: nowMs() };
   if (validateOnly) return offered;
   if (offered !== before) await settings.put(uid, kind, fresh, offered.setAtMs);
@@ -42,11 +43,35 @@ export async function offered(deps: OfferDeps, kind: SettingsKind, given: Instan
   return record ?? (await notOffered(deps, kind, given));
 }
 
-/** Offers nothing any more. @throws FleetError `not_found` */
-export async function withdraw(deps: OfferDeps, kind: SettingsKind, given: InstanceUid): Promise<void> {
+/** Offers nothing any more. @throws FleetError `not_found`, `conflict` */
+export async function withdraw(
+  deps: OfferDeps,
+  kind: SettingsKind,
+  given: InstanceUid,
+  { expectedHash, validateOnly }: Guards,
+): Promise<void> {
   const uid = await presentUid(deps, given);
+  const before = (await deps.settings.load(uid))[kind];
+  mustStillBe(kind, uid, before, expectedHash);
+  if (validateOnly && before !== null) return;
   if (!(await deps.settings.withdraw(uid, kind))) await notOffered(deps, kind, given);
   deps.hintSettings(uid);
+}
+
+/** How requests guard what they change. */
+export interface Guards {
+  /** What is offered must have this hash; "" for whatever it is. */
+  readonly expectedHash: string;
+  readonly validateOnly: boolean;
+}
+
+function mustStillBe(kind: SettingsKind, uid: InstanceUid, present: SettingsRecord | null, expected: string): void {
+  const hash = present?.hash ?? "";
+  if (expected === "" || expected === hash) return;
+  const now = hash === "" ? "nothing is" : `${hash} is`;
+  const message = `Of ${WORDS[kind].noun} ${now} offered to agent ${uid}, not ${expected}; look again and repeat the change.`;
+  const details = { instance_uid: uid, expected_hash: expected, hash };
+  throw new FleetError("conflict", message, { reason: "HASH_MISMATCH", details });
 }
 
 /** @throws FleetError `failed_precondition` naming what the agent lacks */

@@ -135,6 +135,24 @@ describe("PackageService", () => {
     }
   });
 
+  it("offers and withdraws only instead of what was seen, and only when it is meant", async () => {
+    const instanceUid = await anAgent();
+    const { offered } = await offer(instanceUid);
+    const packages = { other: aPackage() };
+    const stale = { instanceUid, expectedHash: "00" };
+    for (const call of [
+      () => api.packages.offerPackages({ ...stale, packages }),
+      () => api.packages.withdrawPackages(stale),
+      () => api.packages.withdrawPackages({ ...stale, validateOnly: true }),
+    ]) {
+      assert.equal((await failureOf(call())).code, Code.Aborted);
+    }
+    const expectedHash = offered?.hash ?? "";
+    await api.packages.withdrawPackages({ instanceUid, expectedHash, validateOnly: true });
+    await api.packages.offerPackages({ instanceUid, packages, expectedHash });
+    assert.deepEqual(Object.keys((await get(instanceUid)).packages), ["other"]);
+  });
+
   it("finds an agent by a uid that it had before", async () => {
     const uid = await anAgent();
     const former = aUid(9_001);

@@ -12,7 +12,7 @@ import { parsePackages, toOfferedPackages } from "./translate-packages.ts";
 /** The methods of PackageService. */
 export function createPackageService(deps: OfferDeps): MethodsOf<typeof PackageService> {
   return {
-    async offerPackages({ instanceUid, packages, validateOnly }) {
+    async offerPackages({ instanceUid, packages, expectedHash, validateOnly }) {
       const { uid, fresh } = checked({
         uid: () => parseInstanceUid(instanceUid),
         fresh: () => parsePackages(packages),
@@ -20,13 +20,13 @@ export function createPackageService(deps: OfferDeps): MethodsOf<typeof PackageS
       const { view } = await existingAgent(deps.agents, uid);
       const needed = OFFER_REQUIRES.packagesAvailable;
       if (!hasCapability(view, needed)) throw lacksCapabilities(view.uid, "packages", [needed]);
-      return { offered: toOfferedPackages(await offer(deps, "packages", view, fresh, validateOnly)) };
+      return { offered: toOfferedPackages(await offer(deps, "packages", view, fresh, { expectedHash, validateOnly })) };
     },
     async getPackages({ instanceUid }) {
       return { offered: toOfferedPackages(await offered(deps, "packages", parseInstanceUid(instanceUid))) };
     },
-    async withdrawPackages({ instanceUid }) {
-      await withdraw(deps, "packages", parseInstanceUid(instanceUid));
+    async withdrawPackages({ instanceUid, expectedHash, validateOnly }) {
+      await withdraw(deps, "packages", parseInstanceUid(instanceUid), { expectedHash, validateOnly });
       return {};
     },
   };

@@ -15,6 +15,7 @@ import {
 import { estimate } from "./estimate.ts";
 import { type ChangeDeps, planChanges } from "./plan-changes.ts";
 import { digestOf, type PlanRecord } from "./plan-record.ts";
+import { withPolicy } from "./policies.ts";
 import { mustNotBeQuarantined, type Prepared, prepare, type StartDeps } from "./start-rollout.ts";
 import { toStage } from "./translate-settings.ts";
 
@@ -33,7 +34,7 @@ export async function planRollout(
   { rollout: message }: PlanRolloutRequest,
   user: string,
 ): Promise<Planned> {
-  const request = message ?? create(StartRolloutRequestSchema);
+  const request = await withPolicy(deps, message ?? create(StartRolloutRequestSchema));
   const prepared = await prepare(deps, { ...request, planId: "" }, user, true);
   const { spec, revision } = prepared;
   const cohort = prepared.cohort ?? [];

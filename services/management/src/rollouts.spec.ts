@@ -190,4 +190,16 @@ describe("RolloutService", () => {
     await api.rollouts.pauseRollout({ rolloutId });
     await until(() => api.asked.filter((asked) => asked === rolloutId).length === 2, { what: "two requests" });
   });
+
+  it("steers a rollout only as it was seen, and only when it is meant", async () => {
+    const { id: rolloutId } = await started();
+    const stale = await failureOf(api.rollouts.abortRollout({ rolloutId, expectedGeneration: 9n }));
+    assert.equal(stale.code, Code.Aborted);
+    assert.match(stale.rawMessage, /generation 1, not 9/);
+    const would = await api.rollouts.abortRollout({ rolloutId, validateOnly: true, expectedGeneration: 1n });
+    assert.equal(would.rollout?.generation, 2n);
+    assert.equal((await api.rollouts.getRollout({ rolloutId })).rollout?.generation, 1n);
+    await api.rollouts.abortRollout({ rolloutId, expectedGeneration: 1n });
+    assert.equal((await api.rollouts.getRollout({ rolloutId })).rollout?.generation, 2n);
+  });
 });

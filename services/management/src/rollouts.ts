@@ -22,7 +22,7 @@ import {
 } from "@muster/protocol/muster/rollouts";
 import type { Rollouts } from "@muster/store";
 import type { Call, MethodsOf } from "./call.ts";
-import { checked, invalid, parseText } from "./checked.ts";
+import { checked, invalid, parseCount, parseText } from "./checked.ts";
 import { existingRollout } from "./existing-rollout.ts";
 import { type ExplainDeps, explainRollout, listRolloutAgents } from "./explain-rollout.ts";
 import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
@@ -88,24 +88,29 @@ async function* watch(deps: RolloutDeps, rolloutId: string, signal: AbortSignal)
   yield* watchRollout({ hints, nowMs, read: () => existingRollout(deps.rollouts, id) }, id, signal);
 }
 
+/** What requests of verbs have in common. */
+interface Steering {
+  readonly rolloutId: string;
+  readonly expectedGeneration: bigint;
+  readonly validateOnly: boolean;
+}
+
 /** The verbs. */
 function createSteering(deps: RolloutDeps) {
-  const on = async (
-    verb: Verb,
-    request: { readonly rolloutId: string },
-    call: Call,
-    reason: string,
-    next: Next,
-    wakes = false,
-  ) => {
-    const { id, said } = checked({
+  const on = async (verb: Verb, request: Steering, call: Call, reason: string, next: Next, wakes = false) => {
+    const { id, said, expected } = checked({
       id: () => parseRolloutId(request.rolloutId),
       said: () => parseText("reason", reason, MAX_REASON_CHARS),
+      expected: () => parseCount("expected_generation", request.expectedGeneration),
     });
     const wisher = { by: call.user, reason: said, atMs: deps.nowMs() };
-    return { rollout: toRollout(await record(deps, id, verb, (rollout) => next(rollout, wisher), wakes)) };
+    const guarded = (rollout: Rollout) => {
+      mustBeAt(rollout, expected);
+      return next(rollout, wisher);
+    };
+    return { rollout: toRollout(await record(deps, id, verb, guarded, wakes, request.validateOnly)) };
   };
-  type Given = { readonly rolloutId: string; readonly reason: string };
+  type Given = Steering & { readonly reason: string };
   return {
     pauseRollout: (request: Given, call: Call) =>
       on("pause", request, call, request.reason, ({ spec }, who) => wished(spec, "pause", who)),
@@ -226,17 +231,26 @@ async function retried({ rollouts }: RolloutDeps, { rolloutId, instanceUids }: R
   });
 }
 
+function mustBeAt({ spec: { id, generation } }: Rollout, expected: number): void {
+  if (expected === 0 || expected === generation) return;
+  const message = `Rollout ${id} is at generation ${generation}, not ${expected}; look at it again and repeat what you want.`;
+  const details = { rollout_id: id, expected_generation: String(expected), generation: String(generation) };
+  throw new FleetError("conflict", message, { reason: "GENERATION_MISMATCH", details });
+}
+
 async function record(
   deps: RolloutDeps,
   id: RolloutId,
   verb: Verb,
   next: (rollout: Rollout) => RolloutSpec,
   wakes: boolean,
+  validateOnly: boolean,
 ): Promise<Rollout> {
   for (let races = 0; races < MAX_RACES; races++) {
     const stored = await existingRollout(deps.rollouts, id);
     mustAllow(stored, verb);
     const spec = next(stored);
+    if (validateOnly) return { ...stored, spec };
     const outcome = await deps.rollouts.wish(spec, wakes);
     if (outcome === "busy") {
       const message = `Another rollout is at work on config "${spec.configId}"; wait until it ends, or abort it first.`;

@@ -183,7 +183,7 @@ function unaryHandler(method: DescMethod, run: UnaryMethod, context: Context) {
     const account = begin(call, method, context);
     const { signal } = account;
     try {
-      const answer = await Promise.race([run(call.request, { signal, user: userOf(call) }), rejected(signal)]);
+      const answer = await Promise.race([run(call.request, account.call), rejected(signal)]);
       callback(null, create(method.output, answer));
       account.end(status.OK);
     } catch (error) {
@@ -200,7 +200,7 @@ function streamHandler(method: DescMethod, run: StreamMethod, context: Context) 
     const account = begin(call, method, context);
     const { signal } = account;
     try {
-      for await (const answer of run(call.request, { signal, user: userOf(call) })) {
+      for await (const answer of run(call.request, account.call)) {
         if (!call.write(create(method.output, answer))) await once(call, "drain", { signal }); // G2
       }
       signal.throwIfAborted();
@@ -229,6 +229,8 @@ type AnyCall = ServerUnaryCall<Message, Message> | ServerWritableStream<Message,
 interface Account {
   /** Aborts when the caller left or a deadline passed, and for streams when the server drains. */
   readonly signal: AbortSignal;
+  /** What the method is told. */
+  readonly call: Call;
   /** Whether the caller left, or set a deadline that passed: grpc-js has answered then. */
   isCancelled(): boolean;
   failureOf(error: unknown): CallFailure;
@@ -248,6 +250,7 @@ function begin(call: AnyCall, method: DescMethod, context: Context): Account {
   metrics.running += 1;
   return {
     signal: stop.signal,
+    call: { signal: stop.signal, user: userOf(call), peer: call.getPeer(), id: requestId },
     isCancelled: () => stop.signal.reason === CANCELLED,
     failureOf(thrown) {
       if (thrown === TIMED_OUT) return tooLate(requestId);

@@ -7,10 +7,13 @@ import type { AgentEvent, GatewayId, InstanceUid, RolloutId } from "@muster/flee
 import { parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { AgentService } from "@muster/protocol/muster/agents";
+import { AuditService } from "@muster/protocol/muster/audit";
 import { CalendarService } from "@muster/protocol/muster/calendars";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { ConnectionService } from "@muster/protocol/muster/connections";
+import { GroupService } from "@muster/protocol/muster/groups";
 import { PackageService } from "@muster/protocol/muster/packages";
+import { PolicyService } from "@muster/protocol/muster/policies";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
 import { createBackground, systemClock } from "@muster/runtime";
 import { type Hint, openStore, type Store } from "@muster/store";
@@ -28,6 +31,11 @@ export interface SpecApi {
   readonly connections: Client<typeof ConnectionService>;
   readonly packages: Client<typeof PackageService>;
   readonly calendars: Client<typeof CalendarService>;
+  readonly groups: Client<typeof GroupService>;
+  readonly policies: Client<typeof PolicyService>;
+  readonly audit: Client<typeof AuditService>;
+  /** What is served, but for `extra`. */
+  readonly served: readonly Served[];
   readonly store: Store;
   readonly server: ApiServer;
   /** Rollouts that a worker was asked to look at. */
@@ -69,6 +77,10 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
     connections: createClient(ConnectionService, transport),
     packages: createClient(PackageService, transport),
     calendars: createClient(CalendarService, transport),
+    groups: createClient(GroupService, transport),
+    policies: createClient(PolicyService, transport),
+    audit: createClient(AuditService, transport),
+    served,
     store,
     server,
     asked,

@@ -2,40 +2,49 @@
 // config, its revision, its quarantine and the fleet as it is now.
 
 import {
+  type Calendar,
   type CohortAgent,
+  type Config,
   type ConfigId,
   componentsUsed,
   driftOf,
   FleetError,
+  type Group,
   initialStatus,
   parseConfigId,
+  parseTargetSelector,
   type Revision,
   type Rollout,
   type RolloutId,
+  type RolloutPolicy,
   type RolloutSpec,
   type Stage,
 } from "@muster/fleet";
 import type { StartRolloutRequest } from "@muster/protocol/muster/rollouts";
 import {
-  type Calendars,
   type Cohorts,
   type Configs,
+  type Documents,
   type Rollouts,
   rolloutActive,
   type StoredConfig,
 } from "@muster/store";
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
 import { existing } from "./configs.ts";
+import { withGroups } from "./groups.ts";
 import { parseApplyTimeout, parseSettings } from "./parse-settings.ts";
 import { parseStages } from "./parse-stages.ts";
 import { loadPlan, type PlanRecord } from "./plan-record.ts";
+import { withPolicy } from "./policies.ts";
 
 /** What it reads and writes. */
 export interface StartDeps {
   readonly configs: Pick<Configs, "get" | "revision">;
   readonly rollouts: Pick<Rollouts, "start" | "quarantined" | "savePlan" | "loadPlan" | "get">;
   readonly cohorts: Pick<Cohorts, "load">;
-  readonly calendars: Pick<Calendars, "get">;
+  readonly calendars: Pick<Documents<Calendar>, "get">;
+  readonly groups: Pick<Documents<Group>, "get">;
+  readonly policies: Pick<Documents<RolloutPolicy>, "get">;
   readonly nowMs: () => number;
   readonly newRolloutId: () => RolloutId;
 }
@@ -83,7 +92,8 @@ export async function prepare(
   await mustHaveDependencies(deps, stages, request.growth !== undefined);
   const config = await existing(deps.configs, configId);
   const revision = await pinRevision(deps, config, number);
-  const { selector, order } = config.config;
+  const { order } = config.config;
+  const selector = await pinSelector(deps, config.config);
   const id = deps.newRolloutId();
   const components = componentsUsed(revision.files);
   const isNeeded = needsCohort || request.growth !== undefined || request.planId !== "";
@@ -98,7 +108,7 @@ export async function prepare(
     selector,
     order,
     seed: settings.seed || id,
-    stages: parseStages(request.stages, request.growth, cohort?.length ?? 0),
+    stages: await pinStages(deps, parseStages(request.stages, request.growth, cohort?.length ?? 0)),
     timing: { ...settings.timing, applyTimeoutMs },
     components,
     planned: null,
@@ -115,6 +125,37 @@ export async function prepare(
     retries: [],
   };
   return { spec, revision, config, cohort };
+}
+
+/** Who a config is for, with what its groups ask for today: a group that changes later moves nobody. */
+async function pinSelector({ groups }: StartDeps, { id, selector }: Config): Promise<string> {
+  try {
+    return await pinGroups(groups, selector);
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code !== "invalid") throw error;
+    const why = error.violations.map(({ description }) => description).join(" ");
+    const message = `Config "${id}" is for ${selector}: ${why} Change its selector.`;
+    throw new FleetError("failed_precondition", message, { reason: "GROUP_UNUSABLE", details: { config_id: id } });
+  }
+}
+
+async function pinStages({ groups }: StartDeps, stages: readonly Stage[]): Promise<readonly Stage[]> {
+  const pinned = stages.map(async (stage, i) => {
+    const { size } = stage;
+    if (size.kind !== "selector") return stage;
+    return { ...stage, size: { ...size, selector: await pinGroups(groups, size.selector, `stages[${i}].`) } };
+  });
+  return await Promise.all(pinned);
+}
+
+/** @throws FleetError `invalid` when a group is not there, or asks for facts */
+async function pinGroups(groups: StartDeps["groups"], selector: string, at = ""): Promise<string> {
+  try {
+    return parseTargetSelector((await withGroups(groups, parseTargetSelector(selector))).text).text;
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code !== "invalid") throw error;
+    throw FleetError.invalid(error.violations.map((each) => ({ ...each, field: `${at}${each.field}` })));
+  }
 }
 
 /** A calendar that is not there freezes nothing, and nobody would notice. */
@@ -149,7 +190,8 @@ async function mustHaveDependencies(
 }
 
 /** Starts a rollout, or says what would be started. */
-export async function startRollout(deps: StartDeps, request: StartRolloutRequest, user: string): Promise<Rollout> {
+export async function startRollout(deps: StartDeps, given: StartRolloutRequest, user: string): Promise<Rollout> {
+  const request = await withPolicy(deps, given);
   const prepared = await prepare(deps, request, user, false);
   await mustNotBeQuarantined(deps, prepared.spec);
   const spec = request.planId === "" ? prepared.spec : await withPlan(deps, request, prepared);

@@ -96,7 +96,7 @@ function createReconcileDeps({ store, queue, clock, log, tracer }: WorkerDeps): 
     loadPeers: (rollout) => loadPeers(rollout, { rollouts, desired }),
     async loadCalendars(ids) {
       const found = await Promise.all(ids.map((id) => calendars.get(id)));
-      return found.flatMap((stored) => (stored === undefined ? [] : [stored.calendar]));
+      return found.flatMap((stored) => (stored === undefined ? [] : [stored.document]));
     },
     loadRemoved: rollouts.removed,
     loadReadings: rollouts.readings,

@@ -28,6 +28,15 @@ export const appendEvents = { name: "muster-append-events", lua: "local EPOCH, G
 export const assignDesired = { name: "muster-assign-desired", lua: "local function readDesired(key)\n  local version, record = string.match(redis.call('GET', key) or '', '^(%d+)\\n(.*)$')\n  return tonumber(version or 0), record or ''\nend\nlocal EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal function readHead(key)\n  local version, row, stamp = string.match(redis.call('GETRANGE', key, 0, 79), '^(%d+) (%S+) (%S+)\\n')\n  return version or '0', tonumber(row), stamp or ''\nend\nlocal function isAlias(key)\n  local _, row, to = readHead(key)\n  return not row and to ~= ''\nend\nlocal function countRows(rows)\n  return redis.call('STRLEN', rows) / 16\nend\nlocal version, records, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nlocal isStale = tonumber(redis.call('GET', KEYS[2]) or 0) > version\nfor i = 1, (#KEYS - 2) / 3 do\n  local desired, at = KEYS[3 * i], 1 + records + 3 * i\n  local storedVersion, stored = readDesired(desired)\n  local read = tonumber(ARGV[at + 2])\n  if isStale or storedVersion > version then\n    replies[i] = '0'\n  elseif read > 0 and stored ~= ARGV[3 + read] or isAlias(KEYS[3 * i + 2]) then\n    replies[i] = '2'\n  else\n    redis.call('SET', desired, ARGV[1] .. '\\n' .. ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = readSession(KEYS[3 * i + 1])\n    replies[i] = '1' .. (session[OPEN] == '1' and session[GATEWAY] or '')\n  end\nend\nreturn replies" } as const;
 
 /**
+ * claim-answer.lua — claim a request id, or find what came of it.
+ * KEYS[1]  string  muster:{ctl}:answer:<method>:<request id>
+ * ARGV[1]  a word of the claimant's own · ARGV[2]  milliseconds that the claim holds
+ * Returns  '' claimed · 'c' somebody else works on it · 'a' and what was kept: the answer
+ * Why atomic: of two calls with one request id only one may work.
+ */
+export const claimAnswer = { name: "muster-claim-answer", lua: "local present = redis.call('GET', KEYS[1])\nif present and string.sub(present, 1, 1) == 'a' then return present end\nif present and present ~= 'c' .. ARGV[1] then return 'c' end\nredis.call('SET', KEYS[1], 'c' .. ARGV[1], 'PX', ARGV[2])\nreturn ''" } as const;
+
+/**
  * commit-status.lua — replace a rollout's status and wave if nobody moved it first, with all that follows from them.
  * KEYS[1]  hash    muster:{ctl}:rollout:<id>:status
  * KEYS[2]  hash    muster:{ctl}:assignments (config id → layers)
@@ -90,6 +99,15 @@ export const editSession = { name: "muster-edit-session", lua: "local EPOCH, GAT
  * Why atomic: an action must not wait for an agent that may come back long after anybody expects it.
  */
 export const enqueueAction = { name: "muster-enqueue-action", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal session = readSession(KEYS[1])\nif session[OPEN] ~= '1' then return {0} end\nif redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[2]) then return {1} end\nredis.call('RPUSH', KEYS[2], ARGV[1])\nredis.call('EXPIRE', KEYS[2], ARGV[3])\nreturn {2, session[GATEWAY]}" } as const;
+
+/**
+ * keep-answer.lua — keep what came of a request id, or let go of it.
+ * KEYS[1]  string  muster:{ctl}:answer:<method>:<request id>
+ * ARGV[1]  the claimant's word · ARGV[2]  the answer, '' for "nothing came of it" · ARGV[3]  seconds that it is kept
+ * Returns  1 done · 0 the claim is somebody else's by now
+ * Why atomic: a claimant that was too slow must not overwrite the answer of the one after it.
+ */
+export const keepAnswer = { name: "muster-keep-answer", lua: "if redis.call('GET', KEYS[1]) ~= 'c' .. ARGV[1] then return 0 end\nif ARGV[2] == '' then\n  redis.call('DEL', KEYS[1])\nelse\n  redis.call('SET', KEYS[1], 'a' .. ARGV[2], 'EX', ARGV[3])\nend\nreturn 1" } as const;
 
 /**
  * load-agents.lua — the records of many agents of a partition, but for those that the caller has as they are.
@@ -180,14 +198,15 @@ export const publishRevision = { name: "muster-publish-revision", lua: "if redis
 export const putBodies = { name: "muster-put-bodies", lua: "local count = 0\nfor i = 2, #KEYS do\n  local isUsed = tonumber(redis.call('HGET', KEYS[1], ARGV[2 * i - 1]) or 0) > 0\n  local stored = redis.call('SET', KEYS[i], ARGV[2 * i - 2], 'NX')\n  if stored then count = count + 1 end\n  if isUsed then\n    redis.call('PERSIST', KEYS[i])\n  elseif stored or redis.call('PTTL', KEYS[i]) >= 0 then\n    redis.call('EXPIRE', KEYS[i], ARGV[1])\n  end\nend\nreturn count" } as const;
 
 /**
- * put-calendar.lua — write a calendar, if the one there is the one that was read.
- * KEYS[1]  hash  muster:{ctl}:calendars
- * ARGV[1]  id · ARGV[2]  calendar (JSON)
+ * put-document.lua — write or delete a small document, if the one there is the one that was read.
+ * KEYS[1]  hash  muster:{ctl}:calendars, muster:{ctl}:groups or muster:{ctl}:policies
+ * ARGV[1]  id · ARGV[2]  document (JSON), '' to delete it
  * ARGV[3]  SHA-1 of the JSON that was read (hexadecimal), '' for "there was none", '*' for "whatever there is"
- * Returns  1 written · 0 another one is there, or none (caller re-reads)
+ * ARGV[4]  how many there may be
+ * Returns  1 written · 0 another one is there, or none (caller re-reads) · 2 too many · 3 none to delete
  * Why atomic: two editors must not overwrite each other unseen.
  */
-export const putCalendar = { name: "muster-put-calendar", lua: "local present = redis.call('HGET', KEYS[1], ARGV[1])\nif ARGV[3] ~= '*' and (present and redis.sha1hex(present) or '') ~= ARGV[3] then return 0 end\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nreturn 1" } as const;
+export const putDocument = { name: "muster-put-document", lua: "local present = redis.call('HGET', KEYS[1], ARGV[1])\nif ARGV[3] ~= '*' and (present and redis.sha1hex(present) or '') ~= ARGV[3] then return 0 end\nif ARGV[2] == '' then\n  if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then return 1 end\n  return 3\nend\nif not present and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 2 end\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nreturn 1" } as const;
 
 /**
  * raise-assignments.lua — count the assignments' changes on from a version that was seen elsewhere.
@@ -197,6 +216,16 @@ export const putCalendar = { name: "muster-put-calendar", lua: "local present = 
  * Why atomic: a change that is committed meanwhile must not be counted back.
  */
 export const raiseAssignments = { name: "muster-raise-assignments", lua: "if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return 0 end\nredis.call('SET', KEYS[1], tonumber(ARGV[1]) + 1)\nreturn 1" } as const;
+
+/**
+ * record-audit.lua — write an audit entry, or what became of it, and forget the oldest ones beyond a number.
+ * KEYS[1]  hash  muster:{ctl}:audit (id → sealed entry)
+ * KEYS[2]  zset  muster:{ctl}:audit-ids (ids, by text and with it by time)
+ * ARGV[1]  id · ARGV[2]  sealed entry · ARGV[3]  how many are kept · ARGV[4]  '1' when the entry must be there already
+ * Returns  1 written · 0 it is not there any more
+ * Why atomic: an entry without its id would never be found, nor forgotten.
+ */
+export const recordAudit = { name: "muster-record-audit", lua: "if ARGV[4] == '1' and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nredis.call('ZADD', KEYS[2], 0, ARGV[1])\nlocal excess = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[3])\nif excess > 0 then\n  -- A few at a time: the number that is kept may have been lowered.\n  local oldest = redis.call('ZRANGE', KEYS[2], 0, math.min(excess, 100) - 1)\n  redis.call('HDEL', KEYS[1], unpack(oldest))\n  redis.call('ZREM', KEYS[2], unpack(oldest))\nend\nreturn 1" } as const;
 
 /**
  * retire-agent.lua — replace an agent's view, unless it changed, by the uid that the agent goes on under.

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/calendars.proto.
  */
 export const file_muster_v1_calendars: GenFile = /*@__PURE__*/
-  fileDesc("ChltdXN0ZXIvdjEvY2FsZW5kYXJzLnByb3RvEgltdXN0ZXIudjEilQEKCENhbGVuZGFyEhMKC2NhbGVuZGFyX2lkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEiIKB2ZyZWV6ZXMYAyADKAsyES5tdXN0ZXIudjEuRnJlZXplEi0KCXJlY3VycmluZxgEIAMoCzIaLm11c3Rlci52MS5SZWN1cnJpbmdGcmVlemUSDAoEZXRhZxgFIAEoCSJ2CgZGcmVlemUSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgDIAEoCSJfCg9SZWN1cnJpbmdGcmVlemUSDAoEY3JvbhgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCgl0aW1lX3pvbmUYAyABKAkiPgoVQ3JlYXRlQ2FsZW5kYXJSZXF1ZXN0EiUKCGNhbGVuZGFyGAEgASgLMhMubXVzdGVyLnYxLkNhbGVuZGFyIj8KFkNyZWF0ZUNhbGVuZGFyUmVzcG9uc2USJQoIY2FsZW5kYXIYASABKAsyEy5tdXN0ZXIudjEuQ2FsZW5kYXIiPgoVVXBkYXRlQ2FsZW5kYXJSZXF1ZXN0EiUKCGNhbGVuZGFyGAEgASgLMhMubXVzdGVyLnYxLkNhbGVuZGFyIj8KFlVwZGF0ZUNhbGVuZGFyUmVzcG9uc2USJQoIY2FsZW5kYXIYASABKAsyEy5tdXN0ZXIudjEuQ2FsZW5kYXIiKQoSR2V0Q2FsZW5kYXJSZXF1ZXN0EhMKC2NhbGVuZGFyX2lkGAEgASgJIjwKE0dldENhbGVuZGFyUmVzcG9uc2USJQoIY2FsZW5kYXIYASABKAsyEy5tdXN0ZXIudjEuQ2FsZW5kYXIiPQoUTGlzdENhbGVuZGFyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWAoVTGlzdENhbGVuZGFyc1Jlc3BvbnNlEiYKCWNhbGVuZGFycxgBIAMoCzITLm11c3Rlci52MS5DYWxlbmRhchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLAoVRGVsZXRlQ2FsZW5kYXJSZXF1ZXN0EhMKC2NhbGVuZGFyX2lkGAEgASgJIhgKFkRlbGV0ZUNhbGVuZGFyUmVzcG9uc2UyuAMKD0NhbGVuZGFyU2VydmljZRJVCg5DcmVhdGVDYWxlbmRhchIgLm11c3Rlci52MS5DcmVhdGVDYWxlbmRhclJlcXVlc3QaIS5tdXN0ZXIudjEuQ3JlYXRlQ2FsZW5kYXJSZXNwb25zZRJVCg5VcGRhdGVDYWxlbmRhchIgLm11c3Rlci52MS5VcGRhdGVDYWxlbmRhclJlcXVlc3QaIS5tdXN0ZXIudjEuVXBkYXRlQ2FsZW5kYXJSZXNwb25zZRJMCgtHZXRDYWxlbmRhchIdLm11c3Rlci52MS5HZXRDYWxlbmRhclJlcXVlc3QaHi5tdXN0ZXIudjEuR2V0Q2FsZW5kYXJSZXNwb25zZRJSCg1MaXN0Q2FsZW5kYXJzEh8ubXVzdGVyLnYxLkxpc3RDYWxlbmRhcnNSZXF1ZXN0GiAubXVzdGVyLnYxLkxpc3RDYWxlbmRhcnNSZXNwb25zZRJVCg5EZWxldGVDYWxlbmRhchIgLm11c3Rlci52MS5EZWxldGVDYWxlbmRhclJlcXVlc3QaIS5tdXN0ZXIudjEuRGVsZXRlQ2FsZW5kYXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChltdXN0ZXIvdjEvY2FsZW5kYXJzLnByb3RvEgltdXN0ZXIudjEilQEKCENhbGVuZGFyEhMKC2NhbGVuZGFyX2lkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEiIKB2ZyZWV6ZXMYAyADKAsyES5tdXN0ZXIudjEuRnJlZXplEi0KCXJlY3VycmluZxgEIAMoCzIaLm11c3Rlci52MS5SZWN1cnJpbmdGcmVlemUSDAoEZXRhZxgFIAEoCSJ2CgZGcmVlemUSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgDIAEoCSJfCg9SZWN1cnJpbmdGcmVlemUSDAoEY3JvbhgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCgl0aW1lX3pvbmUYAyABKAkiaQoVQ3JlYXRlQ2FsZW5kYXJSZXF1ZXN0EiUKCGNhbGVuZGFyGAEgASgLMhMubXVzdGVyLnYxLkNhbGVuZGFyEhIKCnJlcXVlc3RfaWQYAiABKAkSFQoNdmFsaWRhdGVfb25seRgDIAEoCCI/ChZDcmVhdGVDYWxlbmRhclJlc3BvbnNlEiUKCGNhbGVuZGFyGAEgASgLMhMubXVzdGVyLnYxLkNhbGVuZGFyImkKFVVwZGF0ZUNhbGVuZGFyUmVxdWVzdBIlCghjYWxlbmRhchgBIAEoCzITLm11c3Rlci52MS5DYWxlbmRhchISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiPwoWVXBkYXRlQ2FsZW5kYXJSZXNwb25zZRIlCghjYWxlbmRhchgBIAEoCzITLm11c3Rlci52MS5DYWxlbmRhciIpChJHZXRDYWxlbmRhclJlcXVlc3QSEwoLY2FsZW5kYXJfaWQYASABKAkiPAoTR2V0Q2FsZW5kYXJSZXNwb25zZRIlCghjYWxlbmRhchgBIAEoCzITLm11c3Rlci52MS5DYWxlbmRhciI9ChRMaXN0Q2FsZW5kYXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJYChVMaXN0Q2FsZW5kYXJzUmVzcG9uc2USJgoJY2FsZW5kYXJzGAEgAygLMhMubXVzdGVyLnYxLkNhbGVuZGFyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJlChVEZWxldGVDYWxlbmRhclJlcXVlc3QSEwoLY2FsZW5kYXJfaWQYASABKAkSDAoEZXRhZxgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgiGAoWRGVsZXRlQ2FsZW5kYXJSZXNwb25zZTK4AwoPQ2FsZW5kYXJTZXJ2aWNlElUKDkNyZWF0ZUNhbGVuZGFyEiAubXVzdGVyLnYxLkNyZWF0ZUNhbGVuZGFyUmVxdWVzdBohLm11c3Rlci52MS5DcmVhdGVDYWxlbmRhclJlc3BvbnNlElUKDlVwZGF0ZUNhbGVuZGFyEiAubXVzdGVyLnYxLlVwZGF0ZUNhbGVuZGFyUmVxdWVzdBohLm11c3Rlci52MS5VcGRhdGVDYWxlbmRhclJlc3BvbnNlEkwKC0dldENhbGVuZGFyEh0ubXVzdGVyLnYxLkdldENhbGVuZGFyUmVxdWVzdBoeLm11c3Rlci52MS5HZXRDYWxlbmRhclJlc3BvbnNlElIKDUxpc3RDYWxlbmRhcnMSHy5tdXN0ZXIudjEuTGlzdENhbGVuZGFyc1JlcXVlc3QaIC5tdXN0ZXIudjEuTGlzdENhbGVuZGFyc1Jlc3BvbnNlElUKDkRlbGV0ZUNhbGVuZGFyEiAubXVzdGVyLnYxLkRlbGV0ZUNhbGVuZGFyUmVxdWVzdBohLm11c3Rlci52MS5EZWxldGVDYWxlbmRhclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * When nothing may change.
@@ -145,6 +145,20 @@ export type CreateCalendarRequest = Message<"muster.v1.CreateCalendarRequest"> &
    * @generated from field: muster.v1.Calendar calendar = 1;
    */
   calendar?: Calendar | undefined;
+
+  /**
+   * Any unique text; a repeat within 24 h answers as the first time and writes nothing.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Check everything, write nothing.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -183,6 +197,20 @@ export type UpdateCalendarRequest = Message<"muster.v1.UpdateCalendarRequest"> &
    * @generated from field: muster.v1.Calendar calendar = 1;
    */
   calendar?: Calendar | undefined;
+
+  /**
+   * Any unique text; a repeat within 24 h answers as the first time and writes nothing.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Check everything, write nothing.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -311,6 +339,27 @@ export type DeleteCalendarRequest = Message<"muster.v1.DeleteCalendarRequest"> &
    * @generated from field: string calendar_id = 1;
    */
   calendarId: string;
+
+  /**
+   * Only if it is still that. Default: whatever it is.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Any unique text; a repeat within 24 h answers as the first time and writes nothing.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Check everything, write nothing.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -380,7 +429,7 @@ export const CalendarService: GenService<{
     output: typeof ListCalendarsResponseSchema;
   },
   /**
-   * Deletes a calendar; rollouts that name it are frozen by it no more. NOT_FOUND.
+   * Deletes a calendar; rollouts that name it are frozen by it no more. NOT_FOUND; ABORTED: its etag is another.
    *
    * @generated from rpc muster.v1.CalendarService.DeleteCalendar
    */

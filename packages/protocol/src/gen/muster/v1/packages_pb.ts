@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/packages.proto.
  */
 export const file_muster_v1_packages: GenFile = /*@__PURE__*/
-  fileDesc("ChhtdXN0ZXIvdjEvcGFja2FnZXMucHJvdG8SCW11c3Rlci52MSLJAQoUT2ZmZXJQYWNrYWdlc1JlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJEj8KCHBhY2thZ2VzGAIgAygLMi0ubXVzdGVyLnYxLk9mZmVyUGFja2FnZXNSZXF1ZXN0LlBhY2thZ2VzRW50cnkSFQoNdmFsaWRhdGVfb25seRgDIAEoCBpDCg1QYWNrYWdlc0VudHJ5EgsKA2tleRgBIAEoCRIhCgV2YWx1ZRgCIAEoCzISLm11c3Rlci52MS5QYWNrYWdlOgI4ASJEChVPZmZlclBhY2thZ2VzUmVzcG9uc2USKwoHb2ZmZXJlZBgBIAEoCzIaLm11c3Rlci52MS5PZmZlcmVkUGFja2FnZXMiKgoSR2V0UGFja2FnZXNSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSJCChNHZXRQYWNrYWdlc1Jlc3BvbnNlEisKB29mZmVyZWQYASABKAsyGi5tdXN0ZXIudjEuT2ZmZXJlZFBhY2thZ2VzIi8KF1dpdGhkcmF3UGFja2FnZXNSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSIaChhXaXRoZHJhd1BhY2thZ2VzUmVzcG9uc2UizgEKD09mZmVyZWRQYWNrYWdlcxIMCgRoYXNoGAEgASgJEjoKCHBhY2thZ2VzGAIgAygLMigubXVzdGVyLnYxLk9mZmVyZWRQYWNrYWdlcy5QYWNrYWdlc0VudHJ5EiwKCHNldF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpDCg1QYWNrYWdlc0VudHJ5EgsKA2tleRgBIAEoCRIhCgV2YWx1ZRgCIAEoCzISLm11c3Rlci52MS5QYWNrYWdlOgI4ASLhAQoHUGFja2FnZRIkCgR0eXBlGAEgASgOMhYubXVzdGVyLnYxLlBhY2thZ2VUeXBlEg8KB3ZlcnNpb24YAiABKAkSFAoMZG93bmxvYWRfdXJsGAMgASgJEhQKDGNvbnRlbnRfaGFzaBgEIAEoCRIRCglzaWduYXR1cmUYBSABKAwSMAoHaGVhZGVycxgGIAMoCzIfLm11c3Rlci52MS5QYWNrYWdlLkhlYWRlcnNFbnRyeRouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASpfCgtQYWNrYWdlVHlwZRIcChhQQUNLQUdFX1RZUEVfVU5TUEVDSUZJRUQQABIaChZQQUNLQUdFX1RZUEVfVE9QX0xFVkVMEAESFgoSUEFDS0FHRV9UWVBFX0FERE9OEAIyjwIKDlBhY2thZ2VTZXJ2aWNlElIKDU9mZmVyUGFja2FnZXMSHy5tdXN0ZXIudjEuT2ZmZXJQYWNrYWdlc1JlcXVlc3QaIC5tdXN0ZXIudjEuT2ZmZXJQYWNrYWdlc1Jlc3BvbnNlEkwKC0dldFBhY2thZ2VzEh0ubXVzdGVyLnYxLkdldFBhY2thZ2VzUmVxdWVzdBoeLm11c3Rlci52MS5HZXRQYWNrYWdlc1Jlc3BvbnNlElsKEFdpdGhkcmF3UGFja2FnZXMSIi5tdXN0ZXIudjEuV2l0aGRyYXdQYWNrYWdlc1JlcXVlc3QaIy5tdXN0ZXIudjEuV2l0aGRyYXdQYWNrYWdlc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChhtdXN0ZXIvdjEvcGFja2FnZXMucHJvdG8SCW11c3Rlci52MSL0AQoUT2ZmZXJQYWNrYWdlc1JlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJEj8KCHBhY2thZ2VzGAIgAygLMi0ubXVzdGVyLnYxLk9mZmVyUGFja2FnZXNSZXF1ZXN0LlBhY2thZ2VzRW50cnkSFQoNdmFsaWRhdGVfb25seRgDIAEoCBIVCg1leHBlY3RlZF9oYXNoGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkaQwoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSIQoFdmFsdWUYAiABKAsyEi5tdXN0ZXIudjEuUGFja2FnZToCOAEiRAoVT2ZmZXJQYWNrYWdlc1Jlc3BvbnNlEisKB29mZmVyZWQYASABKAsyGi5tdXN0ZXIudjEuT2ZmZXJlZFBhY2thZ2VzIioKEkdldFBhY2thZ2VzUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkiQgoTR2V0UGFja2FnZXNSZXNwb25zZRIrCgdvZmZlcmVkGAEgASgLMhoubXVzdGVyLnYxLk9mZmVyZWRQYWNrYWdlcyJxChdXaXRoZHJhd1BhY2thZ2VzUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSFQoNZXhwZWN0ZWRfaGFzaBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgiGgoYV2l0aGRyYXdQYWNrYWdlc1Jlc3BvbnNlIs4BCg9PZmZlcmVkUGFja2FnZXMSDAoEaGFzaBgBIAEoCRI6CghwYWNrYWdlcxgCIAMoCzIoLm11c3Rlci52MS5PZmZlcmVkUGFja2FnZXMuUGFja2FnZXNFbnRyeRIsCghzZXRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaQwoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSIQoFdmFsdWUYAiABKAsyEi5tdXN0ZXIudjEuUGFja2FnZToCOAEi5gEKB1BhY2thZ2USJAoEdHlwZRgBIAEoDjIWLm11c3Rlci52MS5QYWNrYWdlVHlwZRIPCgd2ZXJzaW9uGAIgASgJEhQKDGRvd25sb2FkX3VybBgDIAEoCRIUCgxjb250ZW50X2hhc2gYBCABKAkSEQoJc2lnbmF0dXJlGAUgASgMEjUKB2hlYWRlcnMYBiADKAsyHy5tdXN0ZXIudjEuUGFja2FnZS5IZWFkZXJzRW50cnlCA4ABARouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASpfCgtQYWNrYWdlVHlwZRIcChhQQUNLQUdFX1RZUEVfVU5TUEVDSUZJRUQQABIaChZQQUNLQUdFX1RZUEVfVE9QX0xFVkVMEAESFgoSUEFDS0FHRV9UWVBFX0FERE9OEAIyjwIKDlBhY2thZ2VTZXJ2aWNlElIKDU9mZmVyUGFja2FnZXMSHy5tdXN0ZXIudjEuT2ZmZXJQYWNrYWdlc1JlcXVlc3QaIC5tdXN0ZXIudjEuT2ZmZXJQYWNrYWdlc1Jlc3BvbnNlEkwKC0dldFBhY2thZ2VzEh0ubXVzdGVyLnYxLkdldFBhY2thZ2VzUmVxdWVzdBoeLm11c3Rlci52MS5HZXRQYWNrYWdlc1Jlc3BvbnNlElsKEFdpdGhkcmF3UGFja2FnZXMSIi5tdXN0ZXIudjEuV2l0aGRyYXdQYWNrYWdlc1JlcXVlc3QaIy5tdXN0ZXIudjEuV2l0aGRyYXdQYWNrYWdlc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message muster.v1.OfferPackagesRequest
@@ -40,6 +40,20 @@ export type OfferPackagesRequest = Message<"muster.v1.OfferPackagesRequest"> & {
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
+
+  /**
+   * Refuse if what is offered now has another hash. Empty: do not check.
+   *
+   * @generated from field: string expected_hash = 4;
+   */
+  expectedHash: string;
+
+  /**
+   * Any unique text; a repeat within 24 h answers as the first time and writes nothing.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**
@@ -116,6 +130,27 @@ export type WithdrawPackagesRequest = Message<"muster.v1.WithdrawPackagesRequest
    * @generated from field: string instance_uid = 1;
    */
   instanceUid: string;
+
+  /**
+   * Refuse if what is offered now has another hash. Empty: do not check.
+   *
+   * @generated from field: string expected_hash = 2;
+   */
+  expectedHash: string;
+
+  /**
+   * Any unique text; a repeat within 24 h answers as the first time and writes nothing.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Check everything, write nothing.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
 };
 
 /**

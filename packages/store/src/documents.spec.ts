@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Calendar, FleetError } from "@muster/fleet";
-import { createCalendars } from "./calendars.ts";
+import { createDocuments } from "./documents.ts";
+import { controlKeys } from "./keys.ts";
 import { useStore } from "./spec-store.ts";
 
 function aCalendar(fields: Partial<Calendar> = {}): Calendar {
@@ -14,7 +15,7 @@ function aCalendar(fields: Partial<Calendar> = {}): Calendar {
   };
 }
 
-describe("calendars", () => {
+describe("documents", () => {
   const spec = useStore();
   const calendars = () => spec.store.calendars;
   const conflict = (pattern: RegExp) => (error: unknown) => {
@@ -26,7 +27,7 @@ describe("calendars", () => {
   it("are read back as they were put", async () => {
     assert.equal(await calendars().get("holidays"), undefined);
     const stored = await calendars().put(aCalendar());
-    assert.deepEqual(stored.calendar, aCalendar());
+    assert.deepEqual(stored.document, aCalendar());
     assert.deepEqual(await calendars().get("holidays"), stored);
   });
 
@@ -34,7 +35,7 @@ describe("calendars", () => {
     assert.deepEqual(await calendars().list(), []);
     for (const id of ["b", "c", "a"]) await calendars().put(aCalendar({ id }));
     assert.deepEqual(
-      (await calendars().list()).map(({ calendar }) => calendar.id),
+      (await calendars().list()).map(({ document }) => document.id),
       ["a", "b", "c"],
     );
   });
@@ -50,7 +51,7 @@ describe("calendars", () => {
   it("are replaced when the one that was read is still there", async () => {
     const { etag } = await calendars().put(aCalendar(), "");
     const changed = await calendars().put(aCalendar({ freezes: [] }), etag);
-    assert.deepEqual((await calendars().get("holidays"))?.calendar.freezes, []);
+    assert.deepEqual((await calendars().get("holidays"))?.document.freezes, []);
     await assert.rejects(calendars().put(aCalendar(), etag), conflict(new RegExp(`has changed .*${changed.etag}`)));
     assert.deepEqual(await calendars().get("holidays"), changed);
   });
@@ -72,9 +73,30 @@ describe("calendars", () => {
     assert.deepEqual([await calendars().delete("holidays"), await calendars().delete("holidays")], [true, false]);
   });
 
+  it("are deleted when the one that was read is still there", async () => {
+    const { etag } = await calendars().put(aCalendar());
+    await calendars().put(aCalendar({ freezes: [] }));
+    await assert.rejects(calendars().delete("holidays", etag), conflict(/has changed/));
+    const present = await calendars().get("holidays");
+    assert.equal(await calendars().delete("holidays", present?.etag ?? assert.fail()), true);
+    assert.equal(await calendars().get("holidays"), undefined);
+  });
+
+  it("are refused beyond ten thousand, but those that are there can be changed", async () => {
+    const ids = Array.from({ length: 9_999 }, (_, i) => [`c-${i}`, "{}"]);
+    await spec.redis.hset(controlKeys.calendars, ...ids.flat());
+    await calendars().put(aCalendar());
+    await assert.rejects(
+      calendars().put(aCalendar({ id: "another" })),
+      (error) => error instanceof FleetError && error.code === "exhausted",
+    );
+    await calendars().put(aCalendar({ freezes: [] }));
+  });
+
   it("are on disk before they are answered, and what writes nothing waits for nothing", async () => {
     let settledCount = 0;
-    const counting = createCalendars(spec.redis, async () => {
+    const kind = { key: controlKeys.calendars, noun: "calendar" };
+    const counting = createDocuments<Calendar>(spec.redis, kind, async () => {
       settledCount += 1;
     });
     await counting.put(aCalendar());

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Code } from "@connectrpc/connect";
+import { parseGatewayId } from "@muster/fleet";
+import { AuditOutcome } from "@muster/protocol/muster/audit";
+import { BadRequestSchema } from "@muster/protocol/rpc/error_details";
+import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
+
+const by = (user: string) => ({ headers: { "muster-user": user, "x-request-id": "call-1" } });
+
+describe("a change", () => {
+  let api: SpecApi;
+  before(async () => {
+    api = await startApi();
+  });
+  after(() => api.stop());
+
+  const entriesOf = async (resource: string) => (await api.audit.listAuditEntries({ resource })).entries;
+
+  it("is told with who, what, before and after", async () => {
+    await api.configs.createConfig({ configId: "told", selector: "env=prod" }, by("ana"));
+    const config = { configId: "told", selector: "env=dev" };
+    await api.configs.updateConfig({ config, updateMask: { paths: ["selector"] }, requestId: "r-1" }, by("ben"));
+    const [update, create] = await entriesOf("config/told");
+    assert.deepEqual(
+      [update?.user, update?.method, update?.resource, update?.requestId, update?.callId, update?.outcome],
+      ["ben", "ConfigService/UpdateConfig", "config/told", "r-1", "call-1", AuditOutcome.DONE],
+    );
+    assert.match(update?.peerAddress ?? "", /^127\.0\.0\.1:\d+$/);
+    assert.deepEqual([update?.before?.["selector"], update?.after?.["selector"]], ["env=prod", "env=dev"]);
+    assert.deepEqual([update?.before?.["generation"], update?.after?.["generation"]], ["1", "2"]);
+    assert.deepEqual([create?.user, create?.before, create?.after?.["selector"]], ["ana", undefined, "env=prod"]);
+  });
+
+  it("that was refused or only checked leaves nothing", async () => {
+    await failureOf(api.configs.createConfig({ configId: "No!" }));
+    await failureOf(api.configs.publishRevision({ configId: "nowhere", files: [{ name: "a.yaml" }] }));
+    await api.configs.createConfig({ configId: "checked", validateOnly: true });
+    for (const resource of ["config/No!", "config/nowhere", "config/checked"]) {
+      assert.deepEqual(await entriesOf(resource), []);
+    }
+  });
+
+  it("keeps bodies as their digest, and secrets not at all", async () => {
+    await api.configs.createConfig({ configId: "bodies" });
+    const body = Buffer.from("password: hunter2");
+    await api.configs.publishRevision({ configId: "bodies", files: [{ name: "a.yaml", body }] });
+    const instanceUid = await storeAgent(api.store, 1, { capabilities: ["AcceptsOpAMPConnectionSettings"] });
+    const opamp = { destinationEndpoint: "ws://muster:4320/v1/opamp", headers: { Authorization: "Bearer hunter2" } };
+    await api.connections.offerConnectionSettings({ instanceUid, settings: { opamp } });
+    const { entries } = await api.audit.listAuditEntries({ pageSize: 2 });
+    const text = JSON.stringify(entries.map(({ request, before: old, after: now }) => [request, old, now]));
+    assert.doesNotMatch(text, /hunter2|aHVudGVyMg/);
+    assert.match(text, /"17 bytes, sha256 [0-9a-f]{64}"/);
+    assert.match(text, /"Authorization":"\[redacted\]"/);
+  });
+
+  it("is found by who, what and when", async () => {
+    const startedAt = new Date();
+    await api.groups.createGroup({ group: { groupId: "found" } }, by("cleo"));
+    const { entries } = await api.audit.listAuditEntries({ user: "cleo" });
+    assert.deepEqual(
+      entries.map(({ resource }) => resource),
+      ["group/found"],
+    );
+    const ofKind = await api.audit.listAuditEntries({ resource: "group", method: "CreateGroup" });
+    assert.equal(ofKind.entries.length, 1);
+    assert.equal((await api.audit.listAuditEntries({ resource: "gro" })).entries.length, 0);
+    const seconds = BigInt(Math.floor(startedAt.getTime() / 1_000));
+    assert.equal((await api.audit.listAuditEntries({ endTime: { seconds: seconds - 60n } })).entries.length, 0);
+    assert.equal((await api.audit.listAuditEntries({ user: "cleo", startTime: { seconds } })).entries.length, 1);
+  });
+
+  it("is paged without gaps while others are made", async () => {
+    for (const groupId of ["p-1", "p-2", "p-3"]) await api.groups.createGroup({ group: { groupId } }, by("dan"));
+    const first = await api.audit.listAuditEntries({ user: "dan", pageSize: 2 });
+    await api.groups.createGroup({ group: { groupId: "p-4" } }, by("dan"));
+    const second = await api.audit.listAuditEntries({ user: "dan", pageSize: 2, pageToken: first.nextPageToken });
+    assert.deepEqual(
+      [...first.entries, ...second.entries].map(({ resource }) => resource),
+      ["group/p-3", "group/p-2", "group/p-1"],
+    );
+    assert.equal(second.nextPageToken, "");
+  });
+});
+
+describe("a request with an id", () => {
+  let api: SpecApi;
+  before(async () => {
+    api = await startApi();
+  });
+  after(() => api.stop());
+
+  it("is answered the second time as the first, and changes nothing again", async () => {
+    const group = { groupId: "twice", description: "one" };
+    const first = await api.groups.createGroup({ group, requestId: "r" });
+    await api.groups.updateGroup({ group: { groupId: "twice", description: "two" } });
+    assert.deepEqual(await api.groups.createGroup({ group, requestId: "r" }), first);
+    assert.equal((await api.groups.getGroup({ groupId: "twice" })).group?.description, "two");
+    assert.equal((await api.audit.listAuditEntries({ resource: "group/twice" })).entries.length, 2);
+  });
+
+  it("works once, however many call at once", async () => {
+    const uid = await storeAgent(api.store, 1);
+    await api.store.sessions.open(uid, parseGatewayId("gw"), 0, null);
+    const ask = () => api.agents.refreshAgent({ instanceUid: uid, requestId: "once" });
+    const answers = await Promise.all([ask(), ask(), ask(), ask()]);
+    assert.equal(new Set(answers.map(({ action }) => action?.actionId)).size, 1);
+    const again = await api.agents.refreshAgent({ instanceUid: uid, requestId: "another" });
+    assert.notEqual(again.action?.actionId, answers[0]?.action?.actionId);
+  });
+
+  it("is refused with another content, and another method may use it", async () => {
+    await api.groups.createGroup({ group: { groupId: "mine" }, requestId: "id" });
+    const error = await failureOf(api.groups.createGroup({ group: { groupId: "yours" }, requestId: "id" }));
+    assert.equal(error.code, Code.InvalidArgument);
+    assert.equal(error.findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.field, "request_id");
+    await api.groups.deleteGroup({ groupId: "mine", requestId: "id" });
+  });
+
+  it("may try again what was refused", async () => {
+    const update = () => api.groups.updateGroup({ group: { groupId: "later", priority: 3 }, requestId: "again" });
+    assert.equal((await failureOf(update())).code, Code.NotFound);
+    await api.groups.createGroup({ group: { groupId: "later" } });
+    assert.equal((await update()).group?.priority, 3);
+  });
+
+  it("waits no longer for a call that has it than that lives", async () => {
+    const claim = await api.store.answers.claim("GroupService/CreateGroup", "held", AbortSignal.timeout(1_000));
+    assert.equal(claim.kind, "claimed");
+    const call = api.groups.createGroup({ group: { groupId: "held" }, requestId: "held" }, { timeoutMs: 500 });
+    assert.equal((await failureOf(call)).code, Code.DeadlineExceeded);
+    if (claim.kind === "claimed") await api.store.answers.release("GroupService/CreateGroup", "held", claim.word);
+    await api.groups.createGroup({ group: { groupId: "held" }, requestId: "held" });
+  });
+});
