@@ -152,8 +152,8 @@ describe("ConnectionService", () => {
     const uid = await anAgent();
     await offer(uid);
     await api.connections.withdrawConnectionSettings({ instanceUid: uid });
-    for (const call of [get(uid), api.connections.withdrawConnectionSettings({ instanceUid: uid })]) {
-      const error = await failureOf(call);
+    for (const call of [() => get(uid), () => api.connections.withdrawConnectionSettings({ instanceUid: uid })]) {
+      const error = await failureOf(call());
       assert.deepEqual(
         [error.code, error.findDetails(ErrorInfoSchema)[0]?.reason],
         [Code.NotFound, "CONNECTION_SETTINGS_NOT_FOUND"],

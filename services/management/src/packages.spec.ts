@@ -126,8 +126,8 @@ describe("PackageService", () => {
     const uid = await anAgent();
     await offer(uid);
     await api.packages.withdrawPackages({ instanceUid: uid });
-    for (const call of [get(uid), api.packages.withdrawPackages({ instanceUid: uid })]) {
-      const error = await failureOf(call);
+    for (const call of [() => get(uid), () => api.packages.withdrawPackages({ instanceUid: uid })]) {
+      const error = await failureOf(call());
       assert.deepEqual(
         [error.code, error.findDetails(ErrorInfoSchema)[0]?.reason],
         [Code.NotFound, "PACKAGES_NOT_FOUND"],
@@ -205,11 +205,11 @@ describe("PackageService", () => {
 
   it("names the agent that nobody knows", async () => {
     for (const call of [
-      offer(aUid(9_999)),
-      get(aUid(9_999)),
-      api.packages.withdrawPackages({ instanceUid: aUid(9_999) }),
+      () => offer(aUid(9_999)),
+      () => get(aUid(9_999)),
+      () => api.packages.withdrawPackages({ instanceUid: aUid(9_999) }),
     ]) {
-      const error = await failureOf(call);
+      const error = await failureOf(call());
       assert.deepEqual([error.code, error.findDetails(ErrorInfoSchema)[0]?.reason], [Code.NotFound, "AGENT_NOT_FOUND"]);
     }
   });
