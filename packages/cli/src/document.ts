@@ -26,7 +26,15 @@ export function parseDocument<Schema extends DescMessage>(
   text: string,
   name: string,
 ): MessageShape<Schema> {
-  const json = parseText(text, name);
+  return parseMessage(schema, parseText(text, name), name);
+}
+
+/** Reads JSON as a message. `name` is what sentences call it. @throws CommandError with everything that is wrong */
+export function parseMessage<Schema extends DescMessage>(
+  schema: Schema,
+  json: JsonValue,
+  name: string,
+): MessageShape<Schema> {
   const unknown = unknownFields(schema, json, "");
   if (unknown.length > 0) {
     const [first] = unknown;

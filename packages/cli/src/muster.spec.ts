@@ -1,89 +1,22 @@
-// The command line as people run it: the real process, against a real management server with a real Redis. What
-// workers would do to a rollout is written to the store by the cases.
+// The command line as people run it: agents, configs, rollouts and what is offered beside them. What workers would do to a rollout
+// is written to the store by the cases.
 
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
+import { before, describe, it } from "node:test";
 import { parseGatewayId, parseRolloutId, type RolloutStatus } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
-import { openStore, type Store } from "@muster/store";
-import { guard, type RedisServer, startRedis, until } from "@muster/testkit";
-
-const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+import type { Store } from "@muster/store";
+import { until } from "@muster/testkit";
+import { storeAgent, useMuster } from "./spec-muster.ts";
 
 describe("muster", () => {
-  const dir = mkdtempSync(join(tmpdir(), "muster-cli-"));
-  let redis: RedisServer;
+  const spec = useMuster();
+  const { start, muster, json, file } = spec;
   let store: Store;
-  let server: ChildProcess;
-  let address = "";
-
   before(async () => {
-    redis = await startRedis();
-    const encryptionKey = randomBytes(32);
-    const key = encryptionKey.toString("base64");
-    const env = { ...process.env, REDIS_URL: redis.url, MUSTER_ENCRYPTION_KEY: key };
-    const ports = { MUSTER_MANAGEMENT_PORT: "0", MUSTER_HEALTH_PORT: "0" };
-    server = spawn(process.execPath, [path("../../../services/management/src/main.ts")], {
-      env: { ...env, ...ports },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    guard(server);
-    address = `127.0.0.1:${await readyPort(server)}`;
-    const options = { redisUrl: redis.url, controlUrl: redis.url, partitions: 16, encryptionKey };
-    store = await openStore({ ...options, onError() {} });
+    ({ store } = spec);
     for (let n = 1; n <= 60; n++) await storeAgent(store, n, n <= 3 ? "prod" : "dev");
   });
-  after(async () => {
-    server.kill("SIGTERM");
-    await until(() => server.exitCode !== null, { what: "the server's end" });
-    store.close();
-    await redis.stop();
-    rmSync(dir, { recursive: true });
-  });
-
-  /** A command that runs; `out` and `err` grow while it does. */
-  function start(args: readonly string[], input = "") {
-    const child = spawn(process.execPath, [path("../bin/muster.mjs"), ...args], {
-      env: { ...process.env, MUSTER_SERVER: address },
-    });
-    guard(child);
-    const run = { out: "", err: "", child, code: null as number | null };
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      run.out += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      run.err += text;
-    });
-    child.once("close", (code) => {
-      run.code = code;
-    });
-    child.stdin.end(input);
-    return run;
-  }
-
-  async function muster(args: readonly string[], input = "") {
-    const run = start(args, input);
-    await until(() => run.code !== null, { timeoutMs: 20_000, what: `the end of muster ${args.join(" ")}` });
-    return run;
-  }
-
-  async function json(args: readonly string[]) {
-    const { out, err, code } = await muster([...args, "-o", "json"]);
-    assert.equal(code, 0, err);
-    return JSON.parse(out);
-  }
-
-  function file(name: string, text: string): string {
-    writeFileSync(join(dir, name), text);
-    return join(dir, name);
-  }
 
   /** A config with a revision and a rollout of it that is at work. */
   async function startedRollout(configId: string) {
@@ -373,35 +306,3 @@ describe("muster", () => {
     assert.match(err, /^muster: no management server answers at 127\.0\.0\.1:1; start one with npm start.*\n$/);
   });
 });
-
-async function readyPort(server: ChildProcess): Promise<number> {
-  if (server.stdout === null) throw new Error("the server's output is not piped");
-  for await (const line of createInterface({ input: server.stdout })) {
-    const { event, grpc } = JSON.parse(line);
-    if (event !== "service.ready") continue;
-    server.stdout.resume(); // or the pipe fills up
-    return grpc;
-  }
-  throw new Error("the server ended before it was ready");
-}
-
-async function storeAgent(store: Store, n: number, env: string, epoch = 1): Promise<void> {
-  const fact = { uid: aUid(n), epoch, atMs: Date.now() };
-  await store.agents.project(fact.uid, [
-    {
-      ...fact,
-      n: 1,
-      kind: "agent.connected",
-      gateway: parseGatewayId("gw"),
-      transport: "websocket",
-      remoteAddress: "",
-    },
-    {
-      ...fact,
-      n: 2,
-      kind: "agent.described",
-      identifying: [["service.name", "otelcol"]],
-      nonIdentifying: [["env", env]],
-    },
-  ]);
-}

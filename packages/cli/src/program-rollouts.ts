@@ -34,6 +34,7 @@ function withShape(command: Command): Command {
       "-f, --file <file>",
       "a StartRolloutRequest as YAML or JSON, for gates and all else; - reads standard input",
     )
+    .option("--policy <id>", "the policy that says what is not said here")
     .option("--revision <n>", "which revision (default: the latest)", countOption(1))
     .option(
       "--stages <stages>",

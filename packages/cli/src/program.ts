@@ -18,6 +18,7 @@ import { createConfig, getConfig, listConfigs, publishRevision, updateConfig } f
 import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
 import { countOption, serverOption, spanOption } from "./input.ts";
 import { offerPackages, showPackages, withdrawPackages } from "./packages.ts";
+import { addAudit, addFleet, addGroups, addPolicies } from "./program-kept.ts";
 import { addCalendars, addRollouts } from "./program-rollouts.ts";
 
 const DEFAULT_SERVER = "127.0.0.1:4321";
@@ -25,7 +26,9 @@ const SELECTOR = "which agents: env=prod,region in (eu,us),!canary,host.name=web
 /** The whole command line; `env` is where the defaults of global options may come from. */
 export function createProgram(run: Run, write: (text: string) => void, writeError: (text: string) => void): Command {
   const program = new Command("muster")
-    .description("Operates a Muster control plane: agents, configs, rollouts, calendars, connections and packages.")
+    .description(
+      "Operates a Muster control plane: agents, configs, groups, rollouts and what they heed, connections and packages.",
+    )
     .addOption(
       new Option("--server <host:port>", "management server; https://host:port for TLS")
         .env("MUSTER_SERVER")
@@ -54,9 +57,13 @@ export function createProgram(run: Run, write: (text: string) => void, writeErro
   addAgents(program, run);
   addConfigs(program, run);
   addRollouts(program, run);
+  addGroups(program, run);
+  addPolicies(program, run);
   addCalendars(program, run);
   addConnections(program, run);
   addPackages(program, run);
+  addFleet(program, run);
+  addAudit(program, run);
   return program;
 }
 

@@ -4,10 +4,13 @@ import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf"
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentService } from "@muster/protocol/muster/agents";
+import { AuditService } from "@muster/protocol/muster/audit";
 import { CalendarService } from "@muster/protocol/muster/calendars";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { ConnectionService } from "@muster/protocol/muster/connections";
+import { GroupService } from "@muster/protocol/muster/groups";
 import { PackageService } from "@muster/protocol/muster/packages";
+import { PolicyService } from "@muster/protocol/muster/policies";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
 
 /** Options that every command takes. */
@@ -43,6 +46,9 @@ export interface Session extends Outside {
   readonly connections: Client<typeof ConnectionService>;
   readonly packages: Client<typeof PackageService>;
   readonly calendars: Client<typeof CalendarService>;
+  readonly groups: Client<typeof GroupService>;
+  readonly policies: Client<typeof PolicyService>;
+  readonly audit: Client<typeof AuditService>;
   /** For calls that answer once. */
   readonly call: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly headers: Record<string, string> };
   /** Prints a message: as one JSON document, or as `text` says. */
@@ -63,6 +69,9 @@ export function openSession(outside: Outside, options: GlobalOptions): Session {
     connections: createClient(ConnectionService, transport),
     packages: createClient(PackageService, transport),
     calendars: createClient(CalendarService, transport),
+    groups: createClient(GroupService, transport),
+    policies: createClient(PolicyService, transport),
+    audit: createClient(AuditService, transport),
     call: {
       timeoutMs: options.timeout,
       signal: outside.signal,

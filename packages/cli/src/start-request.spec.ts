@@ -16,6 +16,13 @@ describe("what a rollout is to be", () => {
     );
   });
 
+  it("is what a policy says where nothing is typed", () => {
+    const { stages, policyId } = startRequest("base", { policy: "careful" });
+    assert.deepEqual([stages, policyId], [[], "careful"]);
+    assert.equal(startRequest("base", { policy: "careful", stages: stagesOption("5%") }).stages.length, 1);
+    assert.throws(() => startRequest("base", { policy: "careful", bake: 1_000 }), /--bake is for --stages/);
+  });
+
   it("is as typed", () => {
     const { stages, settings, quarantineOverride } = startRequest("base", {
       stages: stagesOption("10%:5s,100%"),

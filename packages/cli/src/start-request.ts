@@ -15,11 +15,14 @@ import {
   type StartRolloutRequest,
   StartRolloutRequestSchema,
 } from "@muster/protocol/muster/rollouts";
+import { CommandError } from "./failure.ts";
 import { type StageText, toStages } from "./input.ts";
 
 /** Options that say what a rollout is to be. Spans in milliseconds. */
 export interface RolloutOptions {
   readonly file?: string;
+  /** What the policy of this name does not say is said here. */
+  readonly policy?: string;
   readonly revision?: number;
   readonly stages?: readonly StageText[];
   readonly bake?: number;
@@ -54,7 +57,7 @@ export const CONFLICTS = {
   supersede: ConflictPolicy.SUPERSEDE,
 } as const;
 
-/** The request: `base` is what the file said. */
+/** The request: `base` is what the file said. @throws CommandError for options that do not go together */
 export function startRequest(
   configId: string,
   options: RolloutOptions,
@@ -63,8 +66,12 @@ export function startRequest(
   const { revision, stages, bake, applyTimeout, reason, overrideQuarantine, commit } = options;
   const request = create(StartRolloutRequestSchema, { ...base, configId });
   if (revision !== undefined) request.revision = BigInt(revision);
-  // Without stages in the file or typed there is one, for everybody.
-  const isUnsaid = request.stages.length === 0 && request.growth === undefined;
+  if (options.policy !== undefined) request.policyId = options.policy;
+  // Without stages in the file, typed or in a policy there is one, for everybody.
+  const isUnsaid = request.stages.length === 0 && request.growth === undefined && request.policyId === "";
+  if (bake !== undefined && stages === undefined && request.stages.length === 0 && request.policyId !== "") {
+    throw new CommandError("--bake is for --stages; the stages of a policy have bake times of their own.");
+  }
   if (stages !== undefined || isUnsaid) request.stages = toStages(stages, bake);
   else if (bake !== undefined) for (const stage of request.stages) stage.bake ??= durationFromMs(bake);
   if (applyTimeout !== undefined) request.applyTimeout = durationFromMs(applyTimeout);

@@ -349,11 +349,11 @@ describe("ConnectionService", () => {
 
   it("names the agent that nobody knows", async () => {
     for (const call of [
-      offer(aUid(9_999)),
-      get(aUid(9_999)),
-      api.connections.withdrawConnectionSettings({ instanceUid: aUid(9_999) }),
+      () => offer(aUid(9_999)),
+      () => get(aUid(9_999)),
+      () => api.connections.withdrawConnectionSettings({ instanceUid: aUid(9_999) }),
     ]) {
-      const error = await failureOf(call);
+      const error = await failureOf(call());
       assert.deepEqual([error.code, error.findDetails(ErrorInfoSchema)[0]?.reason], [Code.NotFound, "AGENT_NOT_FOUND"]);
     }
   });
