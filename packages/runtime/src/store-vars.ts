@@ -2,11 +2,15 @@
 
 import { intVar, secretBytesVar, urlVar } from "./vars.ts";
 
-const protocols = ["redis:", "rediss:"];
+const protocols = ["redis:", "rediss:", "redis+cluster:", "rediss+cluster:"];
 
 /** Spread into `defineConfig`: `redisUrl`, `controlUrl` ("" means the same as `redisUrl`), `partitions`, `encryptionKey`. */
 export const storeVars = {
-  redisUrl: urlVar("REDIS_URL", { protocols, help: "Redis of the fleet state.", example: "redis://127.0.0.1:6379" }),
+  redisUrl: urlVar("REDIS_URL", {
+    protocols,
+    help: "Redis of the fleet state; redis+cluster://host:port?seed=host:port for a Redis Cluster.",
+    example: "redis://127.0.0.1:6379",
+  }),
   controlUrl: urlVar("MUSTER_CONTROL_REDIS_URL", {
     protocols,
     default: "",

@@ -113,7 +113,7 @@ describe("changes", () => {
     it("is not so for a place in a fleet state that was lost", async () => {
       await repeat(3);
       const before = await changes().end();
-      await spec.redis.flushall();
+      await spec.wipe();
       assert.equal(await changes().isKept(before), false);
       const lastMs = Math.max(...before.map((id) => Number(id.split("-")[0])));
       await until(

@@ -3,6 +3,7 @@
 
 import type { InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { askedTogether } from "./cluster.ts";
 import { fleetKeys } from "./keys.ts";
 import { closeRedis, type OnRedisError, openPatient } from "./redis.ts";
 
@@ -42,26 +43,35 @@ export function createChanges(fleet: Redis, url: string, partitions: number, onE
       return kept.every((each) => each);
     },
     async follow(from, onChange, signal) {
-      const reader = openPatient(url, onError);
-      signal.addEventListener("abort", () => closeRedis(reader), { once: true });
       const at = [...from];
-      try {
-        while (!signal.aborted) {
-          const uids = await readOnce(reader, keys, at);
-          if (uids.size > 0) onChange(uids, [...at]);
+      const followSome = async (some: readonly string[]): Promise<void> => {
+        const reader = openPatient(url, onError);
+        signal.addEventListener("abort", () => closeRedis(reader), { once: true });
+        try {
+          while (!signal.aborted) {
+            const uids = await readOnce(reader, keys, some, at);
+            if (uids.size > 0) onChange(uids, [...at]);
+          }
+        } catch (error) {
+          if (!signal.aborted) throw error;
+        } finally {
+          closeRedis(reader);
         }
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        closeRedis(reader);
-      }
+      };
+      await Promise.all(askedTogether(fleet, keys).map(followSome));
     },
   };
 }
 
-/** Reads what came after `at`, and moves `at` on. */
-async function readOnce(reader: Redis, keys: readonly string[], at: string[]): Promise<ReadonlySet<InstanceUid>> {
-  const reply = await reader.xread("COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", ...keys, ...at);
+/** Reads what came after `at` in some of the streams, and moves `at` on. */
+async function readOnce(
+  reader: Redis,
+  keys: readonly string[],
+  some: readonly string[],
+  at: string[],
+): Promise<ReadonlySet<InstanceUid>> {
+  const from = some.map((key) => at[keys.indexOf(key)] ?? NOTHING_YET);
+  const reply = await reader.xread("COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", ...some, ...from);
   const uids = new Set<InstanceUid>();
   for (const [key, entries] of reply ?? []) {
     for (const [id, [, uid]] of entries) {

@@ -96,7 +96,7 @@ describe("desired", () => {
   it("remembers per partition which assignments all of it was decided on", async () => {
     await desired().setAssignedVersion(1, 7);
     assert.deepEqual(await Promise.all([0, 1].map((p) => desired().assignedVersion(p))), [0, 7]);
-    await spec.redis.flushall();
+    await spec.wipe();
     assert.equal(await desired().assignedVersion(1), 0, "a lost fleet state is decided afresh");
   });
 

@@ -145,7 +145,7 @@ describe("events", () => {
     await append(0, offered(1));
     await until(() => consumer.got.length === 1);
     await untilWaiting(1);
-    await spec.redis.flushall();
+    await spec.wipe();
     await append(0, offered(2));
     await append(1, offered(3));
     await until(() => consumer.got.length === 3);

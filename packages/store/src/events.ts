@@ -3,6 +3,7 @@
 
 import { type AgentEvent, isEventKind } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { askedTogether } from "./cluster.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { closeRedis, isRedisAway, type OnRedisError, openPatient, untilReady } from "./redis.ts";
 
@@ -60,15 +61,23 @@ export function createEvents(
       return lengths.reduce((sum, length) => sum + length, 0);
     },
     async consume(consumer, project, signal) {
-      const reader = openPatient(url, onError);
-      const stop = (): void => closeRedis(reader);
-      signal.addEventListener("abort", stop, { once: true });
-      const consumption = { fleet, reader, consumer, partitions: all, project, signal, claimTimes };
-      try {
-        await consumeAll(consumption);
-      } finally {
-        closeRedis(reader);
-      }
+      const consumeSome = async (some: readonly Partition[]): Promise<void> => {
+        const reader = openPatient(url, onError);
+        const stop = (): void => closeRedis(reader);
+        signal.addEventListener("abort", stop, { once: true });
+        try {
+          await consumeAll({ fleet, reader, consumer, partitions: some, project, signal, claimTimes });
+        } finally {
+          closeRedis(reader);
+        }
+      };
+      const groups = askedTogether(
+        fleet,
+        all.map((p) => fleetKeys.events(p)),
+      );
+      // Each group is the next partitions in their order.
+      let next = 0;
+      await Promise.all(groups.map((keys) => consumeSome(keys.map(() => next++))));
     },
   };
 }
@@ -132,7 +141,7 @@ async function readOnce(consumption: Consumption): Promise<void> {
   )) as readonly (readonly [key: string, entries: Entries])[] | null;
   const batches: EventBatch[] = [];
   for (const [key, entries] of reply ?? [])
-    batches.push(...(await parseEntries(consumption, keys.indexOf(key), entries)));
+    batches.push(...(await parseEntries(consumption, partitions[keys.indexOf(key)] ?? 0, entries)));
   await projectAll(consumption, batches);
 }
 

@@ -141,7 +141,7 @@ describe("gateways", () => {
     const reader = read();
     await gateways().hint(gw1, superseded(1));
     await until(() => reader.hints.length === 1);
-    await spec.redis.flushall();
+    await spec.wipe();
     await gateways().hint(gw1, superseded(2));
     await until(() => reader.hints.length === 2);
   });
@@ -162,7 +162,7 @@ describe("gateways", () => {
     assert.ok(first !== undefined && Math.abs(Date.now() - first.sinceMs) < 60_000);
     for (const other of rest) assert.deepEqual(other, first);
     assert.deepEqual((await gateways().renew(gw1, "{}")).incarnation, first);
-    await spec.redis.flushall();
+    await spec.wipe();
     const next = (await gateways().renew(gw1, "{}")).incarnation;
     assert.notEqual(next.id, first.id);
     assert.ok(next.sinceMs >= first.sinceMs);

@@ -72,7 +72,7 @@ describe("lists of agents", () => {
       fc.array(step, { minLength: 60, maxLength: 160 }),
       fc.nat({ max: 30 }),
       async (steps, crowd) => {
-        await spec.redis.flushall();
+        await spec.wipe();
         /** Agents of this round go on under other uids, and so do those that come after them. */
         const uids = Array.from({ length: 40 }, (_, i) => aUid(i + 1));
         let next = 1_000;

@@ -95,7 +95,7 @@ describe("an agent that goes on under another uid", () => {
     const position = await spec.store.changes.end();
     await project(NEW, connected(NEW, 2), renamed(NEW, OLD));
     const p = partitionOf(OLD);
-    const left = (await spec.redis.keys(`muster:{${p}}:*`)).filter((key) => !key.endsWith(":changes")).sort();
+    const left = (await spec.keys(`muster:{${p}}:*`)).filter((key) => !key.endsWith(":changes")).sort();
     const [body, free, rows] = [`body:${address}`, "free-rows", "rows"].map((name) => `muster:{${p}}:${name}`);
     assert.deepEqual(left, [`muster:{${p}}:agent:${OLD}`, body, free, rows], "and its row, for the next agent");
     assert.equal(await spec.redis.get(`muster:{${p}}:agent:${OLD}`), `2 > ${NEW}\n`);

@@ -167,7 +167,7 @@ describe("queries", () => {
       fc.nat({ max: 25 }),
       fc.array(fc.tuple(selectorText, key), { minLength: 12, maxLength: 12 }),
       async (steps, crowd, queries) => {
-        await spec.redis.flushall();
+        await spec.wipe();
         for (const [inventory, names] of Object.entries(INVENTORIES)) {
           if (names.length === 0) continue;
           await spec.store.inventories.put(spec.store.inventories.addressOf(inventory), Buffer.alloc(1), names);

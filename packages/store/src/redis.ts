@@ -5,7 +5,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { FleetError } from "@muster/fleet";
-import { Redis, type RedisOptions } from "ioredis";
+import { Redis } from "ioredis";
+import { allAnswer, type ConnectionOptions, connectCluster } from "./cluster.ts";
 import * as scripts from "./gen/scripts.ts";
 
 /** How long a hot command may take. */
@@ -16,7 +17,7 @@ const COMMON = {
   // Tries again for ever, quickly at first: an operator who restarts Redis should not wait for us.
   retryStrategy: (times: number) => Math.min(50 * times, 1_000),
   connectTimeout: 5_000,
-} as const satisfies RedisOptions;
+} as const satisfies ConnectionOptions;
 
 const HOT = {
   ...COMMON,
@@ -25,9 +26,9 @@ const HOT = {
   autoResendUnfulfilledCommands: false,
   commandTimeout: COMMAND_TIMEOUT_MS,
   enableAutoPipelining: true,
-} as const satisfies RedisOptions;
+} as const satisfies ConnectionOptions;
 
-const PATIENT = { ...COMMON, maxRetriesPerRequest: null, enableReadyCheck: true } as const satisfies RedisOptions;
+const PATIENT = { ...COMMON, maxRetriesPerRequest: null, enableReadyCheck: true } as const satisfies ConnectionOptions;
 
 /** Told about trouble with a connection; it goes on trying. */
 export type OnRedisError = (error: Error) => void;
@@ -37,9 +38,13 @@ interface Script {
   readonly lua: string;
 }
 
+function connectTo(url: string, options: ConnectionOptions): Redis {
+  return connectCluster(url, options) ?? new Redis(url, options);
+}
+
 /** Opens a hot connection. Resolves when it is ready. @throws FleetError `unavailable` when it is not within the timeout */
 export async function openHot(url: string, onError: OnRedisError, timeoutMs: number): Promise<Redis> {
-  const redis = new Redis(url, { ...HOT, lazyConnect: true });
+  const redis = connectTo(url, { ...HOT, lazyConnect: true });
   redis.on("error", onError);
   for (const { name, lua } of Object.values(scripts)) redis.defineCommand(name, { lua });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -51,6 +56,7 @@ export async function openHot(url: string, onError: OnRedisError, timeoutMs: num
   redis.connect().catch(() => undefined); // the error event tells, and retryStrategy goes on
   try {
     await promise;
+    await allAnswer(redis);
   } catch (error) {
     redis.disconnect();
     throw error;
@@ -62,7 +68,7 @@ export async function openHot(url: string, onError: OnRedisError, timeoutMs: num
 
 /** Opens a patient connection; commands wait until it is there. */
 export function openPatient(url: string, onError: OnRedisError): Redis {
-  const redis = new Redis(url, PATIENT);
+  const redis = connectTo(url, PATIENT);
   redis.on("error", onError);
   return redis;
 }
@@ -97,7 +103,7 @@ async function call(
 export function isRedisAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const text = `${error.name} ${error.message}`;
-  return /MaxRetriesPerRequest|Connection is closed|isn't writeable|ECONN|Command timed out|LOADING|MASTERDOWN|READONLY/.test(
+  return /MaxRetriesPerRequest|Connection is closed|isn't writeable|ECONN|Command timed out|LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|ClusterAllFailed|Cluster isn|Too many Cluster redirections/.test(
     text,
   );
 }

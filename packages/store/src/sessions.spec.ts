@@ -90,7 +90,7 @@ describe("sessions", () => {
 
   it("says that a session is unknown once the fleet state was lost", async () => {
     const { epoch } = await open();
-    await spec.redis.flushall();
+    await spec.wipe();
     assert.deepEqual(await flush(epoch, { events: [offered(1)] }), { kind: "written", sessions: ["unknown"] });
     await until(() => Date.now() > epoch, { what: "the next millisecond" });
     assert.ok((await open()).epoch > epoch, "epochs go on rising");

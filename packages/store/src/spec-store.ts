@@ -2,8 +2,9 @@
 // in services.
 
 import { after, before, beforeEach } from "node:test";
-import { type LeakCheck, type RedisServer, startRedis, trackLeaks } from "@muster/testkit";
+import { type LeakCheck, type RedisOptions, type RedisServer, startRedis, trackLeaks } from "@muster/testkit";
 import type { Redis } from "ioredis";
+import { serversOf } from "./cluster.ts";
 import { closeRedis, openHot } from "./redis.ts";
 import { openStore, type Store, type StoreOptions } from "./store.ts";
 
@@ -13,14 +14,25 @@ export interface SpecStore {
   /** A bare connection that knows the scripts. */
   readonly redis: Redis;
   readonly store: Store;
+  /** Empties it. */
+  wipe(): Promise<void>;
+  /** The keys of a pattern, by name. */
+  keys(pattern: string): Promise<readonly string[]>;
   /** Another store over the same Redis, closed after the last test. */
   open(options?: Partial<StoreOptions>): Promise<Store>;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Opens a Redis and a store before the tests of a describe, and closes both afterwards. */
-export function useStore(args: readonly string[] = [], options: Partial<StoreOptions> = {}): SpecStore {
+/**
+ * Opens a Redis and a store before the tests of a describe, and closes both afterwards. `redisOptions` are those of the server:
+ * `{ isSingle: true }` for tests that are about one server's commands.
+ */
+export function useStore(
+  args: readonly string[] = [],
+  options: Partial<StoreOptions> = {},
+  redisOptions: RedisOptions = {},
+): SpecStore {
   const stores: Store[] = [];
   let opened: { server: RedisServer; redis: Redis; store: Store } | null = null;
   let leaks: LeakCheck;
@@ -35,13 +47,15 @@ export function useStore(args: readonly string[] = [], options: Partial<StoreOpt
   };
   before(async () => {
     leaks = trackLeaks();
-    const server = await startRedis({ args });
+    const server = await startRedis({ args, ...redisOptions });
     const redis = await openHot(server.url, () => undefined, CONNECT_TIMEOUT_MS);
     const store = await openStore({ ...defaults(server.url), ...options });
     stores.push(store);
     opened = { server, redis, store };
   });
-  beforeEach(() => get().redis.flushall());
+  const servers = () => serversOf(get().redis);
+  const wipe = async () => void (await Promise.all(servers().map((server) => server.flushall())));
+  beforeEach(wipe);
   after(async () => {
     for (const store of stores) store.close();
     closeRedis(get().redis);
@@ -50,6 +64,8 @@ export function useStore(args: readonly string[] = [], options: Partial<StoreOpt
   });
   return {
     open,
+    wipe,
+    keys: async (pattern) => (await Promise.all(servers().map((server) => server.keys(pattern)))).flat().sort(),
     get server() {
       return get().server;
     },

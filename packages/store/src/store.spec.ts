@@ -64,8 +64,8 @@ describe("openStore", () => {
     const store = await spec.open({ controlUrl: other.url });
     await store.configs.create({ ...head, id: parseConfigId("base") }, "");
     await store.gateways.incarnation();
-    assert.deepEqual(await spec.redis.keys("*"), ["muster:fleet:incarnation"]);
-    await spec.redis.flushall();
+    assert.deepEqual(await spec.keys("*"), ["muster:fleet:incarnation"]);
+    await spec.wipe();
     assert.equal((await store.configs.get(parseConfigId("base")))?.config.id, "base");
     await other.kill9();
     await until(() => !store.isReady());

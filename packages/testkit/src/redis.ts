@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { guard } from "./guard.ts";
 import { freePort } from "./ports.ts";
+import { startCluster } from "./redis-cluster.ts";
 
 /** How to start a server; everything has a default. */
 export interface RedisOptions {
@@ -21,6 +22,8 @@ export interface RedisOptions {
   readonly dir?: string;
   /** Port on 127.0.0.1; default a free one. */
   readonly port?: number;
+  /** One server, whatever MUSTER_TEST_REDIS says. */
+  readonly isSingle?: boolean;
 }
 
 /** A running server and the ways to hurt it. */
@@ -39,8 +42,16 @@ export interface RedisServer {
   restart(): Promise<void>;
 }
 
-/** Starts a server and resolves when it answers. Rejects with the server's own words when it does not start. */
+/**
+ * Starts a server and resolves when it answers. Rejects with the server's own words when it does not start. With
+ * MUSTER_TEST_REDIS=cluster it is a cluster of three.
+ */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const isCluster = process.env["MUSTER_TEST_REDIS"] === "cluster" && options.isSingle !== true;
+  return isCluster ? await startCluster(options, temporaryDir, startOne) : await startOne(options);
+}
+
+async function startOne(options: RedisOptions): Promise<RedisServer> {
   const dir = options.dir ?? temporaryDir();
   const first = await launchSomewhere(options, dir);
   const { port } = first;
