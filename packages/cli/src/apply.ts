@@ -35,6 +35,8 @@ export interface ApplyOptions extends DiffOptions {
   readonly rollout?: boolean;
   /** How, see `rollouts start --policy`. */
   readonly policy?: string;
+  /** The commit that the files are of: kept with the rollouts. */
+  readonly commit?: string;
   /** Follow the rollouts to their ends. */
   readonly watch?: boolean;
 }
@@ -158,11 +160,13 @@ async function rollOut(
   session: Session,
   configIds: readonly string[],
   run: string,
-  { policy = "", message = "", watch = false }: ApplyOptions,
+  { policy = "", message = "", commit = "", watch = false }: ApplyOptions,
 ): Promise<void> {
   const started: string[] = [];
   for (const configId of configIds) {
-    const ask = { configId, policyId: policy, reason: message, source: "cli", requestId: `apply-${run}-${configId}` };
+    const source = commit === "" ? "cli" : "git";
+    const requestId = `apply-${run}-${configId}`;
+    const ask = { configId, policyId: policy, reason: message, source, commit, requestId };
     const { rollout } = await session.rollouts.startRollout(ask, session.call);
     if (session.options.output === "table") session.write(`rollout ${rollout?.rolloutId} of ${configId} began\n`);
     started.push(rollout?.rolloutId ?? "");

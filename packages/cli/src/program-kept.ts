@@ -66,6 +66,7 @@ export function addFleet(program: Command, run: Run): void {
     .option("-m, --message <text>", "why, for people; kept with revisions and rollouts")
     .option("--rollout", "roll out each config that has a new revision")
     .option("--policy <id>", "how these rollouts go")
+    .option("--commit <id>", "the commit that the files are of; kept with these rollouts")
     .option("--watch", "follow them to their ends")
     .addHelpText("after", `\n${FLEET_EXIT_CODES.apply}`)
     .action(action(run, applyFleet));

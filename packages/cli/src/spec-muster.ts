@@ -94,6 +94,9 @@ export function useMuster() {
     get store(): Store {
       return opened ?? assert.fail("the store opens before the first test, not earlier");
     },
+    get address() {
+      return address;
+    },
   };
 }
 
