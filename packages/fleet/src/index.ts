@@ -12,6 +12,8 @@ export {
   isSettled,
 } from "./assess.ts";
 export { isUnproven } from "./assess-assigned.ts";
+export { assessConfig, type JudgeBy } from "./assess-config.ts";
+export { assessStructure } from "./assess-structure.ts";
 export { type Attempt, type Baseline, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
 export { assessBudget, type Criterion, DEFAULT_BUDGET, type FailureBudget } from "./budget.ts";
 export {
@@ -48,6 +50,8 @@ export {
   MAX_REVISION_BYTES,
   type Revision,
 } from "./config.ts";
+export { type Conflict, findConflicts, type OwnedFile } from "./conflicts.ts";
+export { type ContentChange, contentChanges } from "./content-changes.ts";
 export {
   type Assignment,
   type Candidate,
@@ -90,6 +94,7 @@ export {
   updatedAtMs,
   VERSION_KEY,
 } from "./facts.ts";
+export type { Finding } from "./finding.ts";
 export type {
   Condition,
   DependencyGate,
@@ -127,6 +132,7 @@ export {
 } from "./ids.ts";
 export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
+export { mergeFiles } from "./merge.ts";
 export { entriesBeyond, ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
 export { type Around, peersOf, type Standing } from "./peers.ts";

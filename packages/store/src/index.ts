@@ -9,7 +9,14 @@ export type { Bodies } from "./bodies.ts";
 export type { Changes, Position } from "./changes.ts";
 export type { CohortSpec, Cohorts } from "./cohort.ts";
 export type { ComponentsAt } from "./components.ts";
-export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
+export {
+  type ConfigHead,
+  type Configs,
+  configNotFound,
+  generationConflict,
+  revisionConflict,
+  type StoredConfig,
+} from "./configs.ts";
 export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
 export type { Documents, Stored } from "./documents.ts";
 export type { EventBatch, Events } from "./events.ts";

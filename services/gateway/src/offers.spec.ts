@@ -7,7 +7,15 @@ import { createOffers, type OffersDeps } from "./offers.ts";
 
 const aRevision = (id: string, text: string): Revision => {
   const files = [{ name: "main.yaml", contentType: "text/yaml", body: Buffer.from(text) }];
-  return { configId: parseConfigId(id), number: 1, hash: hashFiles(files), files, message: "", createdAtMs: 0 };
+  return {
+    configId: parseConfigId(id),
+    number: 1,
+    hash: hashFiles(files),
+    files,
+    message: "",
+    author: "",
+    createdAtMs: 0,
+  };
 };
 const base = aRevision("base", "a: 1");
 const extra = aRevision("extra", "b: 2");

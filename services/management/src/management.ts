@@ -53,7 +53,7 @@ export async function openManagement(
   { store, queue, clock, background, onError }: ManagementDeps,
   signal: AbortSignal,
 ): Promise<readonly Served[]> {
-  const { agents, desired, bodies, inventories, changes, configs, rollouts, actions, gateways } = store;
+  const { agents, desired, bodies, inventories, changes, configs, rollouts, actions, gateways, componentsAt } = store;
   const { nowMs } = clock;
   const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
   background("change feed", feed.ended);
@@ -75,7 +75,7 @@ export async function openManagement(
     rollouts,
     desired,
     cohorts: store.cohorts,
-    componentsAt: store.componentsAt,
+    componentsAt,
     calendars: store.calendars,
     groups: store.groups,
     policies: store.policies,
@@ -91,7 +91,7 @@ export async function openManagement(
   const grouping = { groups: store.groups, configs, agents };
   return [
     serveRecorded(AgentService, createAgentService({ ...reading, ...asking }), agentMutations),
-    serveRecorded(ConfigService, createConfigService({ configs, nowMs }), configMutations),
+    serveRecorded(ConfigService, createConfigService({ configs, agents, desired, componentsAt, newRolloutId, nowMs }), configMutations),
     serveRecorded(RolloutService, createRolloutService(rollouting), rolloutMutations),
     serveRecorded(CalendarService, createCalendarService(store), calendarMutations),
     serveRecorded(GroupService, createGroupService(grouping), groupMutations),

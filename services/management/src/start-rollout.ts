@@ -30,7 +30,7 @@ import {
   type StoredConfig,
 } from "@muster/store";
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
-import { existing } from "./configs.ts";
+import { existing } from "./existing-config.ts";
 import { withGroups } from "./groups.ts";
 import { parseApplyTimeout, parseSettings } from "./parse-settings.ts";
 import { parseStages } from "./parse-stages.ts";

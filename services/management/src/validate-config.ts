@@ -1,0 +1,102 @@
+// ValidateConfig: whether files could be published, what is probably not meant in them, and which agents could run them. Reads
+// only; what is wrong with the files is an answer, not an error.
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  assessConfig,
+  assessFiles,
+  type ConfigFile,
+  canonicalFiles,
+  componentsUsed,
+  type Finding,
+  parseConfigId,
+  parseSelector,
+  type Selector,
+} from "@muster/fleet";
+import type {
+  ComponentAvailabilitySchema,
+  ValidateConfigRequest,
+  ValidateConfigResponseSchema,
+} from "@muster/protocol/muster/configs";
+import type { Configs, StoredConfig, Tally } from "@muster/store";
+import { checked, invalid, parseCount } from "./checked.ts";
+import { existing, existingRevision } from "./existing-config.ts";
+import { fromFiles, toFinding } from "./translate-config.ts";
+
+/** What it reads. */
+export interface ValidateDeps {
+  readonly configs: Pick<Configs, "get" | "revision">;
+  readonly agents: { readonly tally: Tally };
+}
+
+/** Checks. @throws FleetError `not_found`, `invalid` when the request itself makes no sense */
+export async function validateConfig(
+  deps: ValidateDeps,
+  request: ValidateConfigRequest,
+  signal: AbortSignal,
+): Promise<MessageInitShape<typeof ValidateConfigResponseSchema>> {
+  const { id, number, selector } = checked({
+    id: () => (request.configId === "" ? null : parseConfigId(request.configId)),
+    number: () => parseCount("revision", request.revision),
+    selector: () => (request.selector === undefined ? null : parseSelector(request.selector)),
+    files: () => mustHaveFiles(request),
+  });
+  const stored = id === null ? null : await existing(deps.configs, id);
+  const files =
+    request.files.length > 0 || id === null
+      ? canonicalFiles(fromFiles(request.files))
+      : (await existingRevision(deps.configs, id, number)).files;
+  const findings = findingsOf(files, request, stored);
+  const components = componentsUsed(files);
+  const among = selector ?? parseSelector(stored?.config.selector ?? "");
+  return {
+    valid: findings.every(({ severity }) => severity !== "error"),
+    findings: findings.map(toFinding),
+    components: [...components],
+    ...(await availabilityOf(deps, among, components, signal)),
+  };
+}
+
+function mustHaveFiles({ files, configId }: ValidateConfigRequest): void {
+  if (files.length === 0 && configId === "") {
+    throw invalid("files", "are missing; give files, or a config whose revision is to be checked.");
+  }
+}
+
+/** What is wrong with names and sizes comes first: it is about no line. */
+function findingsOf(
+  files: readonly ConfigFile[],
+  { allowEmpty, fragment }: ValidateConfigRequest,
+  stored: StoredConfig | null,
+): readonly Finding[] {
+  const violations = assessFiles(files, allowEmpty).filter(({ field }) => !field.endsWith(".body"));
+  const general = violations.map(({ field, description }): Finding => {
+    const [, index] = /^files\[(\d+)\]/.exec(field) ?? [];
+    const file = index === undefined ? "" : (files[Number(index)]?.name ?? "");
+    return { severity: "error", file, line: 0, column: 0, message: description };
+  });
+  return [...general, ...assessConfig(files, { allowEmpty, isFragment: stored?.config.isFragment ?? fragment })];
+}
+
+async function availabilityOf(
+  { agents }: ValidateDeps,
+  selector: Selector,
+  components: readonly string[],
+  signal: AbortSignal,
+) {
+  const count = (more: Selector["requirements"]) =>
+    agents.tally.count({ ...selector, requirements: [...selector.requirements, ...more] }, signal);
+  const [matching, silent] = await Promise.all([
+    count([]),
+    count([{ kind: "exists", key: "component", negated: true }]),
+  ]);
+  const lacking: MessageInitShape<typeof ComponentAvailabilitySchema>[] = [];
+  for (const component of components) {
+    const available = await count([{ kind: "in", key: "component", values: [component], negated: false }]);
+    const lackingCount = Math.max(0, matching - silent - available); // agents come and go between the counts
+    if (lackingCount === 0) continue;
+    lacking.push({ component, availableAgents: BigInt(available), lackingAgents: BigInt(lackingCount) });
+  }
+  lacking.sort((a, b) => Number((b.lackingAgents ?? 0n) - (a.lackingAgents ?? 0n)));
+  return { matchingAgents: BigInt(matching), silentAgents: BigInt(silent), lacking };
+}
