@@ -24,6 +24,9 @@ describe("checks of configs", () => {
     const text = formatValidation(create(ValidateConfigResponseSchema, { findings: [error], lacking, ...counts }));
     assert.match(text, /It would be refused: 1 error\.\n8 agents would be meant; 1 of them do not say/);
     assert.match(text, /COMPONENT +LACKED BY +HAD BY\nreceivers\/otlp +2 +5\n$/);
+    const variables = [{ variable: { key: "host", required: true }, lackingAgents: 2n }, { lackingAgents: 0n }];
+    const named = formatValidation(create(ValidateConfigResponseSchema, { valid: true, variables }));
+    assert.match(named, /\n\$\{agent:host\}: 2 agents have no value and are not offered the config\.\n$/);
     const fine = formatValidation(create(ValidateConfigResponseSchema, { valid: true, ...counts }));
     assert.match(fine, /^Nothing keeps it.*\n.*\nAll others have every component\.\n$/);
   });

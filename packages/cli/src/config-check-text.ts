@@ -6,6 +6,7 @@ import {
   type RenderConfigResponse,
   Severity,
   type ValidateConfigResponse,
+  type VariableAvailability,
 } from "@muster/protocol/muster/configs";
 import { formatTable } from "./table.ts";
 import { counted, oneLine, shortHash } from "./text.ts";
@@ -32,7 +33,16 @@ export function formatValidation(validation: ValidateConfigResponse): string {
   const able = components.length > 0 && matchingAgents > silentAgents ? "All others have every component.\n" : "";
   const rows = lacking.map((each) => [each.component, String(each.lackingAgents), String(each.availableAgents)]);
   const table = rows.length === 0 ? able : formatTable(["COMPONENT", "LACKED BY", "HAD BY"], rows);
-  return `${formatFindings(findings)}${verdict}\n${reach}\n${table}`;
+  const variables = validation.variables.map(variableText).join("");
+  return `${formatFindings(findings)}${verdict}\n${reach}\n${table}${variables}`;
+}
+
+function variableText({ variable, lackingAgents }: VariableAvailability): string {
+  if (lackingAgents === 0n) return "";
+  const { key = "", required = false } = variable ?? {};
+  const so = required ? "not offered the config" : "given its fallback";
+  const who = lackingAgents === 1n ? "1 agent has no value and is" : `${lackingAgents} agents have no value and are`;
+  return `\${agent:${key}}: ${who} ${so}.\n`;
 }
 
 /** What an agent runs: of which configs, where they contradict each other, and what it comes to. */

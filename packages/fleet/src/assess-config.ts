@@ -4,6 +4,7 @@
 import { assessStructure } from "./assess-structure.ts";
 import { assessBody, type ConfigFile, canonicalFiles } from "./config.ts";
 import type { Finding } from "./finding.ts";
+import { assessReferences } from "./template.ts";
 
 /** How files are to be judged. */
 export interface JudgeBy {
@@ -21,5 +22,6 @@ export function assessConfig(files: readonly ConfigFile[], { allowEmpty, isFragm
     return problem === null ? [] : [{ severity: "error", file: file.name, ...problem }];
   });
   // What is in a file that does not parse might define what seems to be missing.
-  return broken.length > 0 ? broken : assessStructure(sorted, isFragment);
+  if (broken.length > 0) return broken;
+  return [...assessReferences(sorted), ...assessStructure(sorted, isFragment)];
 }

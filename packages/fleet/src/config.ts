@@ -6,6 +6,7 @@ import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml
 import type { Violation } from "./error.ts";
 import type { Finding } from "./finding.ts";
 import { type ConfigHash, type ConfigId, parseConfigHash } from "./ids.ts";
+import type { Variable } from "./variables.ts";
 
 /** One file of a config. */
 export interface ConfigFile {
@@ -45,6 +46,8 @@ export interface Revision {
   readonly message: string;
   /** Who published it; "" when nobody said. */
   readonly author: string;
+  /** What of the agent its files refer to; in the order of the keys. */
+  readonly variables: readonly Variable[];
   readonly createdAtMs: number;
 }
 

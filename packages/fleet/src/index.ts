@@ -62,6 +62,7 @@ export {
   type LayerMode,
   type Reach,
   type Wanted,
+  withValues,
 } from "./desired.ts";
 export { decodeEffective, encodeEffective, showsConfig } from "./effective.ts";
 export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
@@ -204,6 +205,16 @@ export {
   type Selectable,
   type Selector,
 } from "./selector.ts";
+export { fillFiles, type Reference, type ValueOf } from "./template.ts";
+export {
+  requirementOf,
+  UID_VARIABLE,
+  type Variable,
+  type VariableValues,
+  valuesFor,
+  variableIn,
+  variablesIn,
+} from "./variables.ts";
 export {
   type Acknowledgement,
   type AgentView,

@@ -16,7 +16,15 @@ const aHead = (id = "base", rest: Partial<ConfigHead> = {}): ConfigHead => ({
 });
 const aRevision = (text = "a: 1", id = "base") => {
   const files: readonly ConfigFile[] = [{ name: "main.yaml", contentType: "text/yaml", body: Buffer.from(text) }];
-  return { configId: parseConfigId(id), hash: hashFiles(files), files, message: "why", author: "ann", createdAtMs: 5 };
+  return {
+    configId: parseConfigId(id),
+    hash: hashFiles(files),
+    files,
+    message: "why",
+    author: "ann",
+    variables: [],
+    createdAtMs: 5,
+  };
 };
 const fails = (code: string, reason: string) => (error: unknown) =>
   error instanceof FleetError && error.code === code && error.reason === reason;

@@ -233,9 +233,10 @@ export function requestKey(
   return { keys: [controlKeys.request(`${method}:${requestId}`)], ttl: REQUEST_TTL_S };
 }
 
-function encodeRevision({ hash, files, message, author, createdAtMs }: Omit<Revision, "number">): string {
+function encodeRevision(revision: Omit<Revision, "number">): string {
+  const { hash, files, message, author, variables, createdAtMs } = revision;
   const encoded = files.map((file) => ({ ...file, body: Buffer.from(file.body).toString("base64") }));
-  return JSON.stringify({ hash, files: encoded, message, author, createdAtMs });
+  return JSON.stringify({ hash, files: encoded, message, author, variables, createdAtMs });
 }
 
 function decodeRevision(configId: ConfigId, number: number, text: string): Revision {
@@ -245,6 +246,7 @@ function decodeRevision(configId: ConfigId, number: number, text: string): Revis
     files,
     message,
     author = "",
+    variables = [],
     createdAtMs,
   } = JSON.parse(text) as {
     readonly hash: ConfigHash;
@@ -252,8 +254,9 @@ function decodeRevision(configId: ConfigId, number: number, text: string): Revis
     readonly message: string;
     /** Absent in old records. */
     readonly author?: string;
+    readonly variables?: Revision["variables"];
     readonly createdAtMs: number;
   };
   const decoded: ConfigFile[] = files.map((file) => ({ ...file, body: Buffer.from(file.body, "base64") }));
-  return { configId, number, hash, files: decoded, message, author, createdAtMs };
+  return { configId, number, hash, files: decoded, message, author, variables, createdAtMs };
 }

@@ -14,6 +14,7 @@ const aRevision = (id: string, text: string): Revision => {
     files,
     message: "",
     author: "",
+    variables: [],
     createdAtMs: 0,
   };
 };
@@ -53,6 +54,19 @@ describe("offers", () => {
     const { offers } = someOffers();
     const files = filesIn(await offers.load(desiredFrom(base, extra)));
     assert.deepEqual(files, ["100-base-main.yaml: a: 1", "200-extra-main.yaml: b: 2"]);
+  });
+
+  it("hold the values of each agent, made of a revision that is loaded once", async () => {
+    const named = { ...aRevision("named", "a: ${agent:host}"), variables: [{ key: "host", isRequired: true }] };
+    const { offers, loads } = someOffers(async () => named);
+    const desiredAs = (host: string) => {
+      const [part = assert.fail("no part")] = desiredFrom(named).contributions;
+      return desiredOf([{ ...part, variables: [["host", host]] }]);
+    };
+    for (const host of ["one", "two"]) {
+      assert.deepEqual(filesIn(await offers.load(desiredAs(host))), [`100-named-main.yaml: a: "${host}"`]);
+    }
+    assert.equal(loads.length, 1);
   });
 
   it("are loaded once for all agents that are offered one config at once, and are at hand then", async () => {

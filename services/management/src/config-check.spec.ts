@@ -212,6 +212,35 @@ describe("a config before it is rolled out", () => {
     );
   });
 
+  it("tells what it refers to of agents, and how many do not have it", async () => {
+    const labels = { fleet: "named" };
+    const uid = await anAgent({ ...labels, "host.name": "we: {b" });
+    const bare = await anAgent(labels);
+    await api.configs.createConfig({ configId: "named", selector: "fleet=named" });
+    const files = [file("a: ${agent:host.name} ${agent:zone:-none} # why\nb: '${agent:instance_uid}'\n")];
+    const { revision } = await api.configs.publishRevision({ configId: "named", files });
+    const variables = (revision?.variables ?? []).map(({ key, required }) => [key, required]);
+    assert.deepEqual(variables, [
+      ["host.name", true],
+      ["instance_uid", true],
+      ["zone", false],
+    ]);
+    const found = await api.configs.validateConfig({ configId: "named" });
+    assert.deepEqual(
+      found.variables.map(({ lackingAgents }) => lackingAgents),
+      [1n, 0n, 2n],
+    );
+    const rendered = await api.configs.renderConfig({ instanceUid: uid, configId: "named" });
+    assert.equal(String(Buffer.from(rendered.files[0]?.body ?? [])), `a: "we: {b none" # why\nb: "${uid}"\n`);
+    const absent = await api.configs.renderConfig({ instanceUid: bare, configId: "named" });
+    assert.equal(absent.absence, "The agent lacks ${agent:host.name}.");
+    const plan = await api.rollouts.planRollout({ rollout: { configId: "named" } });
+    assert.deepEqual([plan.incapable, plan.incapableGroups[0]?.missing], [1n, ["${agent:host.name}"]]);
+    assert.match(plan.changes[0]?.diff ?? "", /\+a: "we: \{b none" # why/);
+    const wrong = api.configs.publishRevision({ configId: "named", files: [file("${agent:x}: 1")] });
+    assert.match((await failureOf(wrong)).rawMessage, /line 1, column 1: a key cannot have references/);
+  });
+
   it("is not rendered for an agent that it is not for, and that is said", async () => {
     const uid = await anAgent({ fleet: "other" });
     await api.configs.createConfig({ configId: "mine", selector: "fleet=mine" });

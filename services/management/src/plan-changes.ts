@@ -86,9 +86,10 @@ async function changesOf(
 }
 
 /** The rollout when it is through. */
-function layerOf({ id, revision, hash, selector, order, seed, components }: RolloutSpec): Layer {
+function layerOf({ id, revision, hash, selector, order, seed, components, variables }: RolloutSpec): Layer {
   const reach = [{ selector: "", order: "sticky_hash", cutoff: EVERYONE }] as const;
-  return { rolloutId: id, revision, hash, selector, order, seed, components, mode: "open", reach };
+  const layer = { rolloutId: id, revision, hash, selector, order, seed, components, mode: "open", reach } as const;
+  return { ...layer, ...(variables !== undefined && { variables }) };
 }
 
 async function diffOf(

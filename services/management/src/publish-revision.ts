@@ -12,6 +12,7 @@ import {
   hashFiles,
   parseConfigId,
   type Revision,
+  variablesIn,
 } from "@muster/fleet";
 import type {
   PublishRevisionRequest,
@@ -89,7 +90,8 @@ export async function restoreRevision(
 
 async function publish({ configs, nowMs }: PublishDeps, wanted: Wanted): Promise<Revision> {
   const { id, files, message, author, requestId, expectedLatest } = wanted;
-  const revision = { configId: id, hash: hashFiles(files), files, message, author, createdAtMs: nowMs() };
+  const variables = variablesIn(files);
+  const revision = { configId: id, hash: hashFiles(files), files, message, author, variables, createdAtMs: nowMs() };
   if (!wanted.validateOnly) return await configs.publish(revision, requestId, expectedLatest);
   const { config } = await existing(configs, id);
   if (expectedLatest !== 0 && expectedLatest !== config.latestRevision) {

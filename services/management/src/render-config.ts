@@ -10,7 +10,6 @@ import {
   type Contribution,
   candidateOf,
   canonicalFiles,
-  componentsUsed,
   composeFiles,
   createWanted,
   type Desired,
@@ -19,6 +18,7 @@ import {
   findConflicts,
   hashFiles,
   type Layer,
+  labelsOf,
   lacking,
   mergeFiles,
   type OwnedFile,
@@ -26,6 +26,7 @@ import {
   parseInstanceUid,
   type Revision,
   type RolloutId,
+  variablesIn,
 } from "@muster/fleet";
 import type {
   ConfigConflictSchema,
@@ -36,6 +37,7 @@ import type { ComponentsAt, Configs, DesiredConfigs, VersionedView } from "@must
 import { stringify } from "yaml";
 import { checked, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
+import { needsOf } from "./needs.ts";
 import { existingAgent, type FindAgent } from "./records.ts";
 import { fromFiles, toFinding } from "./translate-config.ts";
 
@@ -117,7 +119,16 @@ async function candidateFor(
   const revision: Revision =
     files.length === 0
       ? await existingRevision(configs, id, number)
-      : { configId: id, number: 0, hash: hashFiles(files), files, message: "", author: "", createdAtMs: 0 };
+      : {
+          configId: id,
+          number: 0,
+          hash: hashFiles(files),
+          files,
+          message: "",
+          author: "",
+          variables: variablesIn(files),
+          createdAtMs: 0,
+        };
   const reach = [{ selector: "", order: "sticky_hash", cutoff: EVERYONE }] as const;
   const { selector, order } = config;
   const layer: Layer = {
@@ -129,7 +140,7 @@ async function candidateFor(
     mode: "open",
     seed: "",
     reach,
-    components: componentsUsed(revision.files),
+    ...needsOf(revision),
   };
   return { revision, layer };
 }
@@ -155,7 +166,7 @@ async function decide(
 }
 
 function absenceOf(view: VersionedView["view"], layer: Layer, components: ReadonlySet<string> | null): string {
-  const missing = lacking(layer.components, components);
+  const missing = lacking(layer.components, components, labelsOf(view));
   if (missing.length > 0) return `The agent lacks ${missing.join(", ")}.`;
   if (view.description === null) return "The agent has not said what it is.";
   if (layer.selector !== "") return `The agent is none that "${layer.selector}" selects, or takes no configs.`;

@@ -6,7 +6,6 @@ import {
   type CohortAgent,
   type Config,
   type ConfigId,
-  componentsUsed,
   driftOf,
   FleetError,
   type Group,
@@ -32,6 +31,7 @@ import {
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
 import { existing } from "./existing-config.ts";
 import { withGroups } from "./groups.ts";
+import { needsOf } from "./needs.ts";
 import { parseApplyTimeout, parseSettings } from "./parse-settings.ts";
 import { parseStages } from "./parse-stages.ts";
 import { loadPlan, type PlanRecord } from "./plan-record.ts";
@@ -95,9 +95,9 @@ export async function prepare(
   const { order } = config.config;
   const selector = await pinSelector(deps, config.config);
   const id = deps.newRolloutId();
-  const components = componentsUsed(revision.files);
+  const needs = needsOf(revision);
   const isNeeded = needsCohort || request.growth !== undefined || request.planId !== "";
-  const cohort = isNeeded ? await deps.cohorts.load({ id, selector, components }) : null;
+  const cohort = isNeeded ? await deps.cohorts.load({ id, selector, components: needs.components }) : null;
   const spec: RolloutSpec = {
     ...settings,
     ...texts,
@@ -110,7 +110,7 @@ export async function prepare(
     seed: settings.seed || id,
     stages: await pinStages(deps, parseStages(request.stages, request.growth, cohort?.length ?? 0)),
     timing: { ...settings.timing, applyTimeoutMs },
-    components,
+    ...needs,
     planned: null,
     author: user,
     createdAtMs: deps.nowMs(),

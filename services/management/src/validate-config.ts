@@ -12,11 +12,15 @@ import {
   parseConfigId,
   parseSelector,
   type Selector,
+  UID_VARIABLE,
+  type Variable,
+  variablesIn,
 } from "@muster/fleet";
 import type {
   ComponentAvailabilitySchema,
   ValidateConfigRequest,
   ValidateConfigResponseSchema,
+  VariableAvailabilitySchema,
 } from "@muster/protocol/muster/configs";
 import type { Configs, StoredConfig, Tally } from "@muster/store";
 import { checked, invalid, parseCount } from "./checked.ts";
@@ -54,6 +58,7 @@ export async function validateConfig(
     findings: findings.map(toFinding),
     components: [...components],
     ...(await availabilityOf(deps, among, components, signal)),
+    variables: await variablesOf(deps, among, variablesIn(files), signal),
   };
 }
 
@@ -78,21 +83,40 @@ function findingsOf(
   return [...general, ...assessConfig(files, { allowEmpty, isFragment: stored?.config.isFragment ?? fragment })];
 }
 
+/** A selector with one more condition. */
+function narrowed(selector: Selector, requirement: Selector["requirements"][number]): Selector {
+  return { ...selector, requirements: [...selector.requirements, requirement] };
+}
+
+async function variablesOf(
+  { agents }: ValidateDeps,
+  selector: Selector,
+  variables: readonly Variable[],
+  signal: AbortSignal,
+): Promise<MessageInitShape<typeof VariableAvailabilitySchema>[]> {
+  const counted = variables.map(async ({ key, isRequired }) => {
+    const without = narrowed(selector, { kind: "exists", key, negated: true });
+    const count = key === UID_VARIABLE ? 0 : await agents.tally.count(without, signal);
+    return { variable: { key, required: isRequired }, lackingAgents: BigInt(count) };
+  });
+  return await Promise.all(counted);
+}
+
 async function availabilityOf(
   { agents }: ValidateDeps,
   selector: Selector,
   components: readonly string[],
   signal: AbortSignal,
 ) {
-  const count = (more: Selector["requirements"]) =>
-    agents.tally.count({ ...selector, requirements: [...selector.requirements, ...more] }, signal);
+  const { count } = agents.tally;
   const [matching, silent] = await Promise.all([
-    count([]),
-    count([{ kind: "exists", key: "component", negated: true }]),
+    count(selector, signal),
+    count(narrowed(selector, { kind: "exists", key: "component", negated: true }), signal),
   ]);
   const lacking: MessageInitShape<typeof ComponentAvailabilitySchema>[] = [];
   for (const component of components) {
-    const available = await count([{ kind: "in", key: "component", values: [component], negated: false }]);
+    const able = narrowed(selector, { kind: "in", key: "component", values: [component], negated: false });
+    const available = await count(able, signal);
     const lackingCount = Math.max(0, matching - silent - available); // agents come and go between the counts
     if (lackingCount === 0) continue;
     lacking.push({ component, availableAgents: BigInt(available), lackingAgents: BigInt(lackingCount) });

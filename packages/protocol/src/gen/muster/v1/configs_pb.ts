@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/configs.proto.
  */
 export const file_muster_v1_configs: GenFile = /*@__PURE__*/
-  fileDesc("ChdtdXN0ZXIvdjEvY29uZmlncy5wcm90bxIJbXVzdGVyLnYxIqoBChNDcmVhdGVDb25maWdSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIQCghzZWxlY3RvchgCIAEoCRISCgVvcmRlchgDIAEoBUgAiAEBEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSFQoNdmFsaWRhdGVfb25seRgGIAEoCBIQCghmcmFnbWVudBgHIAEoCEIICgZfb3JkZXIiOQoUQ3JlYXRlQ29uZmlnUmVzcG9uc2USIQoGY29uZmlnGAEgASgLMhEubXVzdGVyLnYxLkNvbmZpZyKxAQoTVXBkYXRlQ29uZmlnUmVxdWVzdBIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIbChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDEhIKCnJlcXVlc3RfaWQYBCABKAkSFQoNdmFsaWRhdGVfb25seRgFIAEoCCI5ChRVcGRhdGVDb25maWdSZXNwb25zZRIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnIiUKEEdldENvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJIjYKEUdldENvbmZpZ1Jlc3BvbnNlEiEKBmNvbmZpZxgBIAEoCzIRLm11c3Rlci52MS5Db25maWciOwoSTGlzdENvbmZpZ3NSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlIKE0xpc3RDb25maWdzUmVzcG9uc2USIgoHY29uZmlncxgBIAMoCzIRLm11c3Rlci52MS5Db25maWcSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsQBChZQdWJsaXNoUmV2aXNpb25SZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIkCgVmaWxlcxgCIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlEg8KB21lc3NhZ2UYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAUgASgIEhMKC2FsbG93X2VtcHR5GAYgASgIEiAKGGV4cGVjdGVkX2xhdGVzdF9yZXZpc2lvbhgHIAEoAyJmChdQdWJsaXNoUmV2aXNpb25SZXNwb25zZRIlCghyZXZpc2lvbhgBIAEoCzITLm11c3Rlci52MS5SZXZpc2lvbhIkCgh3YXJuaW5ncxgCIAMoCzISLm11c3Rlci52MS5GaW5kaW5nInAKE0RlbGV0ZUNvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YAiABKAMSEgoKcmVxdWVzdF9pZBgDIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAQgASgIIjkKFERlbGV0ZUNvbmZpZ1Jlc3BvbnNlEiEKBmNvbmZpZxgBIAEoCzIRLm11c3Rlci52MS5Db25maWcimwEKFlJlc3RvcmVSZXZpc2lvblJlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEg8KB21lc3NhZ2UYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAUgASgIEiAKGGV4cGVjdGVkX2xhdGVzdF9yZXZpc2lvbhgGIAEoAyJmChdSZXN0b3JlUmV2aXNpb25SZXNwb25zZRIlCghyZXZpc2lvbhgBIAEoCzITLm11c3Rlci52MS5SZXZpc2lvbhIkCgh3YXJuaW5ncxgCIAMoCzISLm11c3Rlci52MS5GaW5kaW5nIn4KFERpZmZSZXZpc2lvbnNSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIVCg1mcm9tX3JldmlzaW9uGAIgASgDEhMKC3RvX3JldmlzaW9uGAMgASgDEicKCHRvX2ZpbGVzGAQgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUipQEKFURpZmZSZXZpc2lvbnNSZXNwb25zZRIVCg1mcm9tX3JldmlzaW9uGAEgASgDEhMKC3RvX3JldmlzaW9uGAIgASgDEhEKCWlkZW50aWNhbBgDIAEoCBIiCgVmaWxlcxgEIAMoCzITLm11c3Rlci52MS5GaWxlRGlmZhIpCgdjaGFuZ2VzGAUgAygLMhgubXVzdGVyLnYxLkNvbnRlbnRDaGFuZ2UiTAoIRmlsZURpZmYSDAoEbmFtZRgBIAEoCRIjCgRraW5kGAIgASgOMhUubXVzdGVyLnYxLkNoYW5nZUtpbmQSDQoFcGF0Y2gYAyABKAkiYQoNQ29udGVudENoYW5nZRIMCgRwYXRoGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQ2hhbmdlS2luZBIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkiOwoUQmxhbWVSZXZpc2lvblJlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDIo8BChVCbGFtZVJldmlzaW9uUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSIwoFZmlsZXMYAiADKAsyFC5tdXN0ZXIudjEuRmlsZUJsYW1lEiYKCXJldmlzaW9ucxgDIAMoCzITLm11c3Rlci52MS5SZXZpc2lvbhIXCg9vbGRlc3RfcmV2aXNpb24YBCABKAMiPgoJRmlsZUJsYW1lEgwKBG5hbWUYASABKAkSIwoFbGluZXMYAiADKAsyFC5tdXN0ZXIudjEuTGluZUJsYW1lIisKCUxpbmVCbGFtZRIMCgR0ZXh0GAEgASgJEhAKCHJldmlzaW9uGAIgASgDIq0BChVWYWxpZGF0ZUNvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEiQKBWZpbGVzGAIgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUSEAoIcmV2aXNpb24YAyABKAMSFQoIc2VsZWN0b3IYBCABKAlIAIgBARITCgthbGxvd19lbXB0eRgFIAEoCBIQCghmcmFnbWVudBgGIAEoCEILCglfc2VsZWN0b3IixAEKFlZhbGlkYXRlQ29uZmlnUmVzcG9uc2USDQoFdmFsaWQYASABKAgSJAoIZmluZGluZ3MYAiADKAsyEi5tdXN0ZXIudjEuRmluZGluZxIXCg9tYXRjaGluZ19hZ2VudHMYAyABKAMSFQoNc2lsZW50X2FnZW50cxgEIAEoAxIxCgdsYWNraW5nGAUgAygLMiAubXVzdGVyLnYxLkNvbXBvbmVudEF2YWlsYWJpbGl0eRISCgpjb21wb25lbnRzGAYgAygJIlwKFUNvbXBvbmVudEF2YWlsYWJpbGl0eRIRCgljb21wb25lbnQYASABKAkSGAoQYXZhaWxhYmxlX2FnZW50cxgCIAEoAxIWCg5sYWNraW5nX2FnZW50cxgDIAEoAyJtCgdGaW5kaW5nEiUKCHNldmVyaXR5GAEgASgOMhMubXVzdGVyLnYxLlNldmVyaXR5EgwKBGZpbGUYAiABKAkSDAoEbGluZRgDIAEoBRIOCgZjb2x1bW4YBCABKAUSDwoHbWVzc2FnZRgFIAEoCSJ2ChNSZW5kZXJDb25maWdSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRIRCgljb25maWdfaWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAMSJAoFZmlsZXMYBCADKAsyFS5tdXN0ZXIudjEuQ29uZmlnRmlsZSLrAQoUUmVuZGVyQ29uZmlnUmVzcG9uc2USKgoHY29uZmlncxgBIAMoCzIZLm11c3Rlci52MS5SZW5kZXJlZENvbmZpZxIMCgRoYXNoGAIgASgJEiQKBWZpbGVzGAMgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUSDgoGbWVyZ2VkGAQgASgJEiwKCWNvbmZsaWN0cxgFIAMoCzIZLm11c3Rlci52MS5Db25maWdDb25mbGljdBIkCghmaW5kaW5ncxgGIAMoCzISLm11c3Rlci52MS5GaW5kaW5nEg8KB2Fic2VuY2UYByABKAkiawoOUmVuZGVyZWRDb25maWcSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEg0KBW9yZGVyGAMgASgFEhEKCWNhbmRpZGF0ZRgEIAEoCBISCgpyb2xsb3V0X2lkGAUgASgJImIKDkNvbmZpZ0NvbmZsaWN0EgwKBHBhdGgYASABKAkSKwoGdmFsdWVzGAIgAygLMhsubXVzdGVyLnYxLkNvbmZsaWN0aW5nVmFsdWUSFQoNcmVwbGFjZXNfbGlzdBgDIAEoCCI0ChBDb25mbGljdGluZ1ZhbHVlEhEKCWNvbmZpZ19pZBgBIAEoCRINCgV2YWx1ZRgCIAEoCSI5ChJHZXRSZXZpc2lvblJlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDIjwKE0dldFJldmlzaW9uUmVzcG9uc2USJQoIcmV2aXNpb24YASABKAsyEy5tdXN0ZXIudjEuUmV2aXNpb24iUAoUTGlzdFJldmlzaW9uc1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlgKFUxpc3RSZXZpc2lvbnNSZXNwb25zZRImCglyZXZpc2lvbnMYASADKAsyEy5tdXN0ZXIudjEuUmV2aXNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqYCCgZDb25maWcSEQoJY29uZmlnX2lkGAEgASgJEhAKCHNlbGVjdG9yGAIgASgJEg0KBW9yZGVyGAMgASgFEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhIKCmdlbmVyYXRpb24YBSABKAMSFwoPbGF0ZXN0X3JldmlzaW9uGAYgASgDEhcKD3N0YWJsZV9yZXZpc2lvbhgHIAEoAxIZChFhY3RpdmVfcm9sbG91dF9pZBgIIAEoCRIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZyYWdtZW50GAsgASgIIrUBCghSZXZpc2lvbhIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSDAoEaGFzaBgDIAEoCRIkCgVmaWxlcxgEIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlEg8KB21lc3NhZ2UYBSABKAkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgHIAEoCSI+CgpDb25maWdGaWxlEgwKBG5hbWUYASABKAkSFAoMY29udGVudF90eXBlGAIgASgJEgwKBGJvZHkYAyABKAwqcgoKQ2hhbmdlS2luZBIbChdDSEFOR0VfS0lORF9VTlNQRUNJRklFRBAAEhUKEUNIQU5HRV9LSU5EX0FEREVEEAESFwoTQ0hBTkdFX0tJTkRfUkVNT1ZFRBACEhcKE0NIQU5HRV9LSU5EX0NIQU5HRUQQAypOCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhQKEFNFVkVSSVRZX1dBUk5JTkcQARISCg5TRVZFUklUWV9FUlJPUhACMr4ICg1Db25maWdTZXJ2aWNlEk8KDENyZWF0ZUNvbmZpZxIeLm11c3Rlci52MS5DcmVhdGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLkNyZWF0ZUNvbmZpZ1Jlc3BvbnNlEk8KDFVwZGF0ZUNvbmZpZxIeLm11c3Rlci52MS5VcGRhdGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLlVwZGF0ZUNvbmZpZ1Jlc3BvbnNlEkYKCUdldENvbmZpZxIbLm11c3Rlci52MS5HZXRDb25maWdSZXF1ZXN0GhwubXVzdGVyLnYxLkdldENvbmZpZ1Jlc3BvbnNlEkwKC0xpc3RDb25maWdzEh0ubXVzdGVyLnYxLkxpc3RDb25maWdzUmVxdWVzdBoeLm11c3Rlci52MS5MaXN0Q29uZmlnc1Jlc3BvbnNlEk8KDERlbGV0ZUNvbmZpZxIeLm11c3Rlci52MS5EZWxldGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLkRlbGV0ZUNvbmZpZ1Jlc3BvbnNlElgKD1B1Ymxpc2hSZXZpc2lvbhIhLm11c3Rlci52MS5QdWJsaXNoUmV2aXNpb25SZXF1ZXN0GiIubXVzdGVyLnYxLlB1Ymxpc2hSZXZpc2lvblJlc3BvbnNlEkwKC0dldFJldmlzaW9uEh0ubXVzdGVyLnYxLkdldFJldmlzaW9uUmVxdWVzdBoeLm11c3Rlci52MS5HZXRSZXZpc2lvblJlc3BvbnNlElIKDUxpc3RSZXZpc2lvbnMSHy5tdXN0ZXIudjEuTGlzdFJldmlzaW9uc1JlcXVlc3QaIC5tdXN0ZXIudjEuTGlzdFJldmlzaW9uc1Jlc3BvbnNlElgKD1Jlc3RvcmVSZXZpc2lvbhIhLm11c3Rlci52MS5SZXN0b3JlUmV2aXNpb25SZXF1ZXN0GiIubXVzdGVyLnYxLlJlc3RvcmVSZXZpc2lvblJlc3BvbnNlElIKDURpZmZSZXZpc2lvbnMSHy5tdXN0ZXIudjEuRGlmZlJldmlzaW9uc1JlcXVlc3QaIC5tdXN0ZXIudjEuRGlmZlJldmlzaW9uc1Jlc3BvbnNlElIKDUJsYW1lUmV2aXNpb24SHy5tdXN0ZXIudjEuQmxhbWVSZXZpc2lvblJlcXVlc3QaIC5tdXN0ZXIudjEuQmxhbWVSZXZpc2lvblJlc3BvbnNlElUKDlZhbGlkYXRlQ29uZmlnEiAubXVzdGVyLnYxLlZhbGlkYXRlQ29uZmlnUmVxdWVzdBohLm11c3Rlci52MS5WYWxpZGF0ZUNvbmZpZ1Jlc3BvbnNlEk8KDFJlbmRlckNvbmZpZxIeLm11c3Rlci52MS5SZW5kZXJDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlbmRlckNvbmZpZ1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChdtdXN0ZXIvdjEvY29uZmlncy5wcm90bxIJbXVzdGVyLnYxIqoBChNDcmVhdGVDb25maWdSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIQCghzZWxlY3RvchgCIAEoCRISCgVvcmRlchgDIAEoBUgAiAEBEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSFQoNdmFsaWRhdGVfb25seRgGIAEoCBIQCghmcmFnbWVudBgHIAEoCEIICgZfb3JkZXIiOQoUQ3JlYXRlQ29uZmlnUmVzcG9uc2USIQoGY29uZmlnGAEgASgLMhEubXVzdGVyLnYxLkNvbmZpZyKxAQoTVXBkYXRlQ29uZmlnUmVxdWVzdBIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIbChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDEhIKCnJlcXVlc3RfaWQYBCABKAkSFQoNdmFsaWRhdGVfb25seRgFIAEoCCI5ChRVcGRhdGVDb25maWdSZXNwb25zZRIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnIiUKEEdldENvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJIjYKEUdldENvbmZpZ1Jlc3BvbnNlEiEKBmNvbmZpZxgBIAEoCzIRLm11c3Rlci52MS5Db25maWciOwoSTGlzdENvbmZpZ3NSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlIKE0xpc3RDb25maWdzUmVzcG9uc2USIgoHY29uZmlncxgBIAMoCzIRLm11c3Rlci52MS5Db25maWcSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsQBChZQdWJsaXNoUmV2aXNpb25SZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIkCgVmaWxlcxgCIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlEg8KB21lc3NhZ2UYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAUgASgIEhMKC2FsbG93X2VtcHR5GAYgASgIEiAKGGV4cGVjdGVkX2xhdGVzdF9yZXZpc2lvbhgHIAEoAyJmChdQdWJsaXNoUmV2aXNpb25SZXNwb25zZRIlCghyZXZpc2lvbhgBIAEoCzITLm11c3Rlci52MS5SZXZpc2lvbhIkCgh3YXJuaW5ncxgCIAMoCzISLm11c3Rlci52MS5GaW5kaW5nInAKE0RlbGV0ZUNvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YAiABKAMSEgoKcmVxdWVzdF9pZBgDIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAQgASgIIjkKFERlbGV0ZUNvbmZpZ1Jlc3BvbnNlEiEKBmNvbmZpZxgBIAEoCzIRLm11c3Rlci52MS5Db25maWcimwEKFlJlc3RvcmVSZXZpc2lvblJlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEg8KB21lc3NhZ2UYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAUgASgIEiAKGGV4cGVjdGVkX2xhdGVzdF9yZXZpc2lvbhgGIAEoAyJmChdSZXN0b3JlUmV2aXNpb25SZXNwb25zZRIlCghyZXZpc2lvbhgBIAEoCzITLm11c3Rlci52MS5SZXZpc2lvbhIkCgh3YXJuaW5ncxgCIAMoCzISLm11c3Rlci52MS5GaW5kaW5nIn4KFERpZmZSZXZpc2lvbnNSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIVCg1mcm9tX3JldmlzaW9uGAIgASgDEhMKC3RvX3JldmlzaW9uGAMgASgDEicKCHRvX2ZpbGVzGAQgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUipQEKFURpZmZSZXZpc2lvbnNSZXNwb25zZRIVCg1mcm9tX3JldmlzaW9uGAEgASgDEhMKC3RvX3JldmlzaW9uGAIgASgDEhEKCWlkZW50aWNhbBgDIAEoCBIiCgVmaWxlcxgEIAMoCzITLm11c3Rlci52MS5GaWxlRGlmZhIpCgdjaGFuZ2VzGAUgAygLMhgubXVzdGVyLnYxLkNvbnRlbnRDaGFuZ2UiTAoIRmlsZURpZmYSDAoEbmFtZRgBIAEoCRIjCgRraW5kGAIgASgOMhUubXVzdGVyLnYxLkNoYW5nZUtpbmQSDQoFcGF0Y2gYAyABKAkiYQoNQ29udGVudENoYW5nZRIMCgRwYXRoGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQ2hhbmdlS2luZBIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkiOwoUQmxhbWVSZXZpc2lvblJlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDIo8BChVCbGFtZVJldmlzaW9uUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSIwoFZmlsZXMYAiADKAsyFC5tdXN0ZXIudjEuRmlsZUJsYW1lEiYKCXJldmlzaW9ucxgDIAMoCzITLm11c3Rlci52MS5SZXZpc2lvbhIXCg9vbGRlc3RfcmV2aXNpb24YBCABKAMiPgoJRmlsZUJsYW1lEgwKBG5hbWUYASABKAkSIwoFbGluZXMYAiADKAsyFC5tdXN0ZXIudjEuTGluZUJsYW1lIisKCUxpbmVCbGFtZRIMCgR0ZXh0GAEgASgJEhAKCHJldmlzaW9uGAIgASgDIq0BChVWYWxpZGF0ZUNvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEiQKBWZpbGVzGAIgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUSEAoIcmV2aXNpb24YAyABKAMSFQoIc2VsZWN0b3IYBCABKAlIAIgBARITCgthbGxvd19lbXB0eRgFIAEoCBIQCghmcmFnbWVudBgGIAEoCEILCglfc2VsZWN0b3Ii+AEKFlZhbGlkYXRlQ29uZmlnUmVzcG9uc2USDQoFdmFsaWQYASABKAgSJAoIZmluZGluZ3MYAiADKAsyEi5tdXN0ZXIudjEuRmluZGluZxIXCg9tYXRjaGluZ19hZ2VudHMYAyABKAMSFQoNc2lsZW50X2FnZW50cxgEIAEoAxIxCgdsYWNraW5nGAUgAygLMiAubXVzdGVyLnYxLkNvbXBvbmVudEF2YWlsYWJpbGl0eRISCgpjb21wb25lbnRzGAYgAygJEjIKCXZhcmlhYmxlcxgHIAMoCzIfLm11c3Rlci52MS5WYXJpYWJsZUF2YWlsYWJpbGl0eSJVChRWYXJpYWJsZUF2YWlsYWJpbGl0eRIlCgh2YXJpYWJsZRgBIAEoCzITLm11c3Rlci52MS5WYXJpYWJsZRIWCg5sYWNraW5nX2FnZW50cxgCIAEoAyJcChVDb21wb25lbnRBdmFpbGFiaWxpdHkSEQoJY29tcG9uZW50GAEgASgJEhgKEGF2YWlsYWJsZV9hZ2VudHMYAiABKAMSFgoObGFja2luZ19hZ2VudHMYAyABKAMibQoHRmluZGluZxIlCghzZXZlcml0eRgBIAEoDjITLm11c3Rlci52MS5TZXZlcml0eRIMCgRmaWxlGAIgASgJEgwKBGxpbmUYAyABKAUSDgoGY29sdW1uGAQgASgFEg8KB21lc3NhZ2UYBSABKAkidgoTUmVuZGVyQ29uZmlnUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEQoJY29uZmlnX2lkGAIgASgJEhAKCHJldmlzaW9uGAMgASgDEiQKBWZpbGVzGAQgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUi6wEKFFJlbmRlckNvbmZpZ1Jlc3BvbnNlEioKB2NvbmZpZ3MYASADKAsyGS5tdXN0ZXIudjEuUmVuZGVyZWRDb25maWcSDAoEaGFzaBgCIAEoCRIkCgVmaWxlcxgDIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlEg4KBm1lcmdlZBgEIAEoCRIsCgljb25mbGljdHMYBSADKAsyGS5tdXN0ZXIudjEuQ29uZmlnQ29uZmxpY3QSJAoIZmluZGluZ3MYBiADKAsyEi5tdXN0ZXIudjEuRmluZGluZxIPCgdhYnNlbmNlGAcgASgJImsKDlJlbmRlcmVkQ29uZmlnEhEKCWNvbmZpZ19pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxINCgVvcmRlchgDIAEoBRIRCgljYW5kaWRhdGUYBCABKAgSEgoKcm9sbG91dF9pZBgFIAEoCSJiCg5Db25maWdDb25mbGljdBIMCgRwYXRoGAEgASgJEisKBnZhbHVlcxgCIAMoCzIbLm11c3Rlci52MS5Db25mbGljdGluZ1ZhbHVlEhUKDXJlcGxhY2VzX2xpc3QYAyABKAgiNAoQQ29uZmxpY3RpbmdWYWx1ZRIRCgljb25maWdfaWQYASABKAkSDQoFdmFsdWUYAiABKAkiOQoSR2V0UmV2aXNpb25SZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAyI8ChNHZXRSZXZpc2lvblJlc3BvbnNlEiUKCHJldmlzaW9uGAEgASgLMhMubXVzdGVyLnYxLlJldmlzaW9uIlAKFExpc3RSZXZpc2lvbnNSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJYChVMaXN0UmV2aXNpb25zUmVzcG9uc2USJgoJcmV2aXNpb25zGAEgAygLMhMubXVzdGVyLnYxLlJldmlzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKmAgoGQ29uZmlnEhEKCWNvbmZpZ19pZBgBIAEoCRIQCghzZWxlY3RvchgCIAEoCRINCgVvcmRlchgDIAEoBRITCgtkZXNjcmlwdGlvbhgEIAEoCRISCgpnZW5lcmF0aW9uGAUgASgDEhcKD2xhdGVzdF9yZXZpc2lvbhgGIAEoAxIXCg9zdGFibGVfcmV2aXNpb24YByABKAMSGQoRYWN0aXZlX3JvbGxvdXRfaWQYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmcmFnbWVudBgLIAEoCCLdAQoIUmV2aXNpb24SEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEgwKBGhhc2gYAyABKAkSJAoFZmlsZXMYBCADKAsyFS5tdXN0ZXIudjEuQ29uZmlnRmlsZRIPCgdtZXNzYWdlGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZhdXRob3IYByABKAkSJgoJdmFyaWFibGVzGAggAygLMhMubXVzdGVyLnYxLlZhcmlhYmxlIikKCFZhcmlhYmxlEgsKA2tleRgBIAEoCRIQCghyZXF1aXJlZBgCIAEoCCI+CgpDb25maWdGaWxlEgwKBG5hbWUYASABKAkSFAoMY29udGVudF90eXBlGAIgASgJEgwKBGJvZHkYAyABKAwqcgoKQ2hhbmdlS2luZBIbChdDSEFOR0VfS0lORF9VTlNQRUNJRklFRBAAEhUKEUNIQU5HRV9LSU5EX0FEREVEEAESFwoTQ0hBTkdFX0tJTkRfUkVNT1ZFRBACEhcKE0NIQU5HRV9LSU5EX0NIQU5HRUQQAypOCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhQKEFNFVkVSSVRZX1dBUk5JTkcQARISCg5TRVZFUklUWV9FUlJPUhACMr4ICg1Db25maWdTZXJ2aWNlEk8KDENyZWF0ZUNvbmZpZxIeLm11c3Rlci52MS5DcmVhdGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLkNyZWF0ZUNvbmZpZ1Jlc3BvbnNlEk8KDFVwZGF0ZUNvbmZpZxIeLm11c3Rlci52MS5VcGRhdGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLlVwZGF0ZUNvbmZpZ1Jlc3BvbnNlEkYKCUdldENvbmZpZxIbLm11c3Rlci52MS5HZXRDb25maWdSZXF1ZXN0GhwubXVzdGVyLnYxLkdldENvbmZpZ1Jlc3BvbnNlEkwKC0xpc3RDb25maWdzEh0ubXVzdGVyLnYxLkxpc3RDb25maWdzUmVxdWVzdBoeLm11c3Rlci52MS5MaXN0Q29uZmlnc1Jlc3BvbnNlEk8KDERlbGV0ZUNvbmZpZxIeLm11c3Rlci52MS5EZWxldGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLkRlbGV0ZUNvbmZpZ1Jlc3BvbnNlElgKD1B1Ymxpc2hSZXZpc2lvbhIhLm11c3Rlci52MS5QdWJsaXNoUmV2aXNpb25SZXF1ZXN0GiIubXVzdGVyLnYxLlB1Ymxpc2hSZXZpc2lvblJlc3BvbnNlEkwKC0dldFJldmlzaW9uEh0ubXVzdGVyLnYxLkdldFJldmlzaW9uUmVxdWVzdBoeLm11c3Rlci52MS5HZXRSZXZpc2lvblJlc3BvbnNlElIKDUxpc3RSZXZpc2lvbnMSHy5tdXN0ZXIudjEuTGlzdFJldmlzaW9uc1JlcXVlc3QaIC5tdXN0ZXIudjEuTGlzdFJldmlzaW9uc1Jlc3BvbnNlElgKD1Jlc3RvcmVSZXZpc2lvbhIhLm11c3Rlci52MS5SZXN0b3JlUmV2aXNpb25SZXF1ZXN0GiIubXVzdGVyLnYxLlJlc3RvcmVSZXZpc2lvblJlc3BvbnNlElIKDURpZmZSZXZpc2lvbnMSHy5tdXN0ZXIudjEuRGlmZlJldmlzaW9uc1JlcXVlc3QaIC5tdXN0ZXIudjEuRGlmZlJldmlzaW9uc1Jlc3BvbnNlElIKDUJsYW1lUmV2aXNpb24SHy5tdXN0ZXIudjEuQmxhbWVSZXZpc2lvblJlcXVlc3QaIC5tdXN0ZXIudjEuQmxhbWVSZXZpc2lvblJlc3BvbnNlElUKDlZhbGlkYXRlQ29uZmlnEiAubXVzdGVyLnYxLlZhbGlkYXRlQ29uZmlnUmVxdWVzdBohLm11c3Rlci52MS5WYWxpZGF0ZUNvbmZpZ1Jlc3BvbnNlEk8KDFJlbmRlckNvbmZpZxIeLm11c3Rlci52MS5SZW5kZXJDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlbmRlckNvbmZpZ1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message muster.v1.CreateConfigRequest
@@ -865,6 +865,13 @@ export type ValidateConfigResponse = Message<"muster.v1.ValidateConfigResponse">
    * @generated from field: repeated string components = 6;
    */
   components: string[];
+
+  /**
+   * What of an agent the files refer to, and how many matching agents do not have it.
+   *
+   * @generated from field: repeated muster.v1.VariableAvailability variables = 7;
+   */
+  variables: VariableAvailability[];
 };
 
 /**
@@ -873,6 +880,34 @@ export type ValidateConfigResponse = Message<"muster.v1.ValidateConfigResponse">
  */
 export const ValidateConfigResponseSchema: GenMessage<ValidateConfigResponse> = /*@__PURE__*/
   messageDesc(file_muster_v1_configs, 23);
+
+/**
+ * How many agents have a value for a variable.
+ *
+ * @generated from message muster.v1.VariableAvailability
+ */
+export type VariableAvailability = Message<"muster.v1.VariableAvailability"> & {
+  /**
+   * What the files refer to.
+   *
+   * @generated from field: muster.v1.Variable variable = 1;
+   */
+  variable?: Variable | undefined;
+
+  /**
+   * Matching agents without it: they are not offered the config when it is required, and get the fallback when it is not.
+   *
+   * @generated from field: int64 lacking_agents = 2;
+   */
+  lackingAgents: bigint;
+};
+
+/**
+ * Describes the message muster.v1.VariableAvailability.
+ * Use `create(VariableAvailabilitySchema)` to create a new message.
+ */
+export const VariableAvailabilitySchema: GenMessage<VariableAvailability> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 24);
 
 /**
  * How many agents have a component.
@@ -907,7 +942,7 @@ export type ComponentAvailability = Message<"muster.v1.ComponentAvailability"> &
  * Use `create(ComponentAvailabilitySchema)` to create a new message.
  */
 export const ComponentAvailabilitySchema: GenMessage<ComponentAvailability> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 24);
+  messageDesc(file_muster_v1_configs, 25);
 
 /**
  * Something that is wrong, or probably not meant.
@@ -956,7 +991,7 @@ export type Finding = Message<"muster.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 25);
+  messageDesc(file_muster_v1_configs, 26);
 
 /**
  * @generated from message muster.v1.RenderConfigRequest
@@ -996,7 +1031,7 @@ export type RenderConfigRequest = Message<"muster.v1.RenderConfigRequest"> & {
  * Use `create(RenderConfigRequestSchema)` to create a new message.
  */
 export const RenderConfigRequestSchema: GenMessage<RenderConfigRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 26);
+  messageDesc(file_muster_v1_configs, 27);
 
 /**
  * @generated from message muster.v1.RenderConfigResponse
@@ -1057,7 +1092,7 @@ export type RenderConfigResponse = Message<"muster.v1.RenderConfigResponse"> & {
  * Use `create(RenderConfigResponseSchema)` to create a new message.
  */
 export const RenderConfigResponseSchema: GenMessage<RenderConfigResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 27);
+  messageDesc(file_muster_v1_configs, 28);
 
 /**
  * A config that reaches an agent.
@@ -1106,7 +1141,7 @@ export type RenderedConfig = Message<"muster.v1.RenderedConfig"> & {
  * Use `create(RenderedConfigSchema)` to create a new message.
  */
 export const RenderedConfigSchema: GenMessage<RenderedConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 28);
+  messageDesc(file_muster_v1_configs, 29);
 
 /**
  * A value that several configs set differently.
@@ -1141,7 +1176,7 @@ export type ConfigConflict = Message<"muster.v1.ConfigConflict"> & {
  * Use `create(ConfigConflictSchema)` to create a new message.
  */
 export const ConfigConflictSchema: GenMessage<ConfigConflict> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 29);
+  messageDesc(file_muster_v1_configs, 30);
 
 /**
  * What a config sets a value to.
@@ -1169,7 +1204,7 @@ export type ConflictingValue = Message<"muster.v1.ConflictingValue"> & {
  * Use `create(ConflictingValueSchema)` to create a new message.
  */
 export const ConflictingValueSchema: GenMessage<ConflictingValue> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 30);
+  messageDesc(file_muster_v1_configs, 31);
 
 /**
  * @generated from message muster.v1.GetRevisionRequest
@@ -1195,7 +1230,7 @@ export type GetRevisionRequest = Message<"muster.v1.GetRevisionRequest"> & {
  * Use `create(GetRevisionRequestSchema)` to create a new message.
  */
 export const GetRevisionRequestSchema: GenMessage<GetRevisionRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 31);
+  messageDesc(file_muster_v1_configs, 32);
 
 /**
  * @generated from message muster.v1.GetRevisionResponse
@@ -1214,7 +1249,7 @@ export type GetRevisionResponse = Message<"muster.v1.GetRevisionResponse"> & {
  * Use `create(GetRevisionResponseSchema)` to create a new message.
  */
 export const GetRevisionResponseSchema: GenMessage<GetRevisionResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 32);
+  messageDesc(file_muster_v1_configs, 33);
 
 /**
  * @generated from message muster.v1.ListRevisionsRequest
@@ -1247,7 +1282,7 @@ export type ListRevisionsRequest = Message<"muster.v1.ListRevisionsRequest"> & {
  * Use `create(ListRevisionsRequestSchema)` to create a new message.
  */
 export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 33);
+  messageDesc(file_muster_v1_configs, 34);
 
 /**
  * @generated from message muster.v1.ListRevisionsResponse
@@ -1273,7 +1308,7 @@ export type ListRevisionsResponse = Message<"muster.v1.ListRevisionsResponse"> &
  * Use `create(ListRevisionsResponseSchema)` to create a new message.
  */
 export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 34);
+  messageDesc(file_muster_v1_configs, 35);
 
 /**
  * A named line of revisions.
@@ -1365,7 +1400,7 @@ export type Config = Message<"muster.v1.Config"> & {
  * Use `create(ConfigSchema)` to create a new message.
  */
 export const ConfigSchema: GenMessage<Config> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 35);
+  messageDesc(file_muster_v1_configs, 36);
 
 /**
  * One immutable version of a config.
@@ -1421,6 +1456,14 @@ export type Revision = Message<"muster.v1.Revision"> & {
    * @generated from field: string author = 7;
    */
   author: string;
+
+  /**
+   * What of an agent its files refer to, as `${agent:host.name}`: attributes, labels, or `instance_uid`. Each agent is offered
+   * the files with its own values in place; in order of their keys.
+   *
+   * @generated from field: repeated muster.v1.Variable variables = 8;
+   */
+  variables: Variable[];
 };
 
 /**
@@ -1428,7 +1471,35 @@ export type Revision = Message<"muster.v1.Revision"> & {
  * Use `create(RevisionSchema)` to create a new message.
  */
 export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 36);
+  messageDesc(file_muster_v1_configs, 37);
+
+/**
+ * Something of an agent that a revision refers to.
+ *
+ * @generated from message muster.v1.Variable
+ */
+export type Variable = Message<"muster.v1.Variable"> & {
+  /**
+   * The attribute.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Whether an agent without it is not offered the config: somewhere it has no fallback, as in `${agent:zone:-none}`.
+   *
+   * @generated from field: bool required = 2;
+   */
+  required: boolean;
+};
+
+/**
+ * Describes the message muster.v1.Variable.
+ * Use `create(VariableSchema)` to create a new message.
+ */
+export const VariableSchema: GenMessage<Variable> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 38);
 
 /**
  * @generated from message muster.v1.ConfigFile
@@ -1461,7 +1532,7 @@ export type ConfigFile = Message<"muster.v1.ConfigFile"> & {
  * Use `create(ConfigFileSchema)` to create a new message.
  */
 export const ConfigFileSchema: GenMessage<ConfigFile> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 37);
+  messageDesc(file_muster_v1_configs, 39);
 
 /**
  * What became of a file or a value.
