@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
-import { parseGatewayId, parseRolloutId, type RolloutStatus } from "@muster/fleet";
+import { parseGatewayId, parseRolloutId, parseSecretId, type RolloutStatus } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import type { Store } from "@muster/store";
 import { until } from "@muster/testkit";
@@ -94,6 +94,24 @@ describe("muster", () => {
     );
     assert.match((await muster(["configs", "delete", "story"])).out, /deleted/);
     assert.equal((await muster(["configs", "get", "story"])).code, 1);
+  });
+
+  it("keeps secrets, from files or standard input, and never shows them", async () => {
+    const set = await muster(["--user", "ann", "secrets", "set", "token", "--from-file", "-"], "sword-fish\n");
+    assert.match(set.out, /^Secret token is set, version 1\. Configs refer to it as \$\{secret:token\}\.\n$/);
+    const again = await muster(["secrets", "set", "token", "--from-file", file("token.txt", "salmon\n")]);
+    assert.match(again.out, /version 2\..*take it with their next revision/);
+    assert.equal(await store.secrets.open({ id: parseSecretId("token"), version: 1 }), "sword-fish", "no line end");
+    assert.match((await muster(["secrets", "list"])).out, /\ntoken +2 +\S+( ago)? +- +-\n$/);
+    await json(["configs", "create", "secretive"]);
+    await json(["configs", "publish", "secretive", "-f", file("s.yaml", "a: ${secret:token}")]);
+    assert.match((await muster(["secrets", "get", "token"])).out, /in use by +secretive\n$/);
+    const refused = await muster(["secrets", "delete", "token"]);
+    assert.match(refused.err, /Secret "token" is referred to by secretive/);
+    await json(["configs", "delete", "secretive"]);
+    assert.match((await muster(["secrets", "delete", "token"])).out, /is deleted/);
+    const short = await muster(["secrets", "set", "short", "--from-file", "-"], "abc\n");
+    assert.match(short.err, /value: has fewer than 4 characters/);
   });
 
   it("checks configs before anybody has them", async () => {

@@ -1,5 +1,5 @@
-// The commands of `muster configs`, as commander is told them. What they do is in configs.ts, config-history.ts and
-// config-check.ts.
+// The commands of `muster configs` and `muster secrets`, as commander is told them. What they do is in configs.ts,
+// config-history.ts, config-check.ts and secrets.ts.
 
 import type { Command } from "commander";
 import { action, type Run } from "./action.ts";
@@ -7,6 +7,7 @@ import { renderConfig, validateConfig } from "./config-check.ts";
 import { blameRevision, diffRevisions, listRevisions, restoreRevision } from "./config-history.ts";
 import { createConfig, deleteConfig, getConfig, listConfigs, publishRevision, updateConfig } from "./configs.ts";
 import { countOption } from "./input.ts";
+import { deleteSecret, getSecret, listSecrets, setSecret } from "./secrets.ts";
 
 const FILES = "YAML or JSON files; - reads standard input";
 const TYPE = "what the files are, where their names do not tell";
@@ -111,4 +112,26 @@ function addChecks(configs: Command, run: Run): void {
     .option("--content-type <type>", TYPE)
     .option("--files", "show the files as they are offered, too")
     .action(action(run, renderConfig));
+}
+
+/** Adds `muster secrets`. */
+export function addSecrets(program: Command, run: Run): void {
+  const secrets = program.command("secrets").description("values that configs refer to as ${secret:name}; never shown");
+  secrets
+    .command("set <name>")
+    .description("keep a secret, or a new version of it")
+    .requiredOption("--from-file <file>", "a file with the value; - reads standard input")
+    .option("--description <text>", "for people")
+    .option(...VALIDATE_ONLY)
+    .action(action(run, setSecret));
+  secrets.command("list").description("list secrets").action(action(run, listSecrets));
+  secrets
+    .command("get <name>")
+    .description("show which version there is, who set it and which configs refer to it")
+    .action(action(run, getSecret));
+  secrets
+    .command("delete <name>")
+    .description("delete a secret with all its versions; refused while configs refer to it")
+    .option(...VALIDATE_ONLY)
+    .action(action(run, deleteSecret));
 }

@@ -17,7 +17,7 @@ import {
 import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
 import { countOption, serverOption, spanOption } from "./input.ts";
 import { offerPackages, showPackages, withdrawPackages } from "./packages.ts";
-import { addConfigs } from "./program-configs.ts";
+import { addConfigs, addSecrets } from "./program-configs.ts";
 import { addAudit, addFleet, addGroups, addPolicies } from "./program-kept.ts";
 import { addCalendars, addRollouts } from "./program-rollouts.ts";
 
@@ -27,7 +27,7 @@ const SELECTOR = "which agents: env=prod,region in (eu,us),!canary,host.name=web
 export function createProgram(run: Run, write: (text: string) => void, writeError: (text: string) => void): Command {
   const program = new Command("muster")
     .description(
-      "Operates a Muster control plane: agents, configs, groups, rollouts and what they heed, connections and packages.",
+      "Operates a Muster control plane: agents, configs, secrets, groups, rollouts and what they heed, connections and packages.",
     )
     .addOption(
       new Option("--server <host:port>", "management server; https://host:port for TLS")
@@ -56,6 +56,7 @@ export function createProgram(run: Run, write: (text: string) => void, writeErro
     });
   addAgents(program, run);
   addConfigs(program, run);
+  addSecrets(program, run);
   addRollouts(program, run);
   addGroups(program, run);
   addPolicies(program, run);

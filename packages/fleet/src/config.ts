@@ -6,6 +6,7 @@ import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml
 import type { Violation } from "./error.ts";
 import type { Finding } from "./finding.ts";
 import { type ConfigHash, type ConfigId, parseConfigHash } from "./ids.ts";
+import type { SecretPin } from "./secrets.ts";
 import type { Variable } from "./variables.ts";
 
 /** One file of a config. */
@@ -48,6 +49,8 @@ export interface Revision {
   readonly author: string;
   /** What of the agent its files refer to; in the order of the keys. */
   readonly variables: readonly Variable[];
+  /** The secrets its files refer to; in the order of their ids. */
+  readonly secrets: readonly SecretPin[];
   readonly createdAtMs: number;
 }
 

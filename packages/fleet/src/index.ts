@@ -129,7 +129,9 @@ export {
   parseGatewayId,
   parseInstanceUid,
   parseRolloutId,
+  parseSecretId,
   type RolloutId,
+  type SecretId,
 } from "./ids.ts";
 export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
@@ -195,6 +197,13 @@ export {
   STAGE_TRANSITIONS,
   type StageState,
 } from "./rollout-states.ts";
+export {
+  hashRevision,
+  MAX_SECRET_BYTES,
+  MIN_SECRET_CHARS,
+  type SecretPin,
+  secretNamesIn,
+} from "./secrets.ts";
 export {
   FACT_KEYS,
   isMetBy,

@@ -23,6 +23,7 @@ const aRevision = (text = "a: 1", id = "base") => {
     message: "why",
     author: "ann",
     variables: [],
+    secrets: [],
     createdAtMs: 5,
   };
 };

@@ -234,9 +234,9 @@ export function requestKey(
 }
 
 function encodeRevision(revision: Omit<Revision, "number">): string {
-  const { hash, files, message, author, variables, createdAtMs } = revision;
+  const { hash, files, message, author, variables, secrets, createdAtMs } = revision;
   const encoded = files.map((file) => ({ ...file, body: Buffer.from(file.body).toString("base64") }));
-  return JSON.stringify({ hash, files: encoded, message, author, variables, createdAtMs });
+  return JSON.stringify({ hash, files: encoded, message, author, variables, secrets, createdAtMs });
 }
 
 function decodeRevision(configId: ConfigId, number: number, text: string): Revision {
@@ -247,6 +247,7 @@ function decodeRevision(configId: ConfigId, number: number, text: string): Revis
     message,
     author = "",
     variables = [],
+    secrets = [],
     createdAtMs,
   } = JSON.parse(text) as {
     readonly hash: ConfigHash;
@@ -255,8 +256,9 @@ function decodeRevision(configId: ConfigId, number: number, text: string): Revis
     /** Absent in old records. */
     readonly author?: string;
     readonly variables?: Revision["variables"];
+    readonly secrets?: Revision["secrets"];
     readonly createdAtMs: number;
   };
   const decoded: ConfigFile[] = files.map((file) => ({ ...file, body: Buffer.from(file.body, "base64") }));
-  return { configId, number, hash, files: decoded, message, author, variables, createdAtMs };
+  return { configId, number, hash, files: decoded, message, author, variables, secrets, createdAtMs };
 }

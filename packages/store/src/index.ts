@@ -27,6 +27,14 @@ export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queu
 export { isRedisAway, toFleetError } from "./redis.ts";
 export type { Quarantined, RolloutRecords } from "./rollout-records.ts";
 export { type Commit, MAX_LOG_LINES, type Rollouts, rolloutActive, type StoredRollout } from "./rollouts.ts";
+export {
+  type SecretHead,
+  type Secrets,
+  type StoredSecret,
+  secretExists,
+  secretNotFound,
+  versionConflict,
+} from "./secrets.ts";
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export type { Settings, SettingsRecord } from "./settings.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";

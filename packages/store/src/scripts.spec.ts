@@ -690,6 +690,30 @@ describe("scripts", () => {
     });
   });
 
+  describe("put-secret and delete-secret", () => {
+    const keys = ["secret", "secrets", "count"];
+    const put = (read: number, must: number): Promise<unknown> =>
+      call(scripts.putSecret, keys, ["token", read, "head", `sealed ${read + 1}`, must]);
+    const remove = (read: number): Promise<unknown> => call(scripts.deleteSecret, keys, ["token", read]);
+
+    it("keep what comes after the version that was read, and nothing else", async () => {
+      assert.deepEqual(
+        [await put(0, 1), await put(0, 0), await put(0, 0), await put(1, 0), await put(1, 1)],
+        [0, 1, 0, 0, 1],
+      );
+      const expected = { version: "2", json: "head", v1: "sealed 1", v2: "sealed 2" };
+      assert.deepEqual(await spec.redis.hgetall("secret"), expected);
+      assert.deepEqual([await spec.redis.zrange("secrets", 0, "-1"), await spec.redis.get("count")], [["token"], "2"]);
+    });
+
+    it("remove the version that was read with all before it, but for its number", async () => {
+      await put(0, 0);
+      assert.deepEqual([await remove(2), await remove(1), await remove(1)], [0, 1, 0]);
+      assert.deepEqual(await spec.redis.hgetall("secret"), { version: "1" });
+      assert.equal(await spec.redis.exists("secrets"), 0);
+    });
+  });
+
   describe("delete-config", () => {
     const keys = [
       "config",

@@ -31,7 +31,16 @@ describe("what agents show of what they should run", () => {
     };
     await configs.create(head, "");
     await configs.publish(
-      { configId: base, hash: hashFiles(files), files, message: "", author: "", variables: [], createdAtMs: 0 },
+      {
+        configId: base,
+        hash: hashFiles(files),
+        files,
+        message: "",
+        author: "",
+        variables: [],
+        secrets: [],
+        createdAtMs: 0,
+      },
       "",
     );
     const body = encodeEffective([file(effective, "")]);

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Desired, desiredOf, FleetError, hashFiles, parseConfigId, type Revision } from "@muster/fleet";
+import {
+  type Desired,
+  desiredOf,
+  FleetError,
+  hashFiles,
+  parseConfigId,
+  parseSecretId,
+  type Revision,
+} from "@muster/fleet";
 import { ROLLOUT_ID } from "@muster/fleet/builders";
 import { decodeServerBody, ProtocolError } from "@muster/protocol";
 import { createOffers, type OffersDeps } from "./offers.ts";
@@ -15,6 +23,7 @@ const aRevision = (id: string, text: string): Revision => {
     message: "",
     author: "",
     variables: [],
+    secrets: [],
     createdAtMs: 0,
   };
 };
@@ -38,6 +47,7 @@ function someOffers(loadRevision: OffersDeps["loadRevision"] = async (id) => (id
       loads.push(`${id} ${number}`);
       return loadRevision(id, number);
     },
+    openSecret: async ({ id, version }) => (id === "gone" ? undefined : `value $${version} of ${id}`),
   });
   return { offers, loads };
 }
@@ -67,6 +77,19 @@ describe("offers", () => {
       assert.deepEqual(filesIn(await offers.load(desiredAs(host))), [`100-named-main.yaml: a: "${host}"`]);
     }
     assert.equal(loads.length, 1);
+  });
+
+  it("hold the values of secrets, and are none without them", async () => {
+    const withSecret = (id: string) => ({
+      ...aRevision("named", `a: \${secret:${id}}`),
+      secrets: [{ id: parseSecretId(id), version: 3 }],
+    });
+    const found = async (revision: Revision) => {
+      const { offers } = someOffers(async () => revision);
+      return filesIn(await offers.load(desiredFrom(revision)));
+    };
+    assert.deepEqual(await found(withSecret("token")), ['100-named-main.yaml: a: "value $3 of token"']);
+    await assert.rejects(found(withSecret("gone")), /version 3 of secret "gone" is gone/);
   });
 
   it("are loaded once for all agents that are offered one config at once, and are at hand then", async () => {

@@ -9,6 +9,7 @@ import {
   type Desired,
   FleetError,
   type Revision,
+  type SecretPin,
 } from "@muster/fleet";
 import { LRUCache } from "lru-cache";
 import { type EncodedOffer, encodeOffer } from "./replies.ts";
@@ -16,6 +17,8 @@ import { type EncodedOffer, encodeOffer } from "./replies.ts";
 /** What it needs of the store. */
 export interface OffersDeps {
   loadRevision(id: ConfigId, number: number): Promise<Revision | undefined>;
+  /** Opens a secret; nothing but an offer ever holds its value. */
+  openSecret(pin: SecretPin): Promise<string | undefined>;
 }
 
 /** The bytes of offers. */
@@ -30,6 +33,17 @@ export interface Offers {
 const MAX_CACHE_BYTES = 64 * 1024 * 1024;
 /** Revisions kept in memory: where they use variables, each agent's offer is made of them anew. */
 const MAX_REVISIONS = 64;
+
+/** The values of secrets, by name. @throws FleetError when one is gone: a config without its secret is none to offer */
+async function openAll(pins: readonly SecretPin[], { openSecret }: OffersDeps): Promise<ReadonlyMap<string, string>> {
+  const values = new Map<string, string>();
+  for (const pin of pins) {
+    const value = await openSecret(pin);
+    if (value === undefined) throw new FleetError("not_found", `version ${pin.version} of secret "${pin.id}" is gone`);
+    values.set(pin.id, value);
+  }
+  return values;
+}
 
 export function createOffers(deps: OffersDeps): Offers {
   const encoded = new LRUCache<ConfigHash, EncodedOffer>({
@@ -55,9 +69,15 @@ export function createOffers(deps: OffersDeps): Offers {
   async function compose(desired: Desired): Promise<EncodedOffer> {
     const revisions = await Promise.all(desired.contributions.map(revisionOf));
     const filesOf = new Map(desired.contributions.map((part, i) => [part, revisions[i]?.files ?? []]));
+    const values = await Promise.all(revisions.map(({ secrets }) => openAll(secrets, deps)));
+    const valuesOf = new Map(desired.contributions.map((part, i) => [part, values[i]]));
     const bytes = encodeOffer(
       desired.hash,
-      composeFiles(desired, (part) => filesOf.get(part) ?? []),
+      composeFiles(
+        desired,
+        (part) => filesOf.get(part) ?? [],
+        (part, name) => valuesOf.get(part)?.get(name),
+      ),
     );
     encoded.set(desired.hash, bytes);
     return bytes;

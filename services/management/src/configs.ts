@@ -15,6 +15,7 @@ import { diffRevisions } from "./diff-revisions.ts";
 import { existing, existingRevision } from "./existing-config.ts";
 import { parseMask } from "./mask.ts";
 import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
+import type { FindSecret } from "./pin-secrets.ts";
 import { publishRevision, restoreRevision } from "./publish-revision.ts";
 import { type RenderDeps, renderConfig } from "./render-config.ts";
 import { parseOrder, toConfig, toRevision } from "./translate-config.ts";
@@ -23,6 +24,7 @@ import { type ValidateDeps, validateConfig } from "./validate-config.ts";
 /** What this service writes and reads. */
 export interface ConfigDeps extends RenderDeps, ValidateDeps {
   readonly configs: Configs;
+  readonly secrets: FindSecret;
   readonly agents: RenderDeps["agents"] & ValidateDeps["agents"];
   readonly nowMs: () => number;
 }

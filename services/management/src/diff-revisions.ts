@@ -8,6 +8,7 @@ import {
   contentChanges,
   hashFiles,
   parseConfigId,
+  type SecretPin,
 } from "@muster/fleet";
 import {
   ChangeKind,
@@ -37,9 +38,10 @@ const KINDS = {
 interface Side {
   readonly number: number;
   readonly files: readonly ConfigFile[];
+  readonly secrets: readonly SecretPin[];
 }
 
-const NOTHING: Side = { number: 0, files: [] };
+const NOTHING: Side = { number: 0, files: [], secrets: [] };
 
 /** Compares. @throws FleetError `not_found`, `invalid` */
 export async function diffRevisions(
@@ -53,23 +55,33 @@ export async function diffRevisions(
   });
   const { config } = await existing(configs, id);
   const hasFiles = request.toFiles.length > 0;
-  const after = hasFiles
-    ? { number: 0, files: canonicalFiles(fromFiles(request.toFiles)) }
+  const after: Side = hasFiles
+    ? { number: 0, files: canonicalFiles(fromFiles(request.toFiles)), secrets: [] }
     : await existingRevision(configs, id, to);
   const fromNumber = from > 0 ? from : hasFiles ? config.latestRevision : after.number - 1;
   const before: Side = fromNumber === 0 ? NOTHING : await existingRevision(configs, id, fromNumber);
+  const secrets = hasFiles ? [] : secretChanges(before.secrets, after.secrets);
   return {
     fromRevision: BigInt(before.number),
     toRevision: BigInt(after.number),
-    identical: hashFiles(before.files) === hashFiles(after.files),
+    identical: hashFiles(before.files) === hashFiles(after.files) && secrets.length === 0,
     files: fileDiffs(before.files, after.files),
-    changes: (contentChanges(before.files, after.files) ?? []).slice(0, MAX_CHANGES).map((each) => ({
+    changes: [...(contentChanges(before.files, after.files) ?? []), ...secrets].slice(0, MAX_CHANGES).map((each) => ({
       path: each.path,
       kind: KINDS[each.kind],
       before: shortened(each.before),
       after: shortened(each.after),
     })),
   };
+}
+
+/** Secrets that both sides refer to, in another version. */
+function secretChanges(before: readonly SecretPin[], after: readonly SecretPin[]): readonly ContentChange[] {
+  return after.flatMap(({ id, version }): readonly ContentChange[] => {
+    const old = before.find((each) => each.id === id)?.version ?? version;
+    if (old === version) return [];
+    return [{ path: `\${secret:${id}}`, kind: "changed", before: `version ${old}`, after: `version ${version}` }];
+  });
 }
 
 function fileDiffs(

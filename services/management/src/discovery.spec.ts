@@ -15,6 +15,7 @@ const SERVICES = [
   "muster.v1.ConnectionService",
   "muster.v1.PackageService",
   "muster.v1.RolloutService",
+  "muster.v1.SecretService",
 ];
 
 describe("the server", () => {

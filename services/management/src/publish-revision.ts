@@ -9,7 +9,7 @@ import {
   canonicalFiles,
   type Finding,
   FleetError,
-  hashFiles,
+  hashRevision,
   parseConfigId,
   type Revision,
   variablesIn,
@@ -23,11 +23,13 @@ import type {
 import { type Configs, revisionConflict } from "@muster/store";
 import { checked, invalid, parseCount, parseRequestId, parseText } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
+import { type FindSecret, pinSecrets } from "./pin-secrets.ts";
 import { fromFiles, toFinding, toRevision } from "./translate-config.ts";
 
 /** What it writes. */
 export interface PublishDeps {
   readonly configs: Pick<Configs, "get" | "revision" | "publish">;
+  readonly secrets: FindSecret;
   readonly nowMs: () => number;
 }
 
@@ -88,10 +90,13 @@ export async function restoreRevision(
   return { revision: toRevision(revision, true), warnings: findings.map(toFinding) };
 }
 
-async function publish({ configs, nowMs }: PublishDeps, wanted: Wanted): Promise<Revision> {
+async function publish({ configs, secrets: known, nowMs }: PublishDeps, wanted: Wanted): Promise<Revision> {
   const { id, files, message, author, requestId, expectedLatest } = wanted;
+  const { pins: secrets, unknown } = await pinSecrets(known, files);
+  if (unknown.length > 0) throw FleetError.invalid(unknown);
   const variables = variablesIn(files);
-  const revision = { configId: id, hash: hashFiles(files), files, message, author, variables, createdAtMs: nowMs() };
+  const hash = hashRevision(files, secrets);
+  const revision = { configId: id, hash, files, message, author, variables, secrets, createdAtMs: nowMs() };
   if (!wanted.validateOnly) return await configs.publish(revision, requestId, expectedLatest);
   const { config } = await existing(configs, id);
   if (expectedLatest !== 0 && expectedLatest !== config.latestRevision) {

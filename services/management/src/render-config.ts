@@ -127,6 +127,7 @@ async function candidateFor(
           message: "",
           author: "",
           variables: variablesIn(files),
+          secrets: [],
           createdAtMs: 0,
         };
   const reach = [{ selector: "", order: "sticky_hash", cutoff: EVERYONE }] as const;

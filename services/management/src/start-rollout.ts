@@ -26,6 +26,7 @@ import {
   type Documents,
   type Rollouts,
   rolloutActive,
+  type Secrets,
   type StoredConfig,
 } from "@muster/store";
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
@@ -40,6 +41,7 @@ import { withPolicy } from "./policies.ts";
 /** What it reads and writes. */
 export interface StartDeps {
   readonly configs: Pick<Configs, "get" | "revision">;
+  readonly secrets: Pick<Secrets, "open">;
   readonly rollouts: Pick<Rollouts, "start" | "quarantined" | "savePlan" | "loadPlan" | "get">;
   readonly cohorts: Pick<Cohorts, "load">;
   readonly calendars: Pick<Documents<Calendar>, "get">;
@@ -92,6 +94,7 @@ export async function prepare(
   await mustHaveDependencies(deps, stages, request.growth !== undefined);
   const config = await existing(deps.configs, configId);
   const revision = await pinRevision(deps, config, number);
+  await mustHaveSecrets(deps, revision);
   const { order } = config.config;
   const selector = await pinSelector(deps, config.config);
   const id = deps.newRolloutId();
@@ -165,6 +168,17 @@ async function mustHaveCalendars({ calendars }: StartDeps, ids: readonly string[
   if (missing.length === 0) return;
   const description = `there is no calendar ${missing.map((id) => `"${id.slice(0, 63)}"`).join(", ")}; list those there are.`;
   throw FleetError.invalid([{ field: "settings.timing.calendar_ids", description }]);
+}
+
+/** Without its secrets a revision could be offered to nobody. */
+async function mustHaveSecrets({ secrets }: StartDeps, { configId, number, secrets: pins }: Revision): Promise<void> {
+  const values = await Promise.all(pins.map((pin) => secrets.open(pin)));
+  const missing = pins.filter((_, i) => values[i] === undefined);
+  if (missing.length === 0) return;
+  const names = missing.map(({ id, version }) => `${id} (version ${version})`).join(", ");
+  const message = `Revision ${number} of "${configId}" refers to secrets that are gone: ${names}. Publish it again with secrets that are there.`;
+  const details = { config_id: configId, revision: String(number) };
+  throw new FleetError("failed_precondition", message, { reason: "SECRET_NOT_FOUND", details });
 }
 
 /** A rollout that is not there never succeeds: better said now than when the stage has baked. */

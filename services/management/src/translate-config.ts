@@ -51,6 +51,7 @@ export function toRevision(revision: Revision, withBodies: boolean): MessageInit
     message: revision.message,
     createTime: timestampFromMs(revision.createdAtMs),
     author: revision.author,
+    secretVersions: Object.fromEntries(revision.secrets.map(({ id, version }) => [id, BigInt(version)])),
     variables: revision.variables.map(({ key, isRequired }) => ({ key, required: isRequired })),
   };
 }

@@ -14,6 +14,7 @@ import {
   type Selector,
   UID_VARIABLE,
   type Variable,
+  type Violation,
   variablesIn,
 } from "@muster/fleet";
 import type {
@@ -25,12 +26,14 @@ import type {
 import type { Configs, StoredConfig, Tally } from "@muster/store";
 import { checked, invalid, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
+import { type FindSecret, pinSecrets } from "./pin-secrets.ts";
 import { fromFiles, toFinding } from "./translate-config.ts";
 
 /** What it reads. */
 export interface ValidateDeps {
   readonly configs: Pick<Configs, "get" | "revision">;
   readonly agents: { readonly tally: Tally };
+  readonly secrets: FindSecret;
 }
 
 /** Checks. @throws FleetError `not_found`, `invalid` when the request itself makes no sense */
@@ -50,7 +53,8 @@ export async function validateConfig(
     request.files.length > 0 || id === null
       ? canonicalFiles(fromFiles(request.files))
       : (await existingRevision(deps.configs, id, number)).files;
-  const findings = findingsOf(files, request, stored);
+  const { unknown } = await pinSecrets(deps.secrets, files);
+  const findings = [...findingsOf(files, request, stored), ...unknown.map((each) => toGeneral(each, files))];
   const components = componentsUsed(files);
   const among = selector ?? parseSelector(stored?.config.selector ?? "");
   return {
@@ -75,12 +79,15 @@ function findingsOf(
   stored: StoredConfig | null,
 ): readonly Finding[] {
   const violations = assessFiles(files, allowEmpty).filter(({ field }) => !field.endsWith(".body"));
-  const general = violations.map(({ field, description }): Finding => {
-    const [, index] = /^files\[(\d+)\]/.exec(field) ?? [];
-    const file = index === undefined ? "" : (files[Number(index)]?.name ?? "");
-    return { severity: "error", file, line: 0, column: 0, message: description };
-  });
+  const general = violations.map((each) => toGeneral(each, files));
   return [...general, ...assessConfig(files, { allowEmpty, isFragment: stored?.config.isFragment ?? fragment })];
+}
+
+/** A violation as an error that is about no line. */
+function toGeneral({ field, description }: Violation, files: readonly ConfigFile[]): Finding {
+  const [, index] = /^files\[(\d+)\]/.exec(field) ?? [];
+  const file = index === undefined ? "" : (files[Number(index)]?.name ?? "");
+  return { severity: "error", file, line: 0, column: 0, message: description };
 }
 
 /** A selector with one more condition. */
