@@ -23,6 +23,7 @@ import { createConfigService } from "./configs.ts";
 import { createConnectionService } from "./connections.ts";
 import { openChangeFeed } from "./feed.ts";
 import { createGroupService } from "./groups.ts";
+import { createHide, hidingSecrets } from "./hide-secrets.ts";
 import {
   agentMutations,
   calendarMutations,
@@ -34,7 +35,6 @@ import {
   rolloutMutations,
   secretMutations,
 } from "./mutations.ts";
-import { createHide, hidingSecrets } from "./hide-secrets.ts";
 import { createPackageService } from "./packages.ts";
 import { createPolicyService } from "./policies.ts";
 import { type MutationsOf, recorded } from "./recorded.ts";
@@ -98,7 +98,11 @@ export async function openManagement(
   const grouping = { groups: store.groups, configs, agents };
   return [
     serveRecorded(AgentService, hidingSecrets(createAgentService({ ...reading, ...asking }), hide), agentMutations),
-    serveRecorded(ConfigService, createConfigService({ configs, secrets, agents, desired, componentsAt, newRolloutId, nowMs }), configMutations),
+    serveRecorded(
+      ConfigService,
+      createConfigService({ configs, secrets, agents, desired, componentsAt, newRolloutId, nowMs }),
+      configMutations,
+    ),
     serveRecorded(RolloutService, hidingSecrets(createRolloutService(rollouting), hide), rolloutMutations),
     serveRecorded(CalendarService, createCalendarService(store), calendarMutations),
     serveRecorded(GroupService, createGroupService(grouping), groupMutations),
