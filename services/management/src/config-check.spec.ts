@@ -136,6 +136,9 @@ describe("a config before it is rolled out", () => {
       found.lacking.map(({ component, availableAgents, lackingAgents }) => [component, availableAgents, lackingAgents]),
       [["receivers/otlp", 1n, 1n]],
     );
+    await api.groups.createGroup({ group: { groupId: "same", selector: "fleet=compared" } });
+    const grouped = await api.configs.validateConfig({ configId: "available", selector: "group=same" });
+    assert.equal(grouped.matchingAgents, 3n);
     const elsewhere = await api.configs.validateConfig({ configId: "available", selector: "fleet=none" });
     assert.deepEqual([elsewhere.matchingAgents, elsewhere.lacking], [0n, []]);
   });
@@ -180,7 +183,8 @@ describe("a config before it is rolled out", () => {
     const uid = await anAgent({ fleet: "preview" });
     await rolledOut("first", WHOLE, "fleet=preview", 10);
     await assigned(uid, "first");
-    await api.configs.createConfig({ configId: "second", selector: "fleet=preview", order: 20, fragment: true });
+    await api.groups.createGroup({ group: { groupId: "preview", selector: "fleet=preview" } });
+    await api.configs.createConfig({ configId: "second", selector: "group=preview", order: 20, fragment: true });
     const body = "service: {pipelines: {traces: {exporters: [nowhere]}}}\n";
     await api.configs.publishRevision({ configId: "second", files: [file(body)] });
     const expected = [

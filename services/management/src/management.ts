@@ -95,14 +95,11 @@ export async function openManagement(
     mutationsOf: (methods: MethodsOf<S>) => MutationsOf<S>,
   ): Served => serve(desc, recorded(desc, methods, mutationsOf(methods), recording));
   const rollouting = { ...rolling, hints, requestReconcile, newRolloutId };
+  const configuring = { configs, secrets, groups: store.groups, agents, desired, componentsAt, newRolloutId, nowMs };
   const grouping = { groups: store.groups, configs, agents };
   return [
     serveRecorded(AgentService, hidingSecrets(createAgentService({ ...reading, ...asking }), hide), agentMutations),
-    serveRecorded(
-      ConfigService,
-      createConfigService({ configs, secrets, agents, desired, componentsAt, newRolloutId, nowMs }),
-      configMutations,
-    ),
+    serveRecorded(ConfigService, createConfigService(configuring), configMutations),
     serveRecorded(RolloutService, hidingSecrets(createRolloutService(rollouting), hide), rolloutMutations),
     serveRecorded(CalendarService, createCalendarService(store), calendarMutations),
     serveRecorded(GroupService, createGroupService(grouping), groupMutations),

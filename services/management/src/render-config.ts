@@ -16,6 +16,7 @@ import {
   EVERYONE,
   FleetError,
   findConflicts,
+  type Group,
   hashFiles,
   type Layer,
   labelsOf,
@@ -24,6 +25,7 @@ import {
   type OwnedFile,
   parseConfigId,
   parseInstanceUid,
+  parseTargetSelector,
   type Revision,
   type RolloutId,
   variablesIn,
@@ -33,10 +35,11 @@ import type {
   RenderConfigRequest,
   RenderConfigResponseSchema,
 } from "@muster/protocol/muster/configs";
-import type { ComponentsAt, Configs, DesiredConfigs, VersionedView } from "@muster/store";
+import type { ComponentsAt, Configs, DesiredConfigs, Documents, VersionedView } from "@muster/store";
 import { stringify } from "yaml";
 import { checked, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
+import { withGroups } from "./groups.ts";
 import { needsOf } from "./needs.ts";
 import { existingAgent, type FindAgent } from "./records.ts";
 import { fromFiles, toFinding } from "./translate-config.ts";
@@ -47,6 +50,7 @@ export interface RenderDeps {
   readonly agents: FindAgent;
   readonly desired: Pick<DesiredConfigs, "load" | "assignments">;
   readonly componentsAt: ComponentsAt;
+  readonly groups: Pick<Documents<Group>, "get">;
   readonly newRolloutId: () => RolloutId;
 }
 
@@ -110,7 +114,7 @@ function parseFiles(files: readonly ConfigFile[]): readonly ConfigFile[] {
 
 /** A rollout to everybody that has not begun; nobody else ever sees its id. */
 async function candidateFor(
-  { configs, newRolloutId }: RenderDeps,
+  { configs, groups, newRolloutId }: RenderDeps,
   id: ConfigId,
   number: number,
   files: readonly ConfigFile[],
@@ -131,7 +135,8 @@ async function candidateFor(
           createdAtMs: 0,
         };
   const reach = [{ selector: "", order: "sticky_hash", cutoff: EVERYONE }] as const;
-  const { selector, order } = config;
+  const { text: selector } = await withGroups(groups, parseTargetSelector(config.selector));
+  const { order } = config;
   const layer: Layer = {
     rolloutId: newRolloutId(),
     revision: revision.number,

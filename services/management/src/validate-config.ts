@@ -9,6 +9,7 @@ import {
   canonicalFiles,
   componentsUsed,
   type Finding,
+  type Group,
   parseConfigId,
   parseSelector,
   type Selector,
@@ -23,9 +24,10 @@ import type {
   ValidateConfigResponseSchema,
   VariableAvailabilitySchema,
 } from "@muster/protocol/muster/configs";
-import type { Configs, StoredConfig, Tally } from "@muster/store";
+import type { Configs, Documents, StoredConfig, Tally } from "@muster/store";
 import { checked, invalid, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
+import { withGroups } from "./groups.ts";
 import { type FindSecret, pinSecrets } from "./pin-secrets.ts";
 import { fromFiles, toFinding } from "./translate-config.ts";
 
@@ -34,6 +36,7 @@ export interface ValidateDeps {
   readonly configs: Pick<Configs, "get" | "revision">;
   readonly agents: { readonly tally: Tally };
   readonly secrets: FindSecret;
+  readonly groups: Pick<Documents<Group>, "get">;
 }
 
 /** Checks. @throws FleetError `not_found`, `invalid` when the request itself makes no sense */
@@ -56,7 +59,7 @@ export async function validateConfig(
   const { unknown } = await pinSecrets(deps.secrets, files);
   const findings = [...findingsOf(files, request, stored), ...unknown.map((each) => toGeneral(each, files))];
   const components = componentsUsed(files);
-  const among = selector ?? parseSelector(stored?.config.selector ?? "");
+  const among = await withGroups(deps.groups, selector ?? parseSelector(stored?.config.selector ?? ""));
   return {
     valid: findings.every(({ severity }) => severity !== "error"),
     findings: findings.map(toFinding),
