@@ -21,6 +21,7 @@ import {
   type StartRolloutRequestSchema,
   type StartRolloutResponse,
 } from "@muster/protocol/muster/rollouts";
+import { SecretService } from "@muster/protocol/muster/secrets";
 import { type Fleet, type FleetOptions, startFleet } from "@muster/simulator";
 import { type RedisServer, startRedis, until } from "@muster/testkit";
 
@@ -31,6 +32,7 @@ export interface Operator {
   readonly connections: Client<typeof ConnectionService>;
   readonly packages: Client<typeof PackageService>;
   readonly rollouts: Client<typeof RolloutService>;
+  readonly secrets: Client<typeof SecretService>;
 }
 
 /** A whole Muster. */
@@ -74,6 +76,7 @@ export async function openWorld(
       connections: createClient(ConnectionService, transport),
       packages: createClient(PackageService, transport),
       rollouts: createClient(RolloutService, transport),
+      secrets: createClient(SecretService, transport),
     },
     async fleet(wanted) {
       const fleet = startFleet({ endpoint: stack.opampUrls[0] ?? "", applyTimeoutMs: 300, ...wanted }, ending.signal);

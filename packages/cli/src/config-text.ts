@@ -29,6 +29,7 @@ export function formatConfig(config: Config, revision: Revision | null, nowMs: n
     ["for", config.selector || "every agent"],
     ["order", String(config.order)],
     ["description", config.description || "-"],
+    ["kind", config.fragment ? "fragment" : "complete"],
     ["generation", String(config.generation)],
     ["latest revision", revisionText(config.latestRevision)],
     ["stable revision", revisionText(config.stableRevision)],
@@ -43,7 +44,7 @@ function formatRevision(revision: Revision, nowMs: number): string {
   const files = revision.files.map(
     ({ name, contentType, body }) => `--- ${name} (${contentType})\n${Buffer.from(body).toString().trimEnd()}\n`,
   );
-  return `revision ${revision.revision} (${shortHash(revision.hash)}), published ${age}${message}\n${files.join("")}`;
+  return `revision ${revision.revision} (${shortHash(revision.hash)}), published ${age}${revision.author === "" ? "" : ` by ${revision.author}`}${message}\n${files.join("")}`;
 }
 
 /** Revisions count from 1. */

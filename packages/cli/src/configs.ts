@@ -1,20 +1,17 @@
 // `muster configs`: writes and reads configs. Nothing here reaches an agent; that takes a rollout.
 
-import { basename } from "node:path";
 import { create, toJson } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
-  type ConfigFile,
-  ConfigFileSchema,
   ConfigSchema,
   ListConfigsResponseSchema,
   type Revision,
   RevisionSchema,
 } from "@muster/protocol/muster/configs";
+import { formatFindings } from "./config-check-text.ts";
+import { type FileOptions, nameFiles, readConfigFiles } from "./config-files.ts";
 import { formatConfig, formatConfigs } from "./config-text.ts";
-import { readInput } from "./document.ts";
 import { CommandError } from "./failure.ts";
-import { contentTypeOf } from "./input.ts";
 import type { Session } from "./session.ts";
 import { shortHash } from "./text.ts";
 
@@ -23,6 +20,7 @@ export interface HeadOptions {
   readonly selector?: string;
   readonly order?: number;
   readonly description?: string;
+  readonly fragment?: boolean;
 }
 
 /** Creates a config without revisions. */
@@ -39,42 +37,53 @@ export async function createConfig(session: Session, configId: string, head: Hea
 /** Changes what was given. */
 export async function updateConfig(session: Session, configId: string, head: HeadOptions): Promise<void> {
   const paths = Object.entries(head).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-  if (paths.length === 0) throw new CommandError("say what to change: --selector, --order or --description.");
+  if (paths.length === 0)
+    throw new CommandError("say what to change: --selector, --order, --description, --fragment or --no-fragment.");
   const request = { config: { configId, ...head }, updateMask: { paths } };
   const { config = create(ConfigSchema) } = await session.configs.updateConfig(request, session.call);
   session.show(ConfigSchema, config, () => `Config ${configId} changed; it takes effect with its next rollout.\n`);
 }
 
 /** Options of `configs publish`. */
-export interface PublishOptions {
-  readonly file: readonly string[];
-  readonly contentType?: string;
+export interface PublishOptions extends FileOptions {
   readonly message?: string;
+  readonly allowEmpty?: boolean;
+  readonly expectLatest?: number;
+  readonly validateOnly?: boolean;
 }
 
-/** Publishes files as the next revision. */
+/** Publishes files as the next revision. Warnings go where errors go: they are none of the answer. */
 export async function publishRevision(session: Session, configId: string, options: PublishOptions): Promise<void> {
-  const files = await Promise.all(options.file.map((path) => readConfigFile(session, path, options.contentType)));
-  const request = { configId, files, message: options.message ?? "" };
-  const { revision = create(RevisionSchema) } = await session.configs
-    .publishRevision(request, session.call)
-    .catch((cause: unknown) => {
-      const nameOf = (field: string) =>
-        field.replace(/^files\[(\d+)\](\.body)?/, (_, i) => options.file[Number(i)] ?? field);
-      throw new CommandError("the revision was refused.", { cause, nameOf });
-    });
+  const { message = "", allowEmpty = false, expectLatest = 0, validateOnly = false } = options;
+  const files = await readConfigFiles(session, options);
+  const request = { configId, files, message, allowEmpty, validateOnly, expectedLatestRevision: BigInt(expectLatest) };
+  const response = await session.configs.publishRevision(request, session.call).catch((cause: unknown) => {
+    throw new CommandError("the revision was refused.", { cause, nameOf: nameFiles(options) });
+  });
+  const { revision = create(RevisionSchema), warnings } = response;
   const next = `Roll it out: muster rollouts start ${configId} --watch`;
   const what = `Revision ${revision.revision} of ${configId} (${shortHash(revision.hash)})`;
-  session.show(RevisionSchema, revision, () => `${what} is published. ${next}\n`);
+  const text = validateOnly ? `${what} could be published.\n` : `${what} is published. ${next}\n`;
+  if (session.options.output === "table") session.writeError(formatFindings(warnings));
+  // Scripts read the revision at the top of the document, where it always was.
+  session.show(RevisionSchema, revision, () => text);
 }
 
-async function readConfigFile(session: Session, path: string, contentType: string | undefined): Promise<ConfigFile> {
-  // Read first: of a file that is not there, its name tells nothing worth complaining about.
-  const body = await readInput(session, path);
-  const type = contentType ?? (path === "-" ? "text/yaml" : contentTypeOf(path));
-  if (type === null) throw new CommandError(`cannot tell what ${path} holds; add --content-type.`);
-  const piped = type.includes("json") ? "config.json" : "config.yaml";
-  return create(ConfigFileSchema, { name: path === "-" ? piped : basename(path), contentType: type, body });
+/** Options of `configs delete`. */
+export interface DeleteOptions {
+  readonly expectGeneration?: number;
+  readonly validateOnly?: boolean;
+}
+
+/** Deletes a config with its revisions. */
+export async function deleteConfig(
+  session: Session,
+  configId: string,
+  { expectGeneration = 0, validateOnly = false }: DeleteOptions,
+): Promise<void> {
+  const request = { configId, validateOnly, expectedGeneration: BigInt(expectGeneration) };
+  const { config = create(ConfigSchema) } = await session.configs.deleteConfig(request, session.call);
+  session.show(ConfigSchema, config, () => `Config ${configId} ${validateOnly ? "could be" : "is"} deleted.\n`);
 }
 
 /** Shows a config and one of its revisions; `revision` 0 is the latest. */

@@ -192,18 +192,18 @@ async function writeHead(
   present: Resource | null,
   how: { readonly validateOnly: boolean; readonly requestId: string },
 ): Promise<Config> {
-  const { selector, order, description } = message;
+  const { selector, order, description, fragment } = message;
   if (present?.kind !== "Config") {
-    const ask = { configId, selector, description, ...(order !== 0 && { order }), ...how };
+    const ask = { configId, selector, description, fragment, ...(order !== 0 && { order }), ...how };
     return (await configs.createConfig(ask, call)).config ?? message;
   }
   const { generation } = present.message;
-  const config = { configId, selector, order: order === 0 ? DEFAULT_ORDER : order, description };
-  const isSame = (["selector", "order", "description"] as const).every(
+  const config = { configId, selector, order: order === 0 ? DEFAULT_ORDER : order, description, fragment };
+  const isSame = (["selector", "order", "description", "fragment"] as const).every(
     (name) => config[name] === present.message[name],
   );
   if (isSame) return present.message;
-  const updateMask = { paths: ["selector", "order", "description"] };
+  const updateMask = { paths: ["selector", "order", "description", "fragment"] };
   const ask = { config, updateMask, expectedGeneration: generation, ...how };
   return (await configs.updateConfig(ask, call)).config ?? message;
 }

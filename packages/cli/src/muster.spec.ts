@@ -2,8 +2,9 @@
 // is written to the store by the cases.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
-import { parseGatewayId, parseRolloutId, type RolloutStatus } from "@muster/fleet";
+import { parseGatewayId, parseRolloutId, parseSecretId, type RolloutStatus } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import type { Store } from "@muster/store";
 import { until } from "@muster/testkit";
@@ -64,6 +65,68 @@ describe("muster", () => {
     run.child.kill("SIGINT");
     await until(() => run.code !== null, { what: "the end" });
     assert.deepEqual([run.code, run.err], [130, ""]);
+  });
+
+  it("shows the history of a config, compares it with files, and brings old content back", async () => {
+    const [one, two] = [file("h1.yaml", "a: 1\nb: 1\n"), file("h2.yaml", "a: 1\nb: 2\n")];
+    await json(["configs", "create", "story"]);
+    for (const [user, path] of [
+      ["ann", one],
+      ["ben", two],
+    ] as const) {
+      // One name, so that it is one file.
+      const args = ["--user", user, "configs", "publish", "story", "-f", "-", "-m", `by ${user}`];
+      assert.equal((await muster(args, readFileSync(path, "utf8"))).code, 0);
+    }
+    assert.match((await muster(["configs", "history", "story"])).out, /\n2 .* ben +by ben\n1 .* ann +by ann\n$/);
+    const changed = await muster(["configs", "diff", "story"]);
+    assert.match(changed.out, /-b: 1\n\+b: 2\n\nBy content, from revision 1 to revision 2:\n {2}~ b: 1 → 2\n$/);
+    assert.equal(changed.code, 1);
+    const same = await muster(["configs", "diff", "story", "-f", "-"], "a: 1\nb: 2\n");
+    assert.deepEqual([same.code, same.out], [0, "No difference between revision 2 and the files.\n"]);
+    assert.match(
+      (await muster(["configs", "blame", "story"])).out,
+      /^--- config\.yaml\n1 .*ann.*a: 1\n2 .*ben.*b: 2\n$/,
+    );
+    assert.match(
+      (await muster(["configs", "restore", "story", "1"])).out,
+      /^Revision 3 of story .* restores revision 1\./,
+    );
+    assert.match((await muster(["configs", "delete", "story"])).out, /deleted/);
+    assert.equal((await muster(["configs", "get", "story"])).code, 1);
+  });
+
+  it("keeps secrets, from files or standard input, and never shows them", async () => {
+    const set = await muster(["--user", "ann", "secrets", "set", "token", "--from-file", "-"], "sword-fish\n");
+    assert.match(set.out, /^Secret token is set, version 1\. Configs refer to it as \$\{secret:token\}\.\n$/);
+    const again = await muster(["secrets", "set", "token", "--from-file", file("token.txt", "salmon\n")]);
+    assert.match(again.out, /version 2\..*take it with their next revision/);
+    assert.equal(await store.secrets.open({ id: parseSecretId("token"), version: 1 }), "sword-fish", "no line end");
+    assert.match((await muster(["secrets", "list"])).out, /\ntoken +2 +\S+( ago)? +- +-\n$/);
+    await json(["configs", "create", "secretive"]);
+    await json(["configs", "publish", "secretive", "-f", file("s.yaml", "a: ${secret:token}")]);
+    assert.match((await muster(["secrets", "get", "token"])).out, /in use by +secretive\n$/);
+    const refused = await muster(["secrets", "delete", "token"]);
+    assert.match(refused.err, /Secret "token" is referred to by secretive/);
+    await json(["configs", "delete", "secretive"]);
+    assert.match((await muster(["secrets", "delete", "token"])).out, /is deleted/);
+    const short = await muster(["secrets", "set", "short", "--from-file", "-"], "abc\n");
+    assert.match(short.err, /value: has fewer than 4 characters/);
+  });
+
+  it("checks configs before anybody has them", async () => {
+    const half = file("half.yaml", "service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}\n");
+    const checked = await muster(["configs", "validate", "-f", half]);
+    assert.equal(checked.code, 1);
+    assert.match(checked.out, /^error: half\.yaml:1:44: pipeline "traces" names the receiver "otlp"/);
+    assert.match(checked.out, /It would be refused: 2 errors\.\n60 agents would be meant/);
+    await json(["configs", "create", "half", "--fragment", "--selector", "env=prod"]);
+    const published = await muster(["configs", "publish", "half", "-f", half]);
+    assert.match(published.err, /^warning: half\.yaml:1:44: .*\nwarning: /);
+    assert.match(published.out, /^Revision 1 of half/);
+    const rendered = await muster(["configs", "render", aUid(1), "--config", "half"]);
+    assert.match(rendered.out, /half +1 +100 +not rolled out yet\n/);
+    assert.match((await muster(["configs", "render", aUid(1)])).out, /is offered nothing/);
   });
 
   it("writes and shows configs", async () => {

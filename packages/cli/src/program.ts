@@ -14,10 +14,10 @@ import {
   summarizeAgents,
   watchAgents,
 } from "./agents.ts";
-import { createConfig, getConfig, listConfigs, publishRevision, updateConfig } from "./configs.ts";
 import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
 import { countOption, serverOption, spanOption } from "./input.ts";
 import { offerPackages, showPackages, withdrawPackages } from "./packages.ts";
+import { addConfigs, addSecrets } from "./program-configs.ts";
 import { addAudit, addFleet, addGroups, addPolicies } from "./program-kept.ts";
 import { addCalendars, addRollouts } from "./program-rollouts.ts";
 
@@ -27,7 +27,7 @@ const SELECTOR = "which agents: env=prod,region in (eu,us),!canary,host.name=web
 export function createProgram(run: Run, write: (text: string) => void, writeError: (text: string) => void): Command {
   const program = new Command("muster")
     .description(
-      "Operates a Muster control plane: agents, configs, groups, rollouts and what they heed, connections and packages.",
+      "Operates a Muster control plane: agents, configs, secrets, groups, rollouts and what they heed, connections and packages.",
     )
     .addOption(
       new Option("--server <host:port>", "management server; https://host:port for TLS")
@@ -56,6 +56,7 @@ export function createProgram(run: Run, write: (text: string) => void, writeErro
     });
   addAgents(program, run);
   addConfigs(program, run);
+  addSecrets(program, run);
   addRollouts(program, run);
   addGroups(program, run);
   addPolicies(program, run);
@@ -115,34 +116,6 @@ function addAgents(program: Command, run: Run): void {
     .addOption(new Option("--data <text>", "what it says").conflicts("file"))
     .option("-f, --file <file>", "a file that it carries; - reads standard input")
     .action(action(run, sendMessage));
-}
-
-function addConfigs(program: Command, run: Run): void {
-  const configs = program.command("configs").description("what agents should run; reaches them by rollouts only");
-  const head = (command: Command) =>
-    command
-      .option("--selector <selector>", "whom it is for, by attributes: env=prod,!canary")
-      .option("--order <n>", "merge position, 0 to 999; a higher one wins (default: 100)", countOption(0))
-      .option("--description <text>", "for people");
-  head(configs.command("create <id>").description("create a config without revisions")).action(
-    action(run, createConfig),
-  );
-  head(configs.command("update <id>").description("change selector, order or description")).action(
-    action(run, updateConfig),
-  );
-  configs
-    .command("publish <id>")
-    .description("publish files as the next revision")
-    .requiredOption("-f, --file <file...>", "YAML or JSON files; - reads standard input")
-    .option("--content-type <type>", "what the files are, where their names do not tell")
-    .option("-m, --message <text>", "why, for people")
-    .action(action(run, publishRevision));
-  configs
-    .command("get <id>")
-    .description("show a config with the files of a revision")
-    .option("--revision <n>", "which revision (default: the latest)", countOption(1))
-    .action(action(run, getConfig));
-  configs.command("list").description("list configs").action(action(run, listConfigs));
 }
 
 const OFFER_FILE = "YAML or JSON; - reads standard input";

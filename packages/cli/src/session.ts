@@ -12,6 +12,7 @@ import { GroupService } from "@muster/protocol/muster/groups";
 import { PackageService } from "@muster/protocol/muster/packages";
 import { PolicyService } from "@muster/protocol/muster/policies";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
+import { SecretService } from "@muster/protocol/muster/secrets";
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -49,6 +50,7 @@ export interface Session extends Outside {
   readonly groups: Client<typeof GroupService>;
   readonly policies: Client<typeof PolicyService>;
   readonly audit: Client<typeof AuditService>;
+  readonly secrets: Client<typeof SecretService>;
   /** For calls that answer once. */
   readonly call: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly headers: Record<string, string> };
   /** Prints a message: as one JSON document, or as `text` says. */
@@ -72,6 +74,7 @@ export function openSession(outside: Outside, options: GlobalOptions): Session {
     groups: createClient(GroupService, transport),
     policies: createClient(PolicyService, transport),
     audit: createClient(AuditService, transport),
+    secrets: createClient(SecretService, transport),
     call: {
       timeoutMs: options.timeout,
       signal: outside.signal,

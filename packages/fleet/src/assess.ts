@@ -8,8 +8,8 @@ import { type AssignedAgent, assessAssigned, SETTLE_MS, still } from "./assess-a
 import { latestAttempt } from "./attempt.ts";
 import { CLOCK_SKEW_MS, type DesiredRecord, failedAtMs, isIncapable } from "./candidate.ts";
 import { desiredOf } from "./compose.ts";
-import type { Exclusion } from "./desired.ts";
-import { hasCapability, isConnected } from "./facts.ts";
+import { type Exclusion, withValues } from "./desired.ts";
+import { hasCapability, isConnected, labelsOf } from "./facts.ts";
 import type { RolloutSpec } from "./rollout.ts";
 import type { AgentRolloutState } from "./rollout-states.ts";
 import type { AgentView } from "./view.ts";
@@ -76,9 +76,11 @@ export function assess(agent: CohortAgent, intent: Intent, spec: RolloutSpec, no
 function isSpared({ view, desired }: CohortAgent, spec: RolloutSpec): boolean {
   const failed = failedAtMs(view);
   if (spec.retry.requeueFailedHash || failed.size === 0) return false;
-  const { configId, revision, hash, order, id } = spec;
+  const { configId, revision, hash, order, id, variables } = spec;
   const others = desired?.contributions.filter((part) => part.configId !== configId) ?? [];
-  const whole = desiredOf([...others, { configId, revision, hash, order, rolloutId: id }]);
+  const agent = { labels: labelsOf(view), presentUid: view.uid };
+  const own = withValues({ configId, revision, hash, order, rolloutId: id }, variables, agent);
+  const whole = desiredOf([...others, own]);
   return [hash, whole.hash].some((each) => (failed.get(each) ?? Number.POSITIVE_INFINITY) < spec.createdAtMs);
 }
 

@@ -11,6 +11,7 @@ import {
   isUntold,
   offerOf,
 } from "./candidate.ts";
+import { requirementOf } from "./variables.ts";
 
 const NEW = aHash();
 const PASSIVE = ["ReportsStatus", "AcceptsRemoteConfig"];
@@ -68,6 +69,12 @@ describe("candidateOf", () => {
     const known = candidateOf(anAgent(), { ...CONTEXT, components: new Set(["receiver/otlp"]) });
     assert.deepEqual([known.lacks(["receiver/otlp"]), known.lacks(["exporter/otlp"])], [false, true]);
     assert.equal(candidateOf(anAgent(), CONTEXT).lacks(["exporter/otlp"]), false);
+  });
+
+  it("lacks the variables that it has no value for, whatever it says of components", () => {
+    const agent = candidateOf(anAgent({ labels: { zone: "a" } }), CONTEXT);
+    const lacks = (key: string) => agent.lacks([requirementOf({ key })]);
+    assert.deepEqual([lacks("zone"), lacks("host.name"), lacks("instance_uid")], [false, true, false]);
   });
 
   it("takes no configs where it says so, and may where it does not say", () => {

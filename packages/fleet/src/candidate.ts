@@ -5,6 +5,7 @@ import type { Desired } from "./compose.ts";
 import type { Candidate, Exclusion } from "./desired.ts";
 import { hasCapability, isConnected, labelsOf, originOf } from "./facts.ts";
 import type { ConfigHash, RolloutId } from "./ids.ts";
+import { UID_VARIABLE, variableIn } from "./variables.ts";
 import type { AgentView } from "./view.ts";
 
 /** A desired config as it is stored. */
@@ -36,12 +37,14 @@ export const CLOCK_SKEW_MS = 5_000;
 /** The agent as the decision sees it. */
 export function candidateOf(view: AgentView, context: CandidateContext): Candidate {
   const { present, components, fleetLostAtMs = 0 } = context;
+  const labels = labelsOf(view);
   const ack = view.acknowledgement?.value;
   const isTaken = ack?.state === "applied" || ack?.state === "applying";
   const applied = view.attempts.flatMap(({ hash, answer }) => (answer?.state === "applied" ? [hash] : []));
   return {
     uid: originOf(view),
-    labels: labelsOf(view),
+    presentUid: view.uid,
+    labels,
     excluded: new Set(context.excluded.map(({ rolloutId }) => rolloutId)),
     holds: new Map(isUntold(view, present) ? [] : present?.contributions.map((part) => [part.rolloutId, part])),
     returned: new Set(present?.returned),
@@ -51,7 +54,7 @@ export function candidateOf(view: AgentView, context: CandidateContext): Candida
     applied: new Set(applied),
     isIncapable: isIncapable(view),
     forgottenAtMs: isForgotten(view, present, fleetLostAtMs) ? fleetLostAtMs : null,
-    lacks: (wanted) => lacking(wanted, components).length > 0,
+    lacks: (wanted) => lacking(wanted, components, labels).length > 0,
   };
 }
 
@@ -90,9 +93,20 @@ export function offerOf(view: AgentView, { hash, assignedAtMs, tries = 1 }: Desi
   return isStanding || attempt.offeredAtMs >= assignedAtMs - CLOCK_SKEW_MS ? attempt : null;
 }
 
-/** Those of the wanted components that are not among those that an agent has. Who does not say lacks none. */
-export function lacking(wanted: readonly string[], components: ReadonlySet<string> | null): readonly string[] {
-  return components === null ? [] : wanted.filter((each) => !components.has(each));
+/**
+ * What an agent lacks of what it is to have: components that it does not say it has, unless it says nothing at all, and
+ * variables without a value.
+ */
+export function lacking(
+  wanted: readonly string[],
+  components: ReadonlySet<string> | null,
+  labels: ReadonlyMap<string, string>,
+): readonly string[] {
+  return wanted.filter((each) => {
+    const key = variableIn(each);
+    if (key !== null) return key !== UID_VARIABLE && !labels.has(key);
+    return components !== null && !components.has(each);
+  });
 }
 
 /** Whether it says that it takes no configs from here. */

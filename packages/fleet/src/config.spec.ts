@@ -14,7 +14,10 @@ describe("config files", () => {
     ["YAML with a key twice", [aFile("a.yaml", "a: 1\na: 2")], /does not parse as YAML/],
     ["YAML with a key twice further down", [aFile("a.yaml", "a:\n  b: 1\n  b: 2")], /key "b" is there twice/],
     ["YAML that is a list", [aFile("a.yaml", "- a")], /not a mapping/],
-    ["YAML that is only a comment", [aFile("a.yaml", "# nothing")], /not a mapping/],
+    ["YAML that is only a comment", [aFile("a.yaml", "---\n# nothing\n")], /holds nothing/],
+    ["a body of zero bytes", [aFile("a.yaml", "")], /holds nothing/],
+    ["a body of zero bytes that nobody would read", [aFile("a.bin", "", "application/octet-stream")], /holds nothing/],
+    ["YAML that is nothing in words", [aFile("a.yaml", "null")], /not a mapping/],
     ["a YAML alias bomb", [aFile("a.yaml", aliasBomb())], /does not parse as YAML/],
     ["JSON that does not parse", [aFile("a.json", "{", "application/json")], /does not parse as JSON/],
     ["YAML declared with a parameter", [aFile("a.yaml", "[", "text/yaml; charset=utf-8")], /does not parse as YAML/],
@@ -37,13 +40,20 @@ describe("config files", () => {
 
   const accepted: readonly (readonly [name: string, file: ConfigFile])[] = [
     ["a mapping", aFile("a.yaml", "receivers: {otlp: {}}")],
-    ["a body of zero bytes, which takes a config away", aFile("a.yaml", "")],
     ["environment references of a Collector", aFile("a.yaml", "endpoint: ${env:HOST}:4317")],
     ["an unknown content type, unread", aFile("a.bin", "\xff[", "application/octet-stream")],
     ["JSON", aFile("a.json", `{"a": 1}`, "application/json")],
   ];
   for (const [name, file] of accepted) {
     it(`accepts ${name}`, () => assert.deepEqual(assessFiles([file]), []));
+  }
+
+  const empty: readonly (readonly [name: string, file: ConfigFile])[] = [
+    ["a body of zero bytes", aFile("a.yaml", "")],
+    ["comments alone", aFile("a.yaml", "# nothing\n\n  # at all\n")],
+  ];
+  for (const [name, file] of empty) {
+    it(`accepts ${name} where that is meant`, () => assert.deepEqual(assessFiles([file], true), []));
   }
 
   it("takes a body of one long mapping in time", { timeout: 10_000 }, () => {

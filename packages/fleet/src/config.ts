@@ -2,9 +2,12 @@
 // Pure. The bodies are opaque to everyone but this file's check that they parse.
 
 import { createHash } from "node:crypto";
-import { type Document, isScalar, parseDocument, visit } from "yaml";
+import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import type { Violation } from "./error.ts";
+import type { Finding } from "./finding.ts";
 import { type ConfigHash, type ConfigId, parseConfigHash } from "./ids.ts";
+import type { SecretPin } from "./secrets.ts";
+import type { Variable } from "./variables.ts";
 
 /** One file of a config. */
 export interface ConfigFile {
@@ -23,6 +26,8 @@ export interface Config {
   readonly selector: string;
   /** Merge position, 0 to 999; a higher one wins. */
   readonly order: number;
+  /** Whether it is a part of what agents run, which may name what other configs define. */
+  readonly isFragment: boolean;
   /** Counts the changes of selector, order and description, from 1. */
   readonly generation: number;
   /** 0: no revision yet. */
@@ -40,6 +45,12 @@ export interface Revision {
   /** In the byte order of their names. */
   readonly files: readonly ConfigFile[];
   readonly message: string;
+  /** Who published it; "" when nobody said. */
+  readonly author: string;
+  /** What of the agent its files refer to; in the order of the keys. */
+  readonly variables: readonly Variable[];
+  /** The secrets its files refer to; in the order of their ids. */
+  readonly secrets: readonly SecretPin[];
   readonly createdAtMs: number;
 }
 
@@ -74,8 +85,11 @@ export function hashFiles(files: readonly ConfigFile[]): ConfigHash {
   return parseConfigHash(hash.digest("hex"));
 }
 
-/** Everything that keeps these files from being a revision; empty when they may be stored. */
-export function assessFiles(files: readonly ConfigFile[]): readonly Violation[] {
+/**
+ * Everything that keeps these files from being a revision; empty when they may be stored.
+ * @param allowEmpty whether files may be without content; one that is would take away from agents what they run
+ */
+export function assessFiles(files: readonly ConfigFile[], allowEmpty = false): readonly Violation[] {
   if (files.length === 0) {
     return [
       { field: "files", description: "a revision needs at least one file; an empty config would stop a Collector." },
@@ -95,7 +109,7 @@ export function assessFiles(files: readonly ConfigFile[]): readonly Violation[] 
   }
   const names = files.map((file) => file.name);
   for (const [index, file] of files.entries()) {
-    violations.push(...assessFile(file, `files[${index}]`));
+    violations.push(...assessFile(file, `files[${index}]`, allowEmpty));
     if (names.indexOf(file.name) < index) {
       violations.push({
         field: `files[${index}].name`,
@@ -106,60 +120,83 @@ export function assessFiles(files: readonly ConfigFile[]): readonly Violation[] 
   return violations;
 }
 
-function assessFile(file: ConfigFile, field: string): readonly Violation[] {
+function assessFile(file: ConfigFile, field: string, allowEmpty: boolean): readonly Violation[] {
   const violations: Violation[] = [];
   if (!FILE_NAME.test(file.name)) {
     const description = `"${file.name}" is not a file name; use 1 to 100 letters, digits, dots, dashes or underscores.`;
     violations.push({ field: `${field}.name`, description });
   }
-  const problem = assessBody(file);
-  if (problem !== null) violations.push({ field: `${field}.body`, description: problem });
+  const problem = assessBody(file, allowEmpty);
+  if (problem !== null) violations.push({ field: `${field}.body`, description: problem.message });
   return violations;
 }
 
 /** What a body of this content type must be; types that are not here are stored unread. */
-function bodySyntax(contentType: string): "yaml" | "json" | null {
+export function bodySyntax(contentType: string): "yaml" | "json" | null {
   const mediaType = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
   if (mediaType === "" || /^(text|application)\/(x-)?yaml$/.test(mediaType)) return "yaml";
   return mediaType === "application/json" || mediaType.endsWith("+json") ? "json" : null;
 }
 
-/** Why a body must not be offered to an agent, as a sentence, or null. A body of zero bytes means "your base config". */
-function assessBody(file: ConfigFile): string | null {
+/** What is wrong with a text, and where: lines and columns count from 1, 0 is the text as a whole. */
+type Problem = Pick<Finding, "line" | "column" | "message">;
+
+/** Why a body must not be offered to an agent, or null. A body without content means "your base config". */
+export function assessBody(file: ConfigFile, allowEmpty: boolean): Problem | null {
   const syntax = bodySyntax(file.contentType);
-  if (syntax === null || file.body.byteLength === 0) return null;
+  if (file.body.byteLength === 0) return allowEmpty ? null : EMPTY;
+  if (syntax === null) return null;
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(file.body);
   } catch {
-    return `is not UTF-8 text, as ${syntax.toUpperCase()} must be.`;
+    return whole(`is not UTF-8 text, as ${syntax.toUpperCase()} must be.`);
   }
   const parsed = syntax === "json" ? parseJson(text) : parseYaml(text);
-  if (typeof parsed === "string") return `does not parse as ${syntax.toUpperCase()}: ${parsed}`;
+  if ("message" in parsed) {
+    return { ...parsed, message: `does not parse as ${syntax.toUpperCase()}: ${parsed.message}` };
+  }
+  if (parsed.value === null && syntax === "yaml" && isCommentary(text)) return allowEmpty ? null : EMPTY;
   if (parsed.value === null || typeof parsed.value !== "object" || Array.isArray(parsed.value)) {
-    return `is not a mapping; a config is one at its top level. To take a config away publish a file of zero bytes.`;
+    return whole(
+      `is not a mapping; a config is one at its top level. To take a config away publish a file of zero bytes with allow_empty.`,
+    );
   }
   return null;
 }
 
-type Parsed = { readonly value: unknown } | string;
+const EMPTY = whole(
+  "holds nothing, which takes away what agents run now; if that is meant, publish it with allow_empty.",
+);
+
+function whole(message: string): Problem {
+  return { line: 0, column: 0, message };
+}
+
+function isCommentary(text: string): boolean {
+  return text.split("\n").every((line) => /^\ufeff?\s*(#|---\s*$|$)/.test(line));
+}
+
+type Parsed = { readonly value: unknown } | Problem;
 
 function parseJson(text: string): Parsed {
   try {
     return { value: JSON.parse(text) };
   } catch (error) {
-    return `${(error as Error).message}.`; // JSON.parse throws only SyntaxError
+    return whole(`${(error as Error).message}.`); // JSON.parse throws only SyntaxError
   }
 }
 
-function findRepeatedKey(document: Document.Parsed): string | null {
-  let twice: string | null = null;
+function findRepeatedKey(document: Document.Parsed): { readonly key: string; readonly offset: number } | null {
+  let twice: { readonly key: string; readonly offset: number } | null = null;
   visit(document, {
     Map(_, map) {
       const seen = new Set<unknown>();
       for (const { key } of map.items) {
         const value = isScalar(key) ? key.value : key;
-        if (seen.has(value) && value !== "<<") twice = String(value);
+        if (seen.has(value) && value !== "<<") {
+          twice = { key: String(value), offset: isScalar(key) ? (key.range?.[0] ?? 0) : 0 };
+        }
         seen.add(value);
       }
       return twice === null ? undefined : visit.BREAK;
@@ -169,15 +206,22 @@ function findRepeatedKey(document: Document.Parsed): string | null {
 }
 
 function parseYaml(text: string): Parsed {
+  const lineCounter = new LineCounter();
   try {
     // The library compares each key with all others, which takes minutes for a body of one long mapping; see below.
-    const document = parseDocument(text, { uniqueKeys: false });
+    const document = parseDocument(text, { uniqueKeys: false, lineCounter });
     const [error] = document.errors;
-    if (error !== undefined) return `${error.message.split("\n")[0]?.replace(/:$/, "")}.`;
+    if (error !== undefined) {
+      const { line = 0, col = 0 } = error.linePos?.[0] ?? {};
+      return { line, column: col, message: `${error.message.split("\n")[0]?.replace(/:$/, "")}.` };
+    }
     const twice = findRepeatedKey(document);
-    if (twice !== null) return `the key "${twice}" is there twice in one mapping.`;
+    if (twice !== null) {
+      const { line, col } = lineCounter.linePos(twice.offset);
+      return { line, column: col, message: `the key "${twice.key}" is there twice in one mapping.` };
+    }
     return { value: document.toJS({ maxAliasCount: 100 }) };
   } catch (error) {
-    return `${(error as Error).message}.`; // yaml throws Error subclasses only
+    return whole(`${(error as Error).message}.`); // yaml throws Error subclasses only
   }
 }

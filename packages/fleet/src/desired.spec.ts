@@ -42,6 +42,7 @@ function aCandidate(overrides: Partial<Candidate> & { readonly lacking?: boolean
   const { lacking = false, ...rest } = overrides;
   return {
     uid: aUid(),
+    presentUid: aUid(),
     labels: new Map([["env", "prod"]]),
     excluded: new Set(),
     holds: new Map(),
@@ -254,6 +255,27 @@ describe("what an agent should run", () => {
       const isReached = placeIn("sticky_hash", "s", candidate) <= cutoff;
       assert.equal(given(layers, candidate), isReached ? "2" : "1");
     }
+  });
+
+  it("has the values that the variables of its revision have for it, and a hash of its own with them", () => {
+    const wanted = createWanted([{ configId: base, layers: [aLayer({ variables: ["env", "instance_uid", "zone"] })] }]);
+    const { desired } = wanted(aCandidate({ presentUid: aUid(7) }));
+    assert.deepEqual(desired?.contributions[0]?.variables, [
+      ["env", "prod"],
+      ["instance_uid", aUid(7)],
+    ]);
+    const other = wanted(
+      aCandidate({
+        labels: new Map([
+          ["env", "prod"],
+          ["zone", "a"],
+        ]),
+      }),
+    ).desired;
+    assert.notEqual(other?.hash, desired?.hash);
+    const plain = createWanted([{ configId: base, layers: [aLayer()] }])(aCandidate()).desired;
+    assert.deepEqual([plain?.hash, plain?.contributions[0]], [aLayer().hash, { ...plain?.contributions[0] }]);
+    assert.ok(!("variables" in (plain?.contributions[0] ?? {})));
   });
 
   it("says what was taken back", () => {

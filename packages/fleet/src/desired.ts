@@ -7,10 +7,11 @@
 // the agent says that it runs.
 
 import { BLANK, type Contribution, type Desired, desiredOf } from "./compose.ts";
-import type { ConfigHash, ConfigId, RolloutId } from "./ids.ts";
+import type { ConfigHash, ConfigId, InstanceUid, RolloutId } from "./ids.ts";
 import { isNewcomer, type Place, placeIn, type Rank } from "./rank.ts";
 import type { StageOrder } from "./rollout.ts";
 import { matches, parseSelector, type Selector } from "./selector.ts";
+import { valuesFor } from "./variables.ts";
 
 /** On what terms a layer takes the agents that it reaches. */
 export type LayerMode =
@@ -52,8 +53,10 @@ export interface Layer {
   /** When its rollout started; absent: long ago. */
   readonly sinceMs?: number;
   readonly reach: readonly Reach[];
-  /** Components that an agent needs for it. */
+  /** Components that an agent needs for it, and variables (variables.ts, requirementOf). */
   readonly components: readonly string[];
+  /** Variables that the revision uses; absent where it uses none. */
+  readonly variables?: readonly string[];
   /** What becomes of agents that are newer than the rollout; absent: as their ranks say. */
   readonly newAgents?: { readonly policy: "stable" | "hold"; readonly sinceMs: number };
   /** It leaves agents alone that said before this time, milliseconds since 1970, that they failed its content. */
@@ -112,7 +115,9 @@ export interface Candidate extends Place {
   readonly forgottenAtMs: number | null;
   /** Whether it takes no configs at all. */
   readonly isIncapable: boolean;
-  /** Components of these that it is known to lack. */
+  /** The uid that it has now; `uid` is the one that it had first. */
+  readonly presentUid: InstanceUid;
+  /** Whether it is known to lack some of these. */
   lacks(components: readonly string[]): boolean;
 }
 
@@ -277,7 +282,8 @@ function decideLine(
       const isHeld = isHeldBack(layer, candidate);
       if (!isHeld && wasReturned(layer, candidate)) returned.push(rolloutId);
       else if (!isHeld && !isLeftAlone && takes(layer, candidate, granted)) {
-        return { ...none, contribution: { configId: line.configId, revision, hash, order, rolloutId } };
+        const part = { configId: line.configId, revision, hash, order, rolloutId };
+        return { ...none, contribution: withValues(part, layer.variables, candidate) };
       } else if (isAwaited) awaited.push(rolloutId);
       if (mode === "stable" && layer.latecomers !== undefined && !isHeld) {
         const kept = keptOf(line, candidate, returned);
@@ -288,6 +294,15 @@ function decideLine(
     isPassedOver ||= mode === "stable";
   }
   return { ...none, isRelieved: isRelieved(line, candidate) || returned.length > 0 };
+}
+
+/** A part with the values that its variables have for an agent now. */
+export function withValues(
+  part: Omit<Contribution, "variables">,
+  keys: readonly string[] | undefined,
+  { labels, presentUid }: Pick<Candidate, "labels" | "presentUid">,
+): Contribution {
+  return keys === undefined ? part : { ...part, variables: valuesFor(keys, labels, presentUid) };
 }
 
 /** What an agent keeps that comes too late for what is stable: what it has, whatever is stable below that. */

@@ -2,8 +2,8 @@
 // an offer: merged with configs of the agent's own, defaults filled in, secrets redacted. So what was offered must be found
 // in it, and need not be all of it (R81).
 
-import { parse } from "yaml";
 import type { ConfigFile } from "./config.ts";
+import { isConfigMap, mergeFiles } from "./merge.ts";
 
 /** The files of an effective config as they are stored and addressed. */
 export function encodeEffective(files: readonly ConfigFile[]): Buffer {
@@ -22,50 +22,15 @@ export function decodeEffective(stored: Uint8Array): readonly ConfigFile[] {
  * offered. What only the agent can resolve (`${...}`), and what it redacted, counts as the same.
  */
 export function showsConfig(effective: readonly ConfigFile[], offered: readonly ConfigFile[]): boolean | null {
-  const [shown, wanted] = [merged(effective), merged(offered)];
+  const [shown, wanted] = [mergeFiles(effective), mergeFiles(offered)];
   if (shown === null || wanted === null || Object.keys(wanted).length === 0) return null;
   return has(shown, wanted);
 }
 
-type YamlMap = Readonly<Record<string, unknown>>;
-
-/** Files merged in their order as Collectors merge them: maps by key, anything else by the last; null where one is no map. */
-function merged(files: readonly ConfigFile[]): YamlMap | null {
-  let all: YamlMap = {};
-  for (const { body } of files) {
-    const content = parsed(body);
-    if (content === undefined) return null;
-    all = mergeMaps(all, content);
-  }
-  return all;
-}
-
-function parsed(body: Uint8Array): YamlMap | undefined {
-  try {
-    const content: unknown = parse(Buffer.from(body).toString(), { merge: true, logLevel: "silent" }) ?? {};
-    return isMap(content) ? content : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function mergeMaps(a: YamlMap, b: YamlMap): YamlMap {
-  const all: Record<string, unknown> = { ...a };
-  for (const [key, value] of Object.entries(b)) {
-    const before = all[key];
-    all[key] = isMap(before) && isMap(value) ? mergeMaps(before, value) : value;
-  }
-  return all;
-}
-
-function isMap(value: unknown): value is YamlMap {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function has(shown: unknown, wanted: unknown): boolean {
   if (isEmpty(wanted)) return typeof shown === "object" || shown === undefined; // null is an object, too
-  if (isMap(wanted)) {
-    return isMap(shown) && Object.entries(wanted).every(([key, value]) => key in shown && has(shown[key], value));
+  if (isConfigMap(wanted)) {
+    return isConfigMap(shown) && Object.entries(wanted).every(([key, value]) => key in shown && has(shown[key], value));
   }
   if (Array.isArray(wanted)) return Array.isArray(shown) && hasInOrder(shown, wanted);
   return isSameScalar(shown, wanted);

@@ -9,6 +9,8 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type InstanceUid = Branded<"InstanceUid">;
 /** The name people gave a config: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. */
 export type ConfigId = Branded<"ConfigId">;
+/** The name of a secret; as a ConfigId. */
+export type SecretId = Branded<"SecretId">;
 /** A rollout's id; ids sort by the time they were made. */
 export type RolloutId = Branded<"RolloutId">;
 /** One gateway process, from its start to its end. */
@@ -35,6 +37,11 @@ export function parseInstanceUid(text: string): InstanceUid {
 /** @throws FleetError `invalid` */
 export function parseConfigId(text: string): ConfigId {
   return parse(text, NAME, "config_id", "1 to 63 of a-z, 0-9 and dash, with no dash at either end");
+}
+
+/** @throws FleetError `invalid` */
+export function parseSecretId(text: string): SecretId {
+  return parse(text, NAME, "secret_id", "1 to 63 of a-z, 0-9 and dash, with no dash at either end");
 }
 
 /** @throws FleetError `invalid` */

@@ -12,6 +12,8 @@ export {
   isSettled,
 } from "./assess.ts";
 export { isUnproven } from "./assess-assigned.ts";
+export { assessConfig, type JudgeBy } from "./assess-config.ts";
+export { assessStructure } from "./assess-structure.ts";
 export { type Attempt, type Baseline, latestAttempt, MAX_ATTEMPTS } from "./attempt.ts";
 export { assessBudget, type Criterion, DEFAULT_BUDGET, type FailureBudget } from "./budget.ts";
 export {
@@ -48,6 +50,8 @@ export {
   MAX_REVISION_BYTES,
   type Revision,
 } from "./config.ts";
+export { type Conflict, findConflicts, type OwnedFile } from "./conflicts.ts";
+export { type ContentChange, contentChanges } from "./content-changes.ts";
 export {
   type Assignment,
   type Candidate,
@@ -58,6 +62,7 @@ export {
   type LayerMode,
   type Reach,
   type Wanted,
+  withValues,
 } from "./desired.ts";
 export { decodeEffective, encodeEffective, showsConfig } from "./effective.ts";
 export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
@@ -90,6 +95,7 @@ export {
   updatedAtMs,
   VERSION_KEY,
 } from "./facts.ts";
+export type { Finding } from "./finding.ts";
 export type {
   Condition,
   DependencyGate,
@@ -123,10 +129,13 @@ export {
   parseGatewayId,
   parseInstanceUid,
   parseRolloutId,
+  parseSecretId,
   type RolloutId,
+  type SecretId,
 } from "./ids.ts";
 export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
+export { mergeFiles } from "./merge.ts";
 export { entriesBeyond, ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
 export { type Around, peersOf, type Standing } from "./peers.ts";
@@ -189,6 +198,13 @@ export {
   type StageState,
 } from "./rollout-states.ts";
 export {
+  hashRevision,
+  MAX_SECRET_BYTES,
+  MIN_SECRET_CHARS,
+  type SecretPin,
+  secretNamesIn,
+} from "./secrets.ts";
+export {
   FACT_KEYS,
   isMetBy,
   matches,
@@ -198,6 +214,16 @@ export {
   type Selectable,
   type Selector,
 } from "./selector.ts";
+export { fillFiles, type Reference, type ValueOf } from "./template.ts";
+export {
+  requirementOf,
+  UID_VARIABLE,
+  type Variable,
+  type VariableValues,
+  valuesFor,
+  variableIn,
+  variablesIn,
+} from "./variables.ts";
 export {
   type Acknowledgement,
   type AgentView,

@@ -79,7 +79,7 @@ function latecomersOf(spec: RolloutSpec, { hasSettled }: RolloutStatus): Pick<La
 }
 
 function layerOf(spec: RolloutSpec, status: RolloutStatus, mode: LayerMode): Layer {
-  const { id, revision, hash, selector, order, seed, components, policies } = spec;
+  const { id, revision, hash, selector, order, seed, components, variables, policies } = spec;
   const reach = spec.stages.flatMap(({ size, order: by }, i) => {
     const cutoff = status.stages[i]?.cutoff ?? "";
     return cutoff === "" ? [] : [{ selector: size.kind === "selector" ? size.selector : "", order: by, cutoff }];
@@ -97,6 +97,7 @@ function layerOf(spec: RolloutSpec, status: RolloutStatus, mode: LayerMode): Lay
     sinceMs,
     reach: mode === "stable" ? [] : reach,
     components,
+    ...(variables !== undefined && { variables }),
     ...(!spec.retry.requeueFailedHash && { sparesFailedBeforeMs: spec.createdAtMs }),
     ...(isUnderWay && policies.newAgents !== "by_rank" && { newAgents: { policy: policies.newAgents, sinceMs } }),
     ...(mode === "stable" && latecomersOf(spec, status)),

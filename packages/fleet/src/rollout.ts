@@ -153,8 +153,13 @@ export interface RolloutSpec {
   readonly onConflict: "reject" | "queue" | "supersede";
   /** Of those that wait for a config, the heaviest goes first. */
   readonly weight: number;
-  /** Types of components that the revision uses (`receiver/otlp`); an agent that is known to lack one is incapable. */
+  /**
+   * Types of components that the revision uses (`receivers/otlp`), and variables that it needs (`${agent:host.name}`); an agent
+   * that is known to lack one is incapable.
+   */
   readonly components: readonly string[];
+  /** Variables that the revision uses; absent where it uses none. */
+  readonly variables?: readonly string[];
   /** Why the quarantine of the content does not count; "": it does. */
   readonly quarantineOverride: string;
   /** Agents per stage as the plan said that it was started with; null: it was started without one. */

@@ -65,12 +65,14 @@ export function createCohorts(deps: CohortDeps): Cohorts {
     const desiredOf = new Map(uids.map((uid, i) => [uid, desired[i] ?? null]));
     const found: Found[] = [];
     for (const { view } of views) {
-      if (view.description === null || !matches(selector, labelsOf(view))) continue;
+      const labels = labelsOf(view);
+      if (view.description === null || !matches(selector, labels)) continue;
       const address = view.components?.value.address;
       const has = typeof address === "string" && spec.components.length > 0 ? await deps.componentsAt(address) : null;
       const wanted = desiredOf.get(view.uid) ?? null;
       const shows = await deps.shown(view, wanted);
-      found.push({ view, desired: wanted, lacking: lacking(spec.components, has), ...(shows !== null && { shows }) });
+      const lacks = lacking(spec.components, has, labels);
+      found.push({ view, desired: wanted, lacking: lacks, ...(shows !== null && { shows }) });
     }
     return found;
   }

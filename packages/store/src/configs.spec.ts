@@ -9,13 +9,23 @@ const aHead = (id = "base", rest: Partial<ConfigHead> = {}): ConfigHead => ({
   description: "",
   selector: "env=prod",
   order: 100,
+  isFragment: false,
   createdAtMs: 1,
   updatedAtMs: 1,
   ...rest,
 });
 const aRevision = (text = "a: 1", id = "base") => {
   const files: readonly ConfigFile[] = [{ name: "main.yaml", contentType: "text/yaml", body: Buffer.from(text) }];
-  return { configId: parseConfigId(id), hash: hashFiles(files), files, message: "why", createdAtMs: 5 };
+  return {
+    configId: parseConfigId(id),
+    hash: hashFiles(files),
+    files,
+    message: "why",
+    author: "ann",
+    variables: [],
+    secrets: [],
+    createdAtMs: 5,
+  };
 };
 const fails = (code: string, reason: string) => (error: unknown) =>
   error instanceof FleetError && error.code === code && error.reason === reason;
@@ -119,6 +129,39 @@ describe("configs", () => {
     assert.equal((await configs().publish(aRevision("b: 1", "other"), "request-1")).number, 1);
     await configs().update(aHead("base", { order: 1 }), 1, "request-2");
     assert.equal((await configs().update(aHead("other", { order: 2 }), 1, "request-2")).config.order, 2);
+  });
+
+  it("deletes a config with its revisions, and only the generation that was read", async () => {
+    await configs().create(aHead(), "");
+    await configs().publish(aRevision(), "");
+    await assert.rejects(configs().delete(aHead().id, 2, false), fails("conflict", "GENERATION_MISMATCH"));
+    await configs().delete(aHead().id, 1, true);
+    assert.notEqual(await configs().get(aHead().id), undefined, "it was only asked");
+    await configs().delete(aHead().id, 1, false);
+    assert.equal(await configs().get(aHead().id), undefined);
+    assert.equal(await configs().revision(aHead().id, 1), undefined);
+    await assert.rejects(configs().delete(aHead().id, 1, false), fails("not_found", "CONFIG_NOT_FOUND"));
+  });
+
+  it("refuses a revision that rests on another latest one", async () => {
+    await configs().create(aHead(), "");
+    await configs().publish(aRevision("a: 1"), "");
+    await assert.rejects(configs().publish(aRevision("a: 2"), "", 4), fails("conflict", "REVISION_MISMATCH"));
+    assert.equal((await configs().publish(aRevision("a: 2"), "", 1)).number, 2);
+  });
+
+  it("reads what was written before configs had parts and revisions authors", async () => {
+    await configs().create(aHead(), "");
+    const { isFragment: _, ...head } = aHead();
+    await spec.redis.hset("muster:{ctl}:config:base", "json", JSON.stringify(head));
+    assert.equal((await configs().get(aHead().id))?.config.isFragment, false);
+    const { hash, message, createdAtMs } = aRevision();
+    await spec.redis.hset(
+      "muster:{ctl}:config:base:revisions",
+      1,
+      JSON.stringify({ hash, files: [], message, createdAtMs }),
+    );
+    assert.equal((await configs().revision(aHead().id, 1))?.author, "");
   });
 
   it("lists revisions from the newest", async () => {

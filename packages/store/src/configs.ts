@@ -10,7 +10,7 @@ import {
   type RolloutId,
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { createConfig, publishRevision, updateConfig } from "./gen/scripts.ts";
+import { createConfig, deleteConfig, publishRevision, updateConfig } from "./gen/scripts.ts";
 import { controlKeys } from "./keys.ts";
 import { run } from "./redis.ts";
 
@@ -26,7 +26,10 @@ export interface StoredConfig {
 }
 
 /** The part of a config that people change. */
-export type ConfigHead = Pick<Config, "id" | "description" | "selector" | "order" | "createdAtMs" | "updatedAtMs">;
+export type ConfigHead = Pick<
+  Config,
+  "id" | "description" | "selector" | "order" | "isFragment" | "createdAtMs" | "updatedAtMs"
+>;
 
 /** Configs. `requestId` is "" when the caller gave none. */
 export interface Configs {
@@ -37,8 +40,17 @@ export interface Configs {
   get(id: ConfigId): Promise<StoredConfig | undefined>;
   /** Ids above `after`, in order. */
   list(after: string, limit: number): Promise<readonly StoredConfig[]>;
-  /** Stores the next revision; content equal to the latest answers that one. @throws FleetError `not_found` */
-  publish(revision: Omit<Revision, "number">, requestId: string): Promise<Revision>;
+  /**
+   * Deletes a config with its revisions; with `isDry` it is only looked whether that may be.
+   * @throws FleetError `not_found`, `conflict` when `generation` is not the present one, `failed_precondition` while a rollout
+   *   is at work on it or has brought it to agents
+   */
+  delete(id: ConfigId, generation: number, isDry: boolean): Promise<void>;
+  /**
+   * Stores the next revision; content equal to the latest answers that one. @param expectedLatest 0: it does not matter
+   * @throws FleetError `not_found`, `conflict` when the latest revision is another than the expected one
+   */
+  publish(revision: Omit<Revision, "number">, requestId: string, expectedLatest?: number): Promise<Revision>;
   /** `number` 0 is the latest. */
   revision(id: ConfigId, number: number): Promise<Revision | undefined>;
   /** Newest first, below `before` (0: from the latest). */
@@ -59,7 +71,8 @@ export function createConfigs(control: Redis, settle: () => Promise<void>): Conf
     update: (head, generation, requestId) => update(context, head, generation, requestId),
     get: (id) => load(control, id),
     list: (after, limit) => list(control, after, limit),
-    publish: (revision, requestId) => publish(context, revision, requestId),
+    delete: (id, generation, isDry) => remove(context, id, generation, isDry),
+    publish: (revision, requestId, expectedLatest = 0) => publish(context, revision, requestId, expectedLatest),
     revision: (id, number) => loadRevision(control, id, number),
     revisions: (id, before, limit) => listRevisions(control, id, before, limit),
   };
@@ -72,7 +85,8 @@ async function load(control: Redis, id: ConfigId): Promise<StoredConfig | undefi
   ]);
   const { json, generation, latest } = fields;
   if (json === undefined) return undefined;
-  const head = JSON.parse(json) as ConfigHead; // written below
+  // Written below; what is missing in it did not exist then.
+  const head = { isFragment: false, ...(JSON.parse(json) as Omit<ConfigHead, "isFragment">) };
   const activeRollout = (status["active"] as RolloutId | undefined) ?? null; // written by start-rollout
   return {
     config: { ...head, generation: Number(generation), latestRevision: Number(latest) },
@@ -120,16 +134,39 @@ async function list(control: Redis, after: string, limit: number): Promise<reado
   return await Promise.all(ids.map((id) => loadSurely(control, id as ConfigId))); // only create adds members
 }
 
+async function remove({ control, settle }: Context, id: ConfigId, generation: number, isDry: boolean): Promise<void> {
+  const keys = [
+    controlKeys.config(id),
+    controlKeys.configs,
+    controlKeys.revisions(id),
+    controlKeys.configStatus(id),
+    controlKeys.assignments,
+    controlKeys.assignmentsVersion,
+    controlKeys.quarantine(id),
+    controlKeys.configRollouts(id),
+    controlKeys.activeRollouts,
+  ];
+  const reply = await run(control, deleteConfig, keys, [id, generation, isDry ? "1" : "0"]);
+  const [code, rolloutId] = reply as readonly [number, string]; // the script's header
+  if (code === 0) throw configNotFound(id);
+  if (code === 2) throw generationConflict((await loadSurely(control, id)).config, generation);
+  if (code >= 3) throw configInUse(id, rolloutId, code === 3);
+  await settle();
+}
+
 async function publish(
   { control, settle }: Context,
   fresh: Omit<Revision, "number">,
   requestId: string,
+  expectedLatest: number,
 ): Promise<Revision> {
   const id = fresh.configId;
   const { keys, ttl } = requestKey(`publish-revision:${id}`, requestId, controlKeys.config(id));
   const scriptKeys = [controlKeys.config(id), controlKeys.revisions(id), ...keys];
-  const number = Number(await run(control, publishRevision, scriptKeys, [fresh.hash, encodeRevision(fresh), ttl]));
+  const args = [fresh.hash, encodeRevision(fresh), ttl, expectedLatest === 0 ? "" : expectedLatest];
+  const number = Number(await run(control, publishRevision, scriptKeys, args));
   if (number === 0) throw configNotFound(id);
+  if (number === -1) throw revisionConflict(id, await latestRevision(control, id), expectedLatest);
   await settle();
   const stored = await loadRevision(control, id, number);
   if (stored === undefined) throw new FleetError("internal", `revision ${number} of ${id} vanished as it was written`);
@@ -171,6 +208,21 @@ export function generationConflict({ id, generation }: Config, expected: number)
   return new FleetError("conflict", message, { reason: "GENERATION_MISMATCH", details });
 }
 
+/** The error for a revision that rests on another than the latest one. */
+export function revisionConflict(id: ConfigId, latest: number, expected: number): FleetError {
+  const message = `The latest revision of "${id}" is ${latest}, not ${expected}; look at what it changes and repeat yours.`;
+  const details = { config_id: id, expected_latest_revision: String(expected), latest_revision: String(latest) };
+  return new FleetError("conflict", message, { reason: "REVISION_MISMATCH", details });
+}
+
+function configInUse(id: ConfigId, rolloutId: string, isAtWork: boolean): FleetError {
+  const message = isAtWork
+    ? `Rollout ${rolloutId} is at work on config "${id}"; wait until it has ended and every agent is where it is to be, or abort it first.`
+    : `Agents have config "${id}" from rollout ${rolloutId}; revert that rollout first, so that it is for none of them.`;
+  const details = { config_id: id, rollout_id: rolloutId };
+  return new FleetError("failed_precondition", message, { reason: "CONFIG_IN_USE", details });
+}
+
 /** The key that remembers a request, and for how long; `unused` stands in where there is no request id. */
 export function requestKey(
   method: string,
@@ -181,19 +233,32 @@ export function requestKey(
   return { keys: [controlKeys.request(`${method}:${requestId}`)], ttl: REQUEST_TTL_S };
 }
 
-function encodeRevision({ hash, files, message, createdAtMs }: Omit<Revision, "number">): string {
+function encodeRevision(revision: Omit<Revision, "number">): string {
+  const { hash, files, message, author, variables, secrets, createdAtMs } = revision;
   const encoded = files.map((file) => ({ ...file, body: Buffer.from(file.body).toString("base64") }));
-  return JSON.stringify({ hash, files: encoded, message, createdAtMs });
+  return JSON.stringify({ hash, files: encoded, message, author, variables, secrets, createdAtMs });
 }
 
 function decodeRevision(configId: ConfigId, number: number, text: string): Revision {
   // Written by encodeRevision.
-  const { hash, files, message, createdAtMs } = JSON.parse(text) as {
+  const {
+    hash,
+    files,
+    message,
+    author = "",
+    variables = [],
+    secrets = [],
+    createdAtMs,
+  } = JSON.parse(text) as {
     readonly hash: ConfigHash;
     readonly files: readonly { readonly name: string; readonly contentType: string; readonly body: string }[];
     readonly message: string;
+    /** Absent in old records. */
+    readonly author?: string;
+    readonly variables?: Revision["variables"];
+    readonly secrets?: Revision["secrets"];
     readonly createdAtMs: number;
   };
   const decoded: ConfigFile[] = files.map((file) => ({ ...file, body: Buffer.from(file.body, "base64") }));
-  return { configId, number, hash, files: decoded, message, createdAtMs };
+  return { configId, number, hash, files: decoded, message, author, variables, secrets, createdAtMs };
 }

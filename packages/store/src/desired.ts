@@ -203,8 +203,8 @@ export function packDesired(record: DesiredRecord | null): Buffer {
   if (record === null) return Buffer.alloc(0);
   const { hash, contributions, assignedAtMs, ...rest } = record;
   // Their fields in the order of the shapes, wherever they come from.
-  const parts = contributions.map(({ configId, revision, hash: own, order, rolloutId }) => {
-    return { configId, revision, hash: own, order, rolloutId };
+  const parts = contributions.map(({ configId, revision, hash: own, order, rolloutId, variables }) => {
+    return { configId, revision, hash: own, order, rolloutId, ...(variables !== undefined && { variables }) };
   });
   return pack({ hash, contributions: parts, assignedAtMs, ...rest } as unknown as Json); // a record is a value of JSON
 }

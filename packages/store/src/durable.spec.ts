@@ -71,7 +71,7 @@ describe("durability", () => {
     const store = await openStore({ ...urls, partitions: 4, encryptionKey, onError: () => undefined });
     assert.equal(store.durability, "always");
     const answeredIds: string[] = [];
-    const head = { description: "", selector: "", order: 100, createdAtMs: 1, updatedAtMs: 1 };
+    const head = { description: "", selector: "", order: 100, isFragment: false, createdAtMs: 1, updatedAtMs: 1 };
     const write = async (): Promise<void> => {
       for (let i = 0; ; i++) {
         const { config } = await store.configs.create({ ...head, id: parseConfigId(`config-${i}`) }, "");

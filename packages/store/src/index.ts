@@ -9,7 +9,14 @@ export type { Bodies } from "./bodies.ts";
 export type { Changes, Position } from "./changes.ts";
 export type { CohortSpec, Cohorts } from "./cohort.ts";
 export type { ComponentsAt } from "./components.ts";
-export { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "./configs.ts";
+export {
+  type ConfigHead,
+  type Configs,
+  configNotFound,
+  generationConflict,
+  revisionConflict,
+  type StoredConfig,
+} from "./configs.ts";
 export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
 export type { Documents, Stored } from "./documents.ts";
 export type { EventBatch, Events } from "./events.ts";
@@ -20,6 +27,14 @@ export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queu
 export { isRedisAway, toFleetError } from "./redis.ts";
 export type { Quarantined, RolloutRecords } from "./rollout-records.ts";
 export { type Commit, MAX_LOG_LINES, type Rollouts, rolloutActive, type StoredRollout } from "./rollouts.ts";
+export {
+  type SecretHead,
+  type Secrets,
+  type StoredSecret,
+  secretExists,
+  secretNotFound,
+  versionConflict,
+} from "./secrets.ts";
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export type { Settings, SettingsRecord } from "./settings.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";

@@ -50,6 +50,9 @@
 // muster:{ctl}:audit                   hash    management       id → sealed, who changed what; the oldest go
 // muster:{ctl}:audit-ids               zset    management       ids of those, by time
 // muster:{ctl}:answer:<method>:<id>    string  management       sealed, what came of a request, for 24 h
+// muster:{ctl}:secrets              zset    management       names of secrets, by text
+// muster:{ctl}:secrets-version      string  management       counts their changes
+// muster:{ctl}:secret:<id>          hash    management       head of a secret, and version → sealed value
 // muster:{ctl}:request:<id>            string  management       what a request did, for 24 h
 // {muster-queue}:*                     BullMQ  queue.ts         ids of work to look at
 
@@ -117,6 +120,9 @@ export const controlKeys = {
   audit: "muster:{ctl}:audit",
   auditIds: "muster:{ctl}:audit-ids",
   answer: (id: string) => `muster:{ctl}:answer:${id}`,
+  secrets: "muster:{ctl}:secrets",
+  secretsVersion: "muster:{ctl}:secrets-version",
+  secret: (id: string) => `muster:{ctl}:secret:${id}`,
   request: (id: string) => `muster:{ctl}:request:${id}`,
 } as const;
 

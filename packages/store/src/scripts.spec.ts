@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { describe, it } from "node:test";
+import { beforeEach, describe, it } from "node:test";
 import * as scripts from "./gen/scripts.ts";
 import { bitmapIn, longLabel, rowsIn } from "./labels.ts";
 import { run, runBinary } from "./redis.ts";
@@ -690,12 +690,94 @@ describe("scripts", () => {
     });
   });
 
+  describe("put-secret and delete-secret", () => {
+    const keys = ["secret", "secrets", "count"];
+    const put = (read: number, must: number): Promise<unknown> =>
+      call(scripts.putSecret, keys, ["token", read, "head", `sealed ${read + 1}`, must]);
+    const remove = (read: number): Promise<unknown> => call(scripts.deleteSecret, keys, ["token", read]);
+
+    it("keep what comes after the version that was read, and nothing else", async () => {
+      assert.deepEqual(
+        [await put(0, 1), await put(0, 0), await put(0, 0), await put(1, 0), await put(1, 1)],
+        [0, 1, 0, 0, 1],
+      );
+      const expected = { version: "2", json: "head", v1: "sealed 1", v2: "sealed 2" };
+      assert.deepEqual(await spec.redis.hgetall("secret"), expected);
+      assert.deepEqual([await spec.redis.zrange("secrets", 0, "-1"), await spec.redis.get("count")], [["token"], "2"]);
+    });
+
+    it("remove the version that was read with all before it, but for its number", async () => {
+      await put(0, 0);
+      assert.deepEqual([await remove(2), await remove(1), await remove(1)], [0, 1, 0]);
+      assert.deepEqual(await spec.redis.hgetall("secret"), { version: "1" });
+      assert.equal(await spec.redis.exists("secrets"), 0);
+    });
+  });
+
+  describe("delete-config", () => {
+    const keys = [
+      "config",
+      "configs",
+      "revisions",
+      "status",
+      "assignments",
+      "version",
+      "quarantine",
+      "rollouts",
+      "active",
+    ];
+    const remove = (generation = 1, isDry = "0"): Promise<unknown> =>
+      call(scripts.deleteConfig, keys, ["base", generation, isDry]);
+    const layer = (mode: string) => JSON.stringify([{ rolloutId: "r1", mode }]);
+    beforeEach(async () => {
+      await spec.redis.hset("config", { generation: "1", json: "head" });
+      await spec.redis.zadd("configs", 0, "base", 0, "other");
+      await spec.redis.hset("revisions", { 1: "one" });
+      await spec.redis.hset("quarantine", { hash: "why" });
+      await spec.redis.hset("assignments", { base: layer("withdrawn"), other: layer("stable") });
+    });
+
+    it("removes a config with all that is its own, and has everybody decided anew", async () => {
+      assert.deepEqual(await remove(), [1, ""]);
+      assert.deepEqual(await spec.keys("*"), ["assignments", "configs", "version"]);
+      assert.deepEqual(await spec.redis.hkeys("assignments"), ["other"]);
+      assert.deepEqual(await spec.redis.zrange("configs", 0, "-1"), ["other"]);
+      assert.equal(await spec.redis.get("version"), "1");
+    });
+
+    it("removes nothing when it is only asked", async () => {
+      const before = await spec.keys("*");
+      assert.deepEqual(await remove(1, "1"), [1, ""]);
+      assert.deepEqual(await spec.keys("*"), before);
+    });
+
+    it("refuses another generation, and what is not there", async () => {
+      assert.deepEqual(await remove(2), [2, ""]);
+      await spec.redis.del("config");
+      assert.deepEqual(await remove(), [0, ""]);
+    });
+
+    it("refuses while a rollout has it, waits for it, or is not settled", async () => {
+      await spec.redis.sadd("active", "r2", "r3");
+      await spec.redis.zadd("rollouts", 0, "r1", 0, "r3");
+      assert.deepEqual(await remove(), [3, "r3"]);
+      await spec.redis.hset("status", { active: "r4" });
+      assert.deepEqual(await remove(), [3, "r4"]);
+    });
+
+    it("refuses while agents have it", async () => {
+      await spec.redis.hset("assignments", { base: layer("frozen") });
+      assert.deepEqual(await remove(), [4, "r1"]);
+      assert.equal(await spec.redis.exists("config"), 1);
+    });
+  });
+
   describe("publish-revision", () => {
-    const publish = (hash: string, request = ""): Promise<unknown> =>
+    const publish = (hash: string, request = "", expected = ""): Promise<unknown> =>
       call(
         scripts.publishRevision,
         ["config", "revisions", request === "" ? "config" : request],
-        [hash, `revision ${hash}`, request === "" ? 0 : 60],
+        [hash, `revision ${hash}`, request === "" ? 0 : 60, expected],
       );
 
     it("answers 0 when there is no config", async () => {
@@ -709,6 +791,14 @@ describe("scripts", () => {
       for (const hash of ["a", "a", "b", "a"]) numbers.push(await publish(hash));
       assert.deepEqual(numbers, [1, 1, 2, 3]);
       assert.deepEqual(await spec.redis.hgetall("revisions"), { 1: "revision a", 2: "revision b", 3: "revision a" });
+    });
+
+    it("refuses what rests on another latest revision, and still answers the repeat of a request", async () => {
+      await spec.redis.hset("config", { latest: "0" });
+      assert.equal(await publish("a", "request:1", "0"), 1);
+      assert.equal(await publish("b", "", "0"), -1);
+      assert.equal(await publish("a", "request:1", "0"), 1);
+      assert.equal(await publish("b", "", "1"), 2);
     });
 
     it("answers the repeat of a request with its number, though others came after", async () => {

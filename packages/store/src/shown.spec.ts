@@ -20,9 +20,29 @@ describe("what agents show of what they should run", () => {
   ): Promise<boolean | undefined> {
     const { agents, bodies, configs, cohorts, desired, sessions } = spec.store;
     const files = [file("a: 1")];
-    const head = { id: base, description: "", selector: "", order: 1, createdAtMs: 0, updatedAtMs: 0 };
+    const head = {
+      id: base,
+      description: "",
+      selector: "",
+      order: 1,
+      isFragment: false,
+      createdAtMs: 0,
+      updatedAtMs: 0,
+    };
     await configs.create(head, "");
-    await configs.publish({ configId: base, hash: hashFiles(files), files, message: "", createdAtMs: 0 }, "");
+    await configs.publish(
+      {
+        configId: base,
+        hash: hashFiles(files),
+        files,
+        message: "",
+        author: "",
+        variables: [],
+        secrets: [],
+        createdAtMs: 0,
+      },
+      "",
+    );
     const body = encodeEffective([file(effective, "")]);
     const address = bodies.addressOf(body);
     await bodies.put(sessions.partitionOf(uid), address, body);

@@ -8,7 +8,7 @@ import { openStore } from "./store.ts";
 
 describe("openStore", () => {
   const spec = useStore();
-  const head = { description: "", selector: "", order: 100, createdAtMs: 1, updatedAtMs: 1 };
+  const head = { description: "", selector: "", order: 100, isFragment: false, createdAtMs: 1, updatedAtMs: 1 };
 
   it("refuses another number of partitions than the installation has, and says what to set", async () => {
     await spec.open({ partitions: 8 });

@@ -20,6 +20,7 @@ import { createInventories, type Inventories } from "./inventories.ts";
 import { controlKeys } from "./keys.ts";
 import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
 import { createRollouts, type Rollouts } from "./rollouts.ts";
+import { createSecrets, type Secrets } from "./secrets.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSettings, type Settings } from "./settings.ts";
 import { createShown } from "./shown.ts";
@@ -61,6 +62,7 @@ export interface Store {
   readonly policies: Documents<RolloutPolicy>;
   readonly audit: Audit;
   readonly answers: Answers;
+  readonly secrets: Secrets;
   readonly cohorts: Cohorts;
   readonly componentsAt: ComponentsAt;
   readonly partitions: number;
@@ -112,6 +114,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     policies: createDocuments(control, { key: controlKeys.policies, noun: "policy" }, settled),
     audit: createAudit(control, encryptionKey),
     answers: createAnswers(control, encryptionKey),
+    secrets: createSecrets(control, encryptionKey, settled),
     cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown }),
     componentsAt,
     partitions,

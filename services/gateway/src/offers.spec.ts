@@ -1,13 +1,31 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Desired, desiredOf, FleetError, hashFiles, parseConfigId, type Revision } from "@muster/fleet";
+import {
+  type Desired,
+  desiredOf,
+  FleetError,
+  hashFiles,
+  parseConfigId,
+  parseSecretId,
+  type Revision,
+} from "@muster/fleet";
 import { ROLLOUT_ID } from "@muster/fleet/builders";
 import { decodeServerBody, ProtocolError } from "@muster/protocol";
 import { createOffers, type OffersDeps } from "./offers.ts";
 
 const aRevision = (id: string, text: string): Revision => {
   const files = [{ name: "main.yaml", contentType: "text/yaml", body: Buffer.from(text) }];
-  return { configId: parseConfigId(id), number: 1, hash: hashFiles(files), files, message: "", createdAtMs: 0 };
+  return {
+    configId: parseConfigId(id),
+    number: 1,
+    hash: hashFiles(files),
+    files,
+    message: "",
+    author: "",
+    variables: [],
+    secrets: [],
+    createdAtMs: 0,
+  };
 };
 const base = aRevision("base", "a: 1");
 const extra = aRevision("extra", "b: 2");
@@ -29,6 +47,7 @@ function someOffers(loadRevision: OffersDeps["loadRevision"] = async (id) => (id
       loads.push(`${id} ${number}`);
       return loadRevision(id, number);
     },
+    openSecret: async ({ id, version }) => (id === "gone" ? undefined : `value $${version} of ${id}`),
   });
   return { offers, loads };
 }
@@ -45,6 +64,32 @@ describe("offers", () => {
     const { offers } = someOffers();
     const files = filesIn(await offers.load(desiredFrom(base, extra)));
     assert.deepEqual(files, ["100-base-main.yaml: a: 1", "200-extra-main.yaml: b: 2"]);
+  });
+
+  it("hold the values of each agent, made of a revision that is loaded once", async () => {
+    const named = { ...aRevision("named", "a: ${agent:host}"), variables: [{ key: "host", isRequired: true }] };
+    const { offers, loads } = someOffers(async () => named);
+    const desiredAs = (host: string) => {
+      const [part = assert.fail("no part")] = desiredFrom(named).contributions;
+      return desiredOf([{ ...part, variables: [["host", host]] }]);
+    };
+    for (const host of ["one", "two"]) {
+      assert.deepEqual(filesIn(await offers.load(desiredAs(host))), [`100-named-main.yaml: a: "${host}"`]);
+    }
+    assert.equal(loads.length, 1);
+  });
+
+  it("hold the values of secrets, and are none without them", async () => {
+    const withSecret = (id: string) => ({
+      ...aRevision("named", `a: \${secret:${id}}`),
+      secrets: [{ id: parseSecretId(id), version: 3 }],
+    });
+    const found = async (revision: Revision) => {
+      const { offers } = someOffers(async () => revision);
+      return filesIn(await offers.load(desiredFrom(revision)));
+    };
+    assert.deepEqual(await found(withSecret("token")), ['100-named-main.yaml: a: "value $3 of token"']);
+    await assert.rejects(found(withSecret("gone")), /version 3 of secret "gone" is gone/);
   });
 
   it("are loaded once for all agents that are offered one config at once, and are at hand then", async () => {

@@ -61,7 +61,7 @@ export function openHub(deps: GatewayDeps, parts: HubParts): Hub {
   const { config, store, clock, background, onError } = deps;
   const { nowMs } = clock;
   const freshUid = (): InstanceUid => parseInstanceUid(v7());
-  const offers = createOffers({ loadRevision: store.configs.revision });
+  const offers = createOffers({ loadRevision: store.configs.revision, openSecret: store.secrets.open });
   const { maxMessageBytes, isStrict } = config;
   const voice = createVoice({ replies, offers, counts, maxMessageBytes, freshUid, background, onError });
   return createHub({

@@ -1,38 +1,36 @@
 // ConfigService: writes and reads configs and their revisions. Reaches no agent; that takes a rollout.
 
-import {
-  assessFiles,
-  type ConfigFile,
-  type ConfigId,
-  canonicalFiles,
-  DEFAULT_ORDER,
-  FleetError,
-  hashFiles,
-  parseConfigId,
-  parseTargetSelector,
-  type Revision,
-} from "@muster/fleet";
+import { DEFAULT_ORDER, FleetError, parseConfigId, parseTargetSelector } from "@muster/fleet";
 import type {
   ConfigService,
+  DeleteConfigRequest,
   Config as ProtoConfig,
-  PublishRevisionRequest,
   UpdateConfigRequest,
 } from "@muster/protocol/muster/configs";
-import { type ConfigHead, type Configs, configNotFound, generationConflict, type StoredConfig } from "@muster/store";
+import { type ConfigHead, type Configs, generationConflict, type StoredConfig } from "@muster/store";
+import { blameRevision } from "./blame-revision.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid, parseCount, parseRequestId, parseText, within } from "./checked.ts";
+import { diffRevisions } from "./diff-revisions.ts";
+import { existing, existingRevision } from "./existing-config.ts";
 import { parseMask } from "./mask.ts";
 import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
-import { fromFiles, parseOrder, toConfig, toRevision } from "./translate-config.ts";
+import type { FindSecret } from "./pin-secrets.ts";
+import { publishRevision, restoreRevision } from "./publish-revision.ts";
+import { type RenderDeps, renderConfig } from "./render-config.ts";
+import { parseOrder, toConfig, toRevision } from "./translate-config.ts";
+import { type ValidateDeps, validateConfig } from "./validate-config.ts";
 
 /** What this service writes and reads. */
-export interface ConfigDeps {
+export interface ConfigDeps extends RenderDeps, ValidateDeps {
   readonly configs: Configs;
+  readonly secrets: FindSecret;
+  readonly agents: RenderDeps["agents"] & ValidateDeps["agents"];
   readonly nowMs: () => number;
 }
 
 const MAX_DESCRIPTION_CHARS = 1_000;
-const CHANGEABLE = ["selector", "order", "description"] as const;
+const CHANGEABLE = ["selector", "order", "description", "fragment"] as const;
 /** Times an update without `expected_generation` is tried again when somebody else was faster. */
 const MAX_RACES = 10;
 
@@ -46,6 +44,7 @@ export function createConfigService(deps: ConfigDeps): MethodsOf<typeof ConfigSe
         selector: () => parseTargetSelector(request.selector).text,
         order: () => parseOrder(request.order ?? DEFAULT_ORDER),
         description: () => parseText("description", request.description, MAX_DESCRIPTION_CHARS),
+        isFragment: () => request.fragment,
         requestId: () => parseRequestId(request.requestId),
       });
       const stored = await create(deps, head, requestId, request.validateOnly);
@@ -64,16 +63,20 @@ export function createConfigService(deps: ConfigDeps): MethodsOf<typeof ConfigSe
       const page = pageOf(await configs.list(after, pageSize + 1), pageSize, list, ({ config }) => config.id);
       return { configs: page.items.map(toConfig), nextPageToken: page.nextPageToken };
     },
-    publishRevision: async (request) => ({ revision: toRevision(await publish(deps, request), true) }),
+    deleteConfig: async (request) => ({ config: toConfig(await remove(deps, request)) }),
+    publishRevision: (request, { user }) => publishRevision(deps, request, user),
+    restoreRevision: (request, { user }) => restoreRevision(deps, request, user),
     async getRevision(request) {
       const { id, number } = checked({
         id: () => parseConfigId(request.configId),
         number: () => parseCount("revision", request.revision),
       });
-      const revision = await configs.revision(id, number);
-      if (revision === undefined) throw revisionNotFound(await existing(configs, id), number);
-      return { revision: toRevision(revision, true) };
+      return { revision: toRevision(await existingRevision(configs, id, number), true) };
     },
+    diffRevisions: (request) => diffRevisions(deps, request),
+    blameRevision: (request, { signal }) => blameRevision(deps, request, signal),
+    validateConfig: (request, { signal }) => validateConfig(deps, request, signal),
+    renderConfig: (request) => renderConfig(deps, request),
     async listRevisions(request) {
       const list = ["revisions", request.configId];
       const { id, pageSize, before } = checked({
@@ -87,13 +90,6 @@ export function createConfigService(deps: ConfigDeps): MethodsOf<typeof ConfigSe
       return { revisions: page.items.map((each) => toRevision(each, false)), nextPageToken: page.nextPageToken };
     },
   };
-}
-
-/** A config that must exist. @throws FleetError `not_found` */
-export async function existing(configs: Pick<Configs, "get">, id: ConfigId): Promise<StoredConfig> {
-  const stored = await configs.get(id);
-  if (stored === undefined) throw configNotFound(id);
-  return stored;
 }
 
 type FreshHead = Omit<ConfigHead, "createdAtMs" | "updatedAtMs">;
@@ -116,7 +112,22 @@ async function create(
   return { config: { ...head, generation: 1, latestRevision: 0 }, stableRevision: 0, activeRollout: null };
 }
 
-type Change = Partial<Pick<ConfigHead, (typeof CHANGEABLE)[number]>>;
+/** Deletes what was read just now, unless the caller knows another generation. */
+async function remove(
+  { configs }: ConfigDeps,
+  { configId, expectedGeneration, validateOnly, requestId }: DeleteConfigRequest,
+): Promise<StoredConfig> {
+  const { id, expected } = checked({
+    id: () => parseConfigId(configId),
+    expected: () => parseCount("expected_generation", expectedGeneration),
+    requestId: () => parseRequestId(requestId),
+  });
+  const stored = await existing(configs, id);
+  await configs.delete(id, expected === 0 ? stored.config.generation : expected, validateOnly);
+  return stored;
+}
+
+type Change = Partial<Pick<ConfigHead, "selector" | "order" | "description" | "isFragment">>;
 
 async function update(deps: ConfigDeps, request: UpdateConfigRequest): Promise<StoredConfig> {
   const { config } = request;
@@ -146,9 +157,12 @@ function parseChange({ config, updateMask }: UpdateConfigRequest): Change {
     throw invalid("update_mask", `name what to change: any of ${CHANGEABLE.join(", ")}.`);
   }
   if (config === undefined) throw invalid("config", "is missing.");
-  const parsers = changeParsers(config);
-  const chosen = CHANGEABLE.filter((name) => mask === "all" || mask.has(name));
-  return within("config", () => checked(Object.fromEntries(chosen.map((name) => [name, parsers[name]]))));
+  const { fragment, ...parsed } = within("config", () => {
+    const parsers = changeParsers(config);
+    const chosen = CHANGEABLE.filter((name) => mask === "all" || mask.has(name));
+    return checked<Partial<typeof parsers>>(Object.fromEntries(chosen.map((name) => [name, parsers[name]])));
+  });
+  return { ...parsed, ...(fragment !== undefined && { isFragment: fragment }) };
 }
 
 function changeParsers(config: ProtoConfig) {
@@ -156,46 +170,16 @@ function changeParsers(config: ProtoConfig) {
     selector: () => parseTargetSelector(config.selector).text,
     order: () => parseOrder(config.order),
     description: () => parseText("description", config.description, MAX_DESCRIPTION_CHARS),
+    fragment: () => config.fragment,
   };
 }
 
 function headOf({ config }: StoredConfig): ConfigHead {
-  const { id, description, selector, order, createdAtMs, updatedAtMs } = config;
-  return { id, description, selector, order, createdAtMs, updatedAtMs };
+  const { id, description, selector, order, isFragment, createdAtMs, updatedAtMs } = config;
+  return { id, description, selector, order, isFragment, createdAtMs, updatedAtMs };
 }
 
 function wouldBe(before: StoredConfig, head: ConfigHead, expected: number): StoredConfig {
   if (before.config.generation !== expected) throw generationConflict(before.config, expected);
   return { ...before, config: { ...before.config, ...head, generation: expected + 1 } };
-}
-
-async function publish({ configs, nowMs }: ConfigDeps, request: PublishRevisionRequest): Promise<Revision> {
-  const { id, files, message, requestId } = checked({
-    id: () => parseConfigId(request.configId),
-    files: () => parseFiles(fromFiles(request.files)),
-    message: () => parseText("message", request.message, MAX_DESCRIPTION_CHARS),
-    requestId: () => parseRequestId(request.requestId),
-  });
-  const revision = { configId: id, hash: hashFiles(files), files, message, createdAtMs: nowMs() };
-  if (!request.validateOnly) return await configs.publish(revision, requestId);
-  const { config } = await existing(configs, id);
-  const latest = await configs.revision(id, 0);
-  return latest?.hash === revision.hash ? latest : { ...revision, number: config.latestRevision + 1 };
-}
-
-function parseFiles(files: readonly ConfigFile[]): readonly ConfigFile[] {
-  const violations = assessFiles(files);
-  if (violations.length > 0) throw FleetError.invalid(violations);
-  return canonicalFiles(files);
-}
-
-function revisionNotFound({ config }: StoredConfig, number: number): FleetError {
-  const { id, latestRevision } = config;
-  const remedy = latestRevision === 0 ? "it has none yet, publish one" : `its latest is ${latestRevision}`;
-  const what = number === 0 ? "no revision" : `no revision ${number}`;
-  const details = { config_id: id, revision: String(number), latest_revision: String(latestRevision) };
-  return new FleetError("not_found", `Config "${id}" has ${what}; ${remedy}.`, {
-    reason: "REVISION_NOT_FOUND",
-    details,
-  });
 }

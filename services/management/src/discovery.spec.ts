@@ -10,11 +10,15 @@ import { type SpecApi, startApi } from "./spec-api.ts";
 
 const SERVICES = [
   "muster.v1.AgentService",
+  "muster.v1.AuditService",
   "muster.v1.CalendarService",
   "muster.v1.ConfigService",
   "muster.v1.ConnectionService",
+  "muster.v1.GroupService",
   "muster.v1.PackageService",
+  "muster.v1.PolicyService",
   "muster.v1.RolloutService",
+  "muster.v1.SecretService",
 ];
 
 describe("the server", () => {

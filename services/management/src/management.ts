@@ -11,6 +11,7 @@ import { GroupService } from "@muster/protocol/muster/groups";
 import { PackageService } from "@muster/protocol/muster/packages";
 import { PolicyService } from "@muster/protocol/muster/policies";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
+import { SecretService } from "@muster/protocol/muster/secrets";
 import type { Clock, RunInBackground } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import { v7 } from "uuid";
@@ -22,6 +23,7 @@ import { createConfigService } from "./configs.ts";
 import { createConnectionService } from "./connections.ts";
 import { openChangeFeed } from "./feed.ts";
 import { createGroupService } from "./groups.ts";
+import { createHide, hidingSecrets } from "./hide-secrets.ts";
 import {
   agentMutations,
   calendarMutations,
@@ -31,11 +33,13 @@ import {
   packageMutations,
   policyMutations,
   rolloutMutations,
+  secretMutations,
 } from "./mutations.ts";
 import { createPackageService } from "./packages.ts";
 import { createPolicyService } from "./policies.ts";
 import { type MutationsOf, recorded } from "./recorded.ts";
 import { createRolloutService } from "./rollouts.ts";
+import { createSecretService } from "./secrets.ts";
 import { type Served, serve } from "./server.ts";
 import { openRolloutHints } from "./watch-rollout.ts";
 
@@ -53,8 +57,10 @@ export async function openManagement(
   { store, queue, clock, background, onError }: ManagementDeps,
   signal: AbortSignal,
 ): Promise<readonly Served[]> {
-  const { agents, desired, bodies, inventories, changes, configs, rollouts, actions, gateways } = store;
+  const { agents, desired, bodies, inventories, changes, configs, rollouts, actions, gateways, componentsAt } = store;
   const { nowMs } = clock;
+  const { secrets } = store;
+  const hide = createHide({ secrets, nowMs });
   const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
   background("change feed", feed.ended);
   const hints = openRolloutHints(rollouts, signal);
@@ -72,10 +78,11 @@ export async function openManagement(
   const asking = { actions, gateways, release, newActionId: () => v7() };
   const rolling = {
     configs,
+    secrets,
     rollouts,
     desired,
     cohorts: store.cohorts,
-    componentsAt: store.componentsAt,
+    componentsAt,
     calendars: store.calendars,
     groups: store.groups,
     policies: store.policies,
@@ -88,16 +95,18 @@ export async function openManagement(
     mutationsOf: (methods: MethodsOf<S>) => MutationsOf<S>,
   ): Served => serve(desc, recorded(desc, methods, mutationsOf(methods), recording));
   const rollouting = { ...rolling, hints, requestReconcile, newRolloutId };
+  const configuring = { configs, secrets, groups: store.groups, agents, desired, componentsAt, newRolloutId, nowMs };
   const grouping = { groups: store.groups, configs, agents };
   return [
-    serveRecorded(AgentService, createAgentService({ ...reading, ...asking }), agentMutations),
-    serveRecorded(ConfigService, createConfigService({ configs, nowMs }), configMutations),
-    serveRecorded(RolloutService, createRolloutService(rollouting), rolloutMutations),
+    serveRecorded(AgentService, hidingSecrets(createAgentService({ ...reading, ...asking }), hide), agentMutations),
+    serveRecorded(ConfigService, createConfigService(configuring), configMutations),
+    serveRecorded(RolloutService, hidingSecrets(createRolloutService(rollouting), hide), rolloutMutations),
     serveRecorded(CalendarService, createCalendarService(store), calendarMutations),
     serveRecorded(GroupService, createGroupService(grouping), groupMutations),
     serveRecorded(PolicyService, createPolicyService(store), policyMutations),
     serveRecorded(ConnectionService, createConnectionService(offering), connectionMutations),
     serveRecorded(PackageService, createPackageService(offering), packageMutations),
     serve(AuditService, createAuditService(store)),
+    serveRecorded(SecretService, createSecretService({ secrets, configs, desired, rollouts, nowMs }), secretMutations),
   ];
 }

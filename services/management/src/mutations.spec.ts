@@ -8,6 +8,7 @@ import { GroupService } from "@muster/protocol/muster/groups";
 import { PackageService } from "@muster/protocol/muster/packages";
 import { PolicyService } from "@muster/protocol/muster/policies";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
+import { SecretService } from "@muster/protocol/muster/secrets";
 import * as mutations from "./mutations.ts";
 
 /** Names that say that nothing changes; a plan is kept for a day, and changes nothing but that. */
@@ -17,6 +18,7 @@ const unused = {} as never; // no method is called
 const tables = [
   { desc: AgentService, table: mutations.agentMutations() },
   { desc: ConfigService, table: mutations.configMutations(unused) },
+  { desc: SecretService, table: mutations.secretMutations(unused) },
   { desc: RolloutService, table: mutations.rolloutMutations(unused) },
   { desc: CalendarService, table: mutations.calendarMutations(unused) },
   { desc: GroupService, table: mutations.groupMutations(unused) },

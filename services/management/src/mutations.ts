@@ -15,6 +15,7 @@ import { GetGroupRequestSchema, GroupSchema, type GroupService } from "@muster/p
 import { GetPackagesRequestSchema, OfferedPackagesSchema, type PackageService } from "@muster/protocol/muster/packages";
 import { GetPolicyRequestSchema, PolicySchema, type PolicyService } from "@muster/protocol/muster/policies";
 import { GetRolloutRequestSchema, RolloutSchema, type RolloutService } from "@muster/protocol/muster/rollouts";
+import { GetSecretRequestSchema, SecretSchema, type SecretService } from "@muster/protocol/muster/secrets";
 import type { Call, MethodsOf } from "./call.ts";
 import type { MutationsOf, Snapshot } from "./recorded.ts";
 
@@ -43,6 +44,8 @@ export function configMutations(methods: MethodsOf<typeof ConfigService>): Mutat
   return {
     createConfig: ofId,
     publishRevision: ofId,
+    restoreRevision: ofId,
+    deleteConfig: ofId,
     updateConfig: {
       resource: ({ config }) => `config/${config?.configId}`,
       read: ({ config }, call) => read(config?.configId ?? "", call),
@@ -131,6 +134,20 @@ export function policyMutations(methods: MethodsOf<typeof PolicyService>): Mutat
       read: ({ policyId }, call) => read(policyId, call),
     },
   };
+}
+
+/** Secrets; their values are in no message that is kept. */
+export function secretMutations(methods: MethodsOf<typeof SecretService>): MutationsOf<typeof SecretService> {
+  type Given = { readonly secretId: string };
+  const ofSecret = {
+    resource: ({ secretId }: Given) => `secret/${secretId}`,
+    read: ({ secretId }: Given, call: Call) =>
+      found(
+        SecretSchema,
+        async () => (await methods.getSecret(create(GetSecretRequestSchema, { secretId }), call)).secret,
+      ),
+  };
+  return { createSecret: ofSecret, updateSecret: ofSecret, deleteSecret: ofSecret };
 }
 
 type OfAgent = { readonly instanceUid: string };

@@ -15,7 +15,7 @@ import {
 } from "@muster/fleet";
 import type { PlannedChangeSchema } from "@muster/protocol/muster/rollouts";
 import type { ComponentsAt, Configs, DesiredConfigs } from "@muster/store";
-import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
+import { diffTexts } from "./text-diff.ts";
 
 /** What it reads. */
 export interface ChangeDeps {
@@ -86,9 +86,10 @@ async function changesOf(
 }
 
 /** The rollout when it is through. */
-function layerOf({ id, revision, hash, selector, order, seed, components }: RolloutSpec): Layer {
+function layerOf({ id, revision, hash, selector, order, seed, components, variables }: RolloutSpec): Layer {
   const reach = [{ selector: "", order: "sticky_hash", cutoff: EVERYONE }] as const;
-  return { rolloutId: id, revision, hash, selector, order, seed, components, mode: "open", reach };
+  const layer = { rolloutId: id, revision, hash, selector, order, seed, components, mode: "open", reach } as const;
+  return { ...layer, ...(variables !== undefined && { variables }) };
 }
 
 async function diffOf(
@@ -101,20 +102,8 @@ async function diffOf(
   if (from?.hash === to.hash) return "";
   const [before, after] = await Promise.all([textsOf(deps, from, spec, revision), textsOf(deps, to, spec, revision)]);
   const names = [...new Set([...before.keys(), ...after.keys()])].sort();
-  const patches = names.flatMap((name) => {
-    const [old, now] = [before.get(name) ?? "", after.get(name) ?? ""];
-    if (old === now) return [];
-    return [
-      createTwoFilesPatch(name, name, old, now, "", "", PATCH) ?? `${name}: too different to be shown line by line\n`,
-    ];
-  });
-  return patches.join("");
+  return names.map((name) => diffTexts(name, before.get(name) ?? "", after.get(name) ?? "")).join("");
 }
-
-/** What is longer to compare than this is not compared: it would hold up everybody else. */
-const DIFF_TIMEOUT_MS = 250;
-/** As `diff -u` writes it. */
-const PATCH = { context: 3, headerOptions: FILE_HEADERS_ONLY, timeout: DIFF_TIMEOUT_MS };
 
 /** The files of a desired config, by name. */
 async function textsOf(

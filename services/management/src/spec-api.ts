@@ -15,6 +15,7 @@ import { GroupService } from "@muster/protocol/muster/groups";
 import { PackageService } from "@muster/protocol/muster/packages";
 import { PolicyService } from "@muster/protocol/muster/policies";
 import { RolloutService } from "@muster/protocol/muster/rollouts";
+import { SecretService } from "@muster/protocol/muster/secrets";
 import { createBackground, systemClock } from "@muster/runtime";
 import { type Hint, openStore, type Store } from "@muster/store";
 import { createLogger, createMetrics } from "@muster/telemetry";
@@ -36,6 +37,7 @@ export interface SpecApi {
   readonly audit: Client<typeof AuditService>;
   /** What is served, but for `extra`. */
   readonly served: readonly Served[];
+  readonly secrets: Client<typeof SecretService>;
   readonly store: Store;
   readonly server: ApiServer;
   /** Rollouts that a worker was asked to look at. */
@@ -81,6 +83,7 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
     policies: createClient(PolicyService, transport),
     audit: createClient(AuditService, transport),
     served,
+    secrets: createClient(SecretService, transport),
     store,
     server,
     asked,

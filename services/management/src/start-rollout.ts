@@ -6,7 +6,6 @@ import {
   type CohortAgent,
   type Config,
   type ConfigId,
-  componentsUsed,
   driftOf,
   FleetError,
   type Group,
@@ -27,11 +26,13 @@ import {
   type Documents,
   type Rollouts,
   rolloutActive,
+  type Secrets,
   type StoredConfig,
 } from "@muster/store";
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
-import { existing } from "./configs.ts";
+import { existing } from "./existing-config.ts";
 import { withGroups } from "./groups.ts";
+import { needsOf } from "./needs.ts";
 import { parseApplyTimeout, parseSettings } from "./parse-settings.ts";
 import { parseStages } from "./parse-stages.ts";
 import { loadPlan, type PlanRecord } from "./plan-record.ts";
@@ -40,6 +41,7 @@ import { withPolicy } from "./policies.ts";
 /** What it reads and writes. */
 export interface StartDeps {
   readonly configs: Pick<Configs, "get" | "revision">;
+  readonly secrets: Pick<Secrets, "open">;
   readonly rollouts: Pick<Rollouts, "start" | "quarantined" | "savePlan" | "loadPlan" | "get">;
   readonly cohorts: Pick<Cohorts, "load">;
   readonly calendars: Pick<Documents<Calendar>, "get">;
@@ -92,12 +94,13 @@ export async function prepare(
   await mustHaveDependencies(deps, stages, request.growth !== undefined);
   const config = await existing(deps.configs, configId);
   const revision = await pinRevision(deps, config, number);
+  await mustHaveSecrets(deps, revision);
   const { order } = config.config;
   const selector = await pinSelector(deps, config.config);
   const id = deps.newRolloutId();
-  const components = componentsUsed(revision.files);
+  const needs = needsOf(revision);
   const isNeeded = needsCohort || request.growth !== undefined || request.planId !== "";
-  const cohort = isNeeded ? await deps.cohorts.load({ id, selector, components }) : null;
+  const cohort = isNeeded ? await deps.cohorts.load({ id, selector, components: needs.components }) : null;
   const spec: RolloutSpec = {
     ...settings,
     ...texts,
@@ -110,7 +113,7 @@ export async function prepare(
     seed: settings.seed || id,
     stages: await pinStages(deps, parseStages(request.stages, request.growth, cohort?.length ?? 0)),
     timing: { ...settings.timing, applyTimeoutMs },
-    components,
+    ...needs,
     planned: null,
     author: user,
     createdAtMs: deps.nowMs(),
@@ -165,6 +168,17 @@ async function mustHaveCalendars({ calendars }: StartDeps, ids: readonly string[
   if (missing.length === 0) return;
   const description = `there is no calendar ${missing.map((id) => `"${id.slice(0, 63)}"`).join(", ")}; list those there are.`;
   throw FleetError.invalid([{ field: "settings.timing.calendar_ids", description }]);
+}
+
+/** Without its secrets a revision could be offered to nobody. */
+async function mustHaveSecrets({ secrets }: StartDeps, { configId, number, secrets: pins }: Revision): Promise<void> {
+  const values = await Promise.all(pins.map((pin) => secrets.open(pin)));
+  const missing = pins.filter((_, i) => values[i] === undefined);
+  if (missing.length === 0) return;
+  const names = missing.map(({ id, version }) => `${id} (version ${version})`).join(", ");
+  const message = `Revision ${number} of "${configId}" refers to secrets that are gone: ${names}. Publish it again with secrets that are there.`;
+  const details = { config_id: configId, revision: String(number) };
+  throw new FleetError("failed_precondition", message, { reason: "SECRET_NOT_FOUND", details });
 }
 
 /** A rollout that is not there never succeeds: better said now than when the stage has baked. */

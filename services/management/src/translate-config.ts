@@ -2,8 +2,14 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { ConfigFile, Revision } from "@muster/fleet";
-import type { ConfigSchema, ConfigFile as ProtoConfigFile, RevisionSchema } from "@muster/protocol/muster/configs";
+import type { ConfigFile, Finding, Revision } from "@muster/fleet";
+import {
+  type ConfigSchema,
+  type FindingSchema,
+  type ConfigFile as ProtoConfigFile,
+  type RevisionSchema,
+  Severity,
+} from "@muster/protocol/muster/configs";
 import type { StoredConfig } from "@muster/store";
 import { invalid } from "./checked.ts";
 
@@ -26,6 +32,7 @@ export function toConfig({
     activeRolloutId: activeRollout ?? "",
     createTime: timestampFromMs(config.createdAtMs),
     updateTime: timestampFromMs(config.updatedAtMs),
+    fragment: config.isFragment,
   };
 }
 
@@ -43,7 +50,20 @@ export function toRevision(revision: Revision, withBodies: boolean): MessageInit
     files,
     message: revision.message,
     createTime: timestampFromMs(revision.createdAtMs),
+    author: revision.author,
+    secretVersions: Object.fromEntries(revision.secrets.map(({ id, version }) => [id, BigInt(version)])),
+    variables: revision.variables.map(({ key, isRequired }) => ({ key, required: isRequired })),
   };
+}
+
+const SEVERITIES = {
+  warning: Severity.WARNING,
+  error: Severity.ERROR,
+} as const satisfies Record<Finding["severity"], Severity>;
+
+/** What a check found. */
+export function toFinding({ severity, ...rest }: Finding): MessageInitShape<typeof FindingSchema> {
+  return { ...rest, severity: SEVERITIES[severity] };
 }
 
 /** The files of a request. */

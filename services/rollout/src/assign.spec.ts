@@ -114,6 +114,23 @@ function aPartition(given: Given = {}) {
 }
 
 describe("assign", () => {
+  it("decides anew when what a config says of an agent is another, and leaves alone who lacks it", async () => {
+    const named = { ...layer, variables: ["host"], components: ["${agent:host}"] };
+    const list = [{ ...toProd, layers: [named] }];
+    const as = (host: string) => anAgent({ uid: aUid(1), labels: { env: "prod", host } });
+    const views = [as("one"), prod(2)];
+    const { deps, desired, unassigned } = aPartition({ views, list });
+    await assign(0, deps);
+    const first = desired.get(aUid(1));
+    assert.deepEqual(first?.contributions[0]?.variables, [["host", "one"]]);
+    assert.equal(desired.get(aUid(2)) ?? null, null, "it has no host");
+    views[0] = as("two");
+    unassigned.set(aUid(1), 2);
+    await assign(0, deps);
+    assert.deepEqual(desired.get(aUid(1))?.contributions[0]?.variables, [["host", "two"]]);
+    assert.notEqual(desired.get(aUid(1))?.hash, first?.hash);
+  });
+
   it("takes a rollout's config from an agent that it failed, remembers why, and leaves the others", async () => {
     const { rolloutId = ROLLOUT_ID } = toProd.layers[0] ?? {};
     const exclusion = { rolloutId, hash: aHash(), state: "failed", error: "no", atMs: 1 } as const;

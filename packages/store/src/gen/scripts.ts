@@ -81,6 +81,31 @@ export const createConfig = { name: "muster-create-config", lua: "if ARGV[3] ~= 
 export const decideAgain = { name: "muster-decide-again", lua: "local function readHead(key)\n  local version, row, stamp = string.match(redis.call('GETRANGE', key, 0, 79), '^(%d+) (%S+) (%S+)\\n')\n  return version or '0', tonumber(row), stamp or ''\nend\nlocal function isAlias(key)\n  local _, row, to = readHead(key)\n  return not row and to ~= ''\nend\nlocal function countRows(rows)\n  return redis.call('STRLEN', rows) / 16\nend\nlocal version = readHead(KEYS[2])\nif version == '0' then return 0 end\nredis.call('ZADD', KEYS[1], version, ARGV[1])\nreturn 1" } as const;
 
 /**
+ * delete-config.lua — remove a config with its revisions, unless agents have it or may get it.
+ * KEYS[1]  hash    muster:{ctl}:config:<id> · KEYS[2] zset muster:{ctl}:configs (ids, by text)
+ * KEYS[3]  hash    muster:{ctl}:config:<id>:revisions · KEYS[4] hash muster:{ctl}:config:<id>:status
+ * KEYS[5]  hash    muster:{ctl}:assignments (config id → layers) · KEYS[6] string muster:{ctl}:assignments-version
+ * KEYS[7]  hash    muster:{ctl}:config:<id>:quarantine
+ * KEYS[8]  zset    muster:{ctl}:config:<id>:rollouts · KEYS[9] set muster:{ctl}:rollouts-active
+ * ARGV[1]  id · ARGV[2] generation that was read (integer) · ARGV[3] "1" to check without deleting
+ * Returns  {1, ''} deleted, or would be · {0, ''} no such config · {2, ''} the generation moved
+ *          {3, rollout id} that one is at work · {4, rollout id} agents have it from that one
+ * Why atomic: a rollout that starts in between would bring agents what is not there any more.
+ */
+export const deleteConfig = { name: "muster-delete-config", lua: "local generation = redis.call('HGET', KEYS[1], 'generation')\nif not generation then return {0, ''} end\nif generation ~= ARGV[2] then return {2, ''} end\nlocal active = redis.call('HGET', KEYS[4], 'active')\nif active then return {3, active} end\nfor _, id in ipairs(redis.call('SMEMBERS', KEYS[9])) do\n  if redis.call('ZSCORE', KEYS[8], id) then return {3, id} end\nend\nlocal layers = redis.call('HGET', KEYS[5], ARGV[1])\nfor _, layer in ipairs(layers and cjson.decode(layers) or {}) do\n  if layer.mode ~= 'withdrawn' then return {4, layer.rolloutId} end\nend\nif ARGV[3] == '1' then return {1, ''} end\nredis.call('DEL', KEYS[1], KEYS[3], KEYS[4], KEYS[7])\nredis.call('ZREM', KEYS[2], ARGV[1])\nif redis.call('HDEL', KEYS[5], ARGV[1]) == 1 then redis.call('INCR', KEYS[6]) end\nreturn {1, ''}" } as const;
+
+/**
+ * delete-secret.lua — remove a secret with all its versions, if the newest is still the one that was read.
+ * KEYS[1]  hash    muster:{ctl}:secret:<id> · KEYS[2] zset muster:{ctl}:secrets (ids, by text)
+ * KEYS[3]  string  muster:{ctl}:secrets-version
+ * ARGV[1]  id · ARGV[2] newest version that was read (integer)
+ * Returns  1 removed · 0 the newest version is another, or there is none (caller re-reads)
+ * The number of the version stays: one that is created under the name again goes on from there.
+ * Why atomic: a version that was set in between must not be lost unseen.
+ */
+export const deleteSecret = { name: "muster-delete-secret", lua: "if redis.call('HEXISTS', KEYS[1], 'json') == 0 or redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return 0 end\nredis.call('DEL', KEYS[1])\nredis.call('HSET', KEYS[1], 'version', ARGV[2])\nredis.call('ZREM', KEYS[2], ARGV[1])\nredis.call('INCR', KEYS[3])\nreturn 1" } as const;
+
+/**
  * edit-session.lua — read a session, and change some of what is kept of it.
  * KEYS[1]  string  muster:{p}:session:<uid>
  * ARGV[1]  seconds that a new session is remembered; '' to leave it at that when there is none
@@ -180,10 +205,11 @@ export const openSession = { name: "muster-open-session", lua: "local function r
  * KEYS[2]  hash    muster:{ctl}:config:<id>:revisions (number → JSON)
  * KEYS[3]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
  * ARGV[1]  content hash · ARGV[2]  revision without its number (JSON) · ARGV[3]  seconds a request is remembered, 0 without a request id
- * Returns  the revision's number · 0 no such config
+ * ARGV[4]  number that the latest revision must have (integer), or ''
+ * Returns  the revision's number · 0 no such config · -1 the latest revision is another
  * Why atomic: numbers must not be given twice, nor skipped.
  */
-export const publishRevision = { name: "muster-publish-revision", lua: "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\nif ARGV[3] ~= '0' then\n  local number = redis.call('GET', KEYS[3])\n  if number then return tonumber(number) end\nend\nlocal latest = redis.call('HMGET', KEYS[1], 'latest', 'latestHash')\nlocal number = tonumber(latest[1])\nif latest[2] ~= ARGV[1] then\n  number = number + 1\n  redis.call('HSET', KEYS[2], number, ARGV[2])\n  redis.call('HSET', KEYS[1], 'latest', number, 'latestHash', ARGV[1])\nend\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], number, 'EX', ARGV[3]) end\nreturn number" } as const;
+export const publishRevision = { name: "muster-publish-revision", lua: "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\nif ARGV[3] ~= '0' then\n  local number = redis.call('GET', KEYS[3])\n  if number then return tonumber(number) end\nend\nlocal latest = redis.call('HMGET', KEYS[1], 'latest', 'latestHash')\nlocal number = tonumber(latest[1])\nif ARGV[4] ~= '' and latest[1] ~= ARGV[4] then return -1 end\nif latest[2] ~= ARGV[1] then\n  number = number + 1\n  redis.call('HSET', KEYS[2], number, ARGV[2])\n  redis.call('HSET', KEYS[1], 'latest', number, 'latestHash', ARGV[1])\nend\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], number, 'EX', ARGV[3]) end\nreturn number" } as const;
 
 /**
  * put-bodies.lua — store sealed bodies of a partition under their addresses, each once, until an agent's view uses it.
@@ -207,6 +233,18 @@ export const putBodies = { name: "muster-put-bodies", lua: "local count = 0\nfor
  * Why atomic: two editors must not overwrite each other unseen.
  */
 export const putDocument = { name: "muster-put-document", lua: "local present = redis.call('HGET', KEYS[1], ARGV[1])\nif ARGV[3] ~= '*' and (present and redis.sha1hex(present) or '') ~= ARGV[3] then return 0 end\nif ARGV[2] == '' then\n  if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then return 1 end\n  return 3\nend\nif not present and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 2 end\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nreturn 1" } as const;
+
+/**
+ * put-secret.lua — keep the next version of a secret, if the newest is still the one that was read.
+ * KEYS[1]  hash    muster:{ctl}:secret:<id> · KEYS[2] zset muster:{ctl}:secrets (ids, by text)
+ * KEYS[3]  string  muster:{ctl}:secrets-version
+ * ARGV[1]  id · ARGV[2] newest version that was read (integer), 0 for none ever · ARGV[3] head (JSON) · ARGV[4] sealed value
+ * ARGV[5]  1 when there must be such a secret, 0 when there must be none
+ * Returns  1 kept · 0 the newest version is another, or there is one or none (caller re-reads)
+ * Why atomic: two editors must not overwrite each other unseen, and a version must never have two values, not even one of a
+ *          secret that was deleted and created again: revisions are pinned to it.
+ */
+export const putSecret = { name: "muster-put-secret", lua: "if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[2] then return 0 end\nif redis.call('HEXISTS', KEYS[1], 'json') ~= tonumber(ARGV[5]) then return 0 end\nlocal version = tonumber(ARGV[2]) + 1\nredis.call('HSET', KEYS[1], 'version', version, 'json', ARGV[3], 'v' .. version, ARGV[4])\nredis.call('ZADD', KEYS[2], 0, ARGV[1])\nredis.call('INCR', KEYS[3])\nreturn 1" } as const;
 
 /**
  * raise-assignments.lua — count the assignments' changes on from a version that was seen elsewhere.

@@ -4,17 +4,17 @@
 // @generated from file muster/v1/configs.proto (package muster.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/configs.proto.
  */
 export const file_muster_v1_configs: GenFile = /*@__PURE__*/
-  fileDesc("ChdtdXN0ZXIvdjEvY29uZmlncy5wcm90bxIJbXVzdGVyLnYxIpgBChNDcmVhdGVDb25maWdSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIQCghzZWxlY3RvchgCIAEoCRISCgVvcmRlchgDIAEoBUgAiAEBEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSFQoNdmFsaWRhdGVfb25seRgGIAEoCEIICgZfb3JkZXIiOQoUQ3JlYXRlQ29uZmlnUmVzcG9uc2USIQoGY29uZmlnGAEgASgLMhEubXVzdGVyLnYxLkNvbmZpZyKxAQoTVXBkYXRlQ29uZmlnUmVxdWVzdBIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIbChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDEhIKCnJlcXVlc3RfaWQYBCABKAkSFQoNdmFsaWRhdGVfb25seRgFIAEoCCI5ChRVcGRhdGVDb25maWdSZXNwb25zZRIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnIiUKEEdldENvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJIjYKEUdldENvbmZpZ1Jlc3BvbnNlEiEKBmNvbmZpZxgBIAEoCzIRLm11c3Rlci52MS5Db25maWciOwoSTGlzdENvbmZpZ3NSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlIKE0xpc3RDb25maWdzUmVzcG9uc2USIgoHY29uZmlncxgBIAMoCzIRLm11c3Rlci52MS5Db25maWcSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIo0BChZQdWJsaXNoUmV2aXNpb25SZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIkCgVmaWxlcxgCIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlEg8KB21lc3NhZ2UYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAUgASgIIkAKF1B1Ymxpc2hSZXZpc2lvblJlc3BvbnNlEiUKCHJldmlzaW9uGAEgASgLMhMubXVzdGVyLnYxLlJldmlzaW9uIjkKEkdldFJldmlzaW9uUmVxdWVzdBIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMiPAoTR2V0UmV2aXNpb25SZXNwb25zZRIlCghyZXZpc2lvbhgBIAEoCzITLm11c3Rlci52MS5SZXZpc2lvbiJQChRMaXN0UmV2aXNpb25zUmVxdWVzdBIRCgljb25maWdfaWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiWAoVTGlzdFJldmlzaW9uc1Jlc3BvbnNlEiYKCXJldmlzaW9ucxgBIAMoCzITLm11c3Rlci52MS5SZXZpc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkilAIKBkNvbmZpZxIRCgljb25maWdfaWQYASABKAkSEAoIc2VsZWN0b3IYAiABKAkSDQoFb3JkZXIYAyABKAUSEwoLZGVzY3JpcHRpb24YBCABKAkSEgoKZ2VuZXJhdGlvbhgFIAEoAxIXCg9sYXRlc3RfcmV2aXNpb24YBiABKAMSFwoPc3RhYmxlX3JldmlzaW9uGAcgASgDEhkKEWFjdGl2ZV9yb2xsb3V0X2lkGAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipQEKCFJldmlzaW9uEhEKCWNvbmZpZ19pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIMCgRoYXNoGAMgASgJEiQKBWZpbGVzGAQgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUSDwoHbWVzc2FnZRgFIAEoCRIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiPgoKQ29uZmlnRmlsZRIMCgRuYW1lGAEgASgJEhQKDGNvbnRlbnRfdHlwZRgCIAEoCRIMCgRib2R5GAMgASgMMsMECg1Db25maWdTZXJ2aWNlEk8KDENyZWF0ZUNvbmZpZxIeLm11c3Rlci52MS5DcmVhdGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLkNyZWF0ZUNvbmZpZ1Jlc3BvbnNlEk8KDFVwZGF0ZUNvbmZpZxIeLm11c3Rlci52MS5VcGRhdGVDb25maWdSZXF1ZXN0Gh8ubXVzdGVyLnYxLlVwZGF0ZUNvbmZpZ1Jlc3BvbnNlEkYKCUdldENvbmZpZxIbLm11c3Rlci52MS5HZXRDb25maWdSZXF1ZXN0GhwubXVzdGVyLnYxLkdldENvbmZpZ1Jlc3BvbnNlEkwKC0xpc3RDb25maWdzEh0ubXVzdGVyLnYxLkxpc3RDb25maWdzUmVxdWVzdBoeLm11c3Rlci52MS5MaXN0Q29uZmlnc1Jlc3BvbnNlElgKD1B1Ymxpc2hSZXZpc2lvbhIhLm11c3Rlci52MS5QdWJsaXNoUmV2aXNpb25SZXF1ZXN0GiIubXVzdGVyLnYxLlB1Ymxpc2hSZXZpc2lvblJlc3BvbnNlEkwKC0dldFJldmlzaW9uEh0ubXVzdGVyLnYxLkdldFJldmlzaW9uUmVxdWVzdBoeLm11c3Rlci52MS5HZXRSZXZpc2lvblJlc3BvbnNlElIKDUxpc3RSZXZpc2lvbnMSHy5tdXN0ZXIudjEuTGlzdFJldmlzaW9uc1JlcXVlc3QaIC5tdXN0ZXIudjEuTGlzdFJldmlzaW9uc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChdtdXN0ZXIvdjEvY29uZmlncy5wcm90bxIJbXVzdGVyLnYxIqoBChNDcmVhdGVDb25maWdSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIQCghzZWxlY3RvchgCIAEoCRISCgVvcmRlchgDIAEoBUgAiAEBEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSFQoNdmFsaWRhdGVfb25seRgGIAEoCBIQCghmcmFnbWVudBgHIAEoCEIICgZfb3JkZXIiOQoUQ3JlYXRlQ29uZmlnUmVzcG9uc2USIQoGY29uZmlnGAEgASgLMhEubXVzdGVyLnYxLkNvbmZpZyKxAQoTVXBkYXRlQ29uZmlnUmVxdWVzdBIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIbChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDEhIKCnJlcXVlc3RfaWQYBCABKAkSFQoNdmFsaWRhdGVfb25seRgFIAEoCCI5ChRVcGRhdGVDb25maWdSZXNwb25zZRIhCgZjb25maWcYASABKAsyES5tdXN0ZXIudjEuQ29uZmlnIiUKEEdldENvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJIjYKEUdldENvbmZpZ1Jlc3BvbnNlEiEKBmNvbmZpZxgBIAEoCzIRLm11c3Rlci52MS5Db25maWciOwoSTGlzdENvbmZpZ3NSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlIKE0xpc3RDb25maWdzUmVzcG9uc2USIgoHY29uZmlncxgBIAMoCzIRLm11c3Rlci52MS5Db25maWcSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsQBChZQdWJsaXNoUmV2aXNpb25SZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIkCgVmaWxlcxgCIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlEg8KB21lc3NhZ2UYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAUgASgIEhMKC2FsbG93X2VtcHR5GAYgASgIEiAKGGV4cGVjdGVkX2xhdGVzdF9yZXZpc2lvbhgHIAEoAyJmChdQdWJsaXNoUmV2aXNpb25SZXNwb25zZRIlCghyZXZpc2lvbhgBIAEoCzITLm11c3Rlci52MS5SZXZpc2lvbhIkCgh3YXJuaW5ncxgCIAMoCzISLm11c3Rlci52MS5GaW5kaW5nInAKE0RlbGV0ZUNvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YAiABKAMSEgoKcmVxdWVzdF9pZBgDIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAQgASgIIjkKFERlbGV0ZUNvbmZpZ1Jlc3BvbnNlEiEKBmNvbmZpZxgBIAEoCzIRLm11c3Rlci52MS5Db25maWcimwEKFlJlc3RvcmVSZXZpc2lvblJlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEg8KB21lc3NhZ2UYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAUgASgIEiAKGGV4cGVjdGVkX2xhdGVzdF9yZXZpc2lvbhgGIAEoAyJmChdSZXN0b3JlUmV2aXNpb25SZXNwb25zZRIlCghyZXZpc2lvbhgBIAEoCzITLm11c3Rlci52MS5SZXZpc2lvbhIkCgh3YXJuaW5ncxgCIAMoCzISLm11c3Rlci52MS5GaW5kaW5nIn4KFERpZmZSZXZpc2lvbnNSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIVCg1mcm9tX3JldmlzaW9uGAIgASgDEhMKC3RvX3JldmlzaW9uGAMgASgDEicKCHRvX2ZpbGVzGAQgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUipQEKFURpZmZSZXZpc2lvbnNSZXNwb25zZRIVCg1mcm9tX3JldmlzaW9uGAEgASgDEhMKC3RvX3JldmlzaW9uGAIgASgDEhEKCWlkZW50aWNhbBgDIAEoCBIiCgVmaWxlcxgEIAMoCzITLm11c3Rlci52MS5GaWxlRGlmZhIpCgdjaGFuZ2VzGAUgAygLMhgubXVzdGVyLnYxLkNvbnRlbnRDaGFuZ2UiTAoIRmlsZURpZmYSDAoEbmFtZRgBIAEoCRIjCgRraW5kGAIgASgOMhUubXVzdGVyLnYxLkNoYW5nZUtpbmQSDQoFcGF0Y2gYAyABKAkiYQoNQ29udGVudENoYW5nZRIMCgRwYXRoGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQ2hhbmdlS2luZBIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkiOwoUQmxhbWVSZXZpc2lvblJlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDIo8BChVCbGFtZVJldmlzaW9uUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSIwoFZmlsZXMYAiADKAsyFC5tdXN0ZXIudjEuRmlsZUJsYW1lEiYKCXJldmlzaW9ucxgDIAMoCzITLm11c3Rlci52MS5SZXZpc2lvbhIXCg9vbGRlc3RfcmV2aXNpb24YBCABKAMiPgoJRmlsZUJsYW1lEgwKBG5hbWUYASABKAkSIwoFbGluZXMYAiADKAsyFC5tdXN0ZXIudjEuTGluZUJsYW1lIisKCUxpbmVCbGFtZRIMCgR0ZXh0GAEgASgJEhAKCHJldmlzaW9uGAIgASgDIq0BChVWYWxpZGF0ZUNvbmZpZ1JlcXVlc3QSEQoJY29uZmlnX2lkGAEgASgJEiQKBWZpbGVzGAIgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUSEAoIcmV2aXNpb24YAyABKAMSFQoIc2VsZWN0b3IYBCABKAlIAIgBARITCgthbGxvd19lbXB0eRgFIAEoCBIQCghmcmFnbWVudBgGIAEoCEILCglfc2VsZWN0b3Ii+AEKFlZhbGlkYXRlQ29uZmlnUmVzcG9uc2USDQoFdmFsaWQYASABKAgSJAoIZmluZGluZ3MYAiADKAsyEi5tdXN0ZXIudjEuRmluZGluZxIXCg9tYXRjaGluZ19hZ2VudHMYAyABKAMSFQoNc2lsZW50X2FnZW50cxgEIAEoAxIxCgdsYWNraW5nGAUgAygLMiAubXVzdGVyLnYxLkNvbXBvbmVudEF2YWlsYWJpbGl0eRISCgpjb21wb25lbnRzGAYgAygJEjIKCXZhcmlhYmxlcxgHIAMoCzIfLm11c3Rlci52MS5WYXJpYWJsZUF2YWlsYWJpbGl0eSJVChRWYXJpYWJsZUF2YWlsYWJpbGl0eRIlCgh2YXJpYWJsZRgBIAEoCzITLm11c3Rlci52MS5WYXJpYWJsZRIWCg5sYWNraW5nX2FnZW50cxgCIAEoAyJcChVDb21wb25lbnRBdmFpbGFiaWxpdHkSEQoJY29tcG9uZW50GAEgASgJEhgKEGF2YWlsYWJsZV9hZ2VudHMYAiABKAMSFgoObGFja2luZ19hZ2VudHMYAyABKAMibQoHRmluZGluZxIlCghzZXZlcml0eRgBIAEoDjITLm11c3Rlci52MS5TZXZlcml0eRIMCgRmaWxlGAIgASgJEgwKBGxpbmUYAyABKAUSDgoGY29sdW1uGAQgASgFEg8KB21lc3NhZ2UYBSABKAkidgoTUmVuZGVyQ29uZmlnUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEQoJY29uZmlnX2lkGAIgASgJEhAKCHJldmlzaW9uGAMgASgDEiQKBWZpbGVzGAQgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUi6wEKFFJlbmRlckNvbmZpZ1Jlc3BvbnNlEioKB2NvbmZpZ3MYASADKAsyGS5tdXN0ZXIudjEuUmVuZGVyZWRDb25maWcSDAoEaGFzaBgCIAEoCRIkCgVmaWxlcxgDIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlEg4KBm1lcmdlZBgEIAEoCRIsCgljb25mbGljdHMYBSADKAsyGS5tdXN0ZXIudjEuQ29uZmlnQ29uZmxpY3QSJAoIZmluZGluZ3MYBiADKAsyEi5tdXN0ZXIudjEuRmluZGluZxIPCgdhYnNlbmNlGAcgASgJImsKDlJlbmRlcmVkQ29uZmlnEhEKCWNvbmZpZ19pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxINCgVvcmRlchgDIAEoBRIRCgljYW5kaWRhdGUYBCABKAgSEgoKcm9sbG91dF9pZBgFIAEoCSJiCg5Db25maWdDb25mbGljdBIMCgRwYXRoGAEgASgJEisKBnZhbHVlcxgCIAMoCzIbLm11c3Rlci52MS5Db25mbGljdGluZ1ZhbHVlEhUKDXJlcGxhY2VzX2xpc3QYAyABKAgiNAoQQ29uZmxpY3RpbmdWYWx1ZRIRCgljb25maWdfaWQYASABKAkSDQoFdmFsdWUYAiABKAkiOQoSR2V0UmV2aXNpb25SZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAyI8ChNHZXRSZXZpc2lvblJlc3BvbnNlEiUKCHJldmlzaW9uGAEgASgLMhMubXVzdGVyLnYxLlJldmlzaW9uIlAKFExpc3RSZXZpc2lvbnNSZXF1ZXN0EhEKCWNvbmZpZ19pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJYChVMaXN0UmV2aXNpb25zUmVzcG9uc2USJgoJcmV2aXNpb25zGAEgAygLMhMubXVzdGVyLnYxLlJldmlzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKmAgoGQ29uZmlnEhEKCWNvbmZpZ19pZBgBIAEoCRIQCghzZWxlY3RvchgCIAEoCRINCgVvcmRlchgDIAEoBRITCgtkZXNjcmlwdGlvbhgEIAEoCRISCgpnZW5lcmF0aW9uGAUgASgDEhcKD2xhdGVzdF9yZXZpc2lvbhgGIAEoAxIXCg9zdGFibGVfcmV2aXNpb24YByABKAMSGQoRYWN0aXZlX3JvbGxvdXRfaWQYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmcmFnbWVudBgLIAEoCCLWAgoIUmV2aXNpb24SEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEgwKBGhhc2gYAyABKAkSJAoFZmlsZXMYBCADKAsyFS5tdXN0ZXIudjEuQ29uZmlnRmlsZRIPCgdtZXNzYWdlGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZhdXRob3IYByABKAkSJgoJdmFyaWFibGVzGAggAygLMhMubXVzdGVyLnYxLlZhcmlhYmxlEkAKD3NlY3JldF92ZXJzaW9ucxgJIAMoCzInLm11c3Rlci52MS5SZXZpc2lvbi5TZWNyZXRWZXJzaW9uc0VudHJ5GjUKE1NlY3JldFZlcnNpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASIpCghWYXJpYWJsZRILCgNrZXkYASABKAkSEAoIcmVxdWlyZWQYAiABKAgiPgoKQ29uZmlnRmlsZRIMCgRuYW1lGAEgASgJEhQKDGNvbnRlbnRfdHlwZRgCIAEoCRIMCgRib2R5GAMgASgMKnIKCkNoYW5nZUtpbmQSGwoXQ0hBTkdFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFDSEFOR0VfS0lORF9BRERFRBABEhcKE0NIQU5HRV9LSU5EX1JFTU9WRUQQAhIXChNDSEFOR0VfS0lORF9DSEFOR0VEEAMqTgoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIUChBTRVZFUklUWV9XQVJOSU5HEAESEgoOU0VWRVJJVFlfRVJST1IQAjK+CAoNQ29uZmlnU2VydmljZRJPCgxDcmVhdGVDb25maWcSHi5tdXN0ZXIudjEuQ3JlYXRlQ29uZmlnUmVxdWVzdBofLm11c3Rlci52MS5DcmVhdGVDb25maWdSZXNwb25zZRJPCgxVcGRhdGVDb25maWcSHi5tdXN0ZXIudjEuVXBkYXRlQ29uZmlnUmVxdWVzdBofLm11c3Rlci52MS5VcGRhdGVDb25maWdSZXNwb25zZRJGCglHZXRDb25maWcSGy5tdXN0ZXIudjEuR2V0Q29uZmlnUmVxdWVzdBocLm11c3Rlci52MS5HZXRDb25maWdSZXNwb25zZRJMCgtMaXN0Q29uZmlncxIdLm11c3Rlci52MS5MaXN0Q29uZmlnc1JlcXVlc3QaHi5tdXN0ZXIudjEuTGlzdENvbmZpZ3NSZXNwb25zZRJPCgxEZWxldGVDb25maWcSHi5tdXN0ZXIudjEuRGVsZXRlQ29uZmlnUmVxdWVzdBofLm11c3Rlci52MS5EZWxldGVDb25maWdSZXNwb25zZRJYCg9QdWJsaXNoUmV2aXNpb24SIS5tdXN0ZXIudjEuUHVibGlzaFJldmlzaW9uUmVxdWVzdBoiLm11c3Rlci52MS5QdWJsaXNoUmV2aXNpb25SZXNwb25zZRJMCgtHZXRSZXZpc2lvbhIdLm11c3Rlci52MS5HZXRSZXZpc2lvblJlcXVlc3QaHi5tdXN0ZXIudjEuR2V0UmV2aXNpb25SZXNwb25zZRJSCg1MaXN0UmV2aXNpb25zEh8ubXVzdGVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAubXVzdGVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZRJYCg9SZXN0b3JlUmV2aXNpb24SIS5tdXN0ZXIudjEuUmVzdG9yZVJldmlzaW9uUmVxdWVzdBoiLm11c3Rlci52MS5SZXN0b3JlUmV2aXNpb25SZXNwb25zZRJSCg1EaWZmUmV2aXNpb25zEh8ubXVzdGVyLnYxLkRpZmZSZXZpc2lvbnNSZXF1ZXN0GiAubXVzdGVyLnYxLkRpZmZSZXZpc2lvbnNSZXNwb25zZRJSCg1CbGFtZVJldmlzaW9uEh8ubXVzdGVyLnYxLkJsYW1lUmV2aXNpb25SZXF1ZXN0GiAubXVzdGVyLnYxLkJsYW1lUmV2aXNpb25SZXNwb25zZRJVCg5WYWxpZGF0ZUNvbmZpZxIgLm11c3Rlci52MS5WYWxpZGF0ZUNvbmZpZ1JlcXVlc3QaIS5tdXN0ZXIudjEuVmFsaWRhdGVDb25maWdSZXNwb25zZRJPCgxSZW5kZXJDb25maWcSHi5tdXN0ZXIudjEuUmVuZGVyQ29uZmlnUmVxdWVzdBofLm11c3Rlci52MS5SZW5kZXJDb25maWdSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message muster.v1.CreateConfigRequest
@@ -61,6 +61,13 @@ export type CreateConfigRequest = Message<"muster.v1.CreateConfigRequest"> & {
    * @generated from field: bool validate_only = 6;
    */
   validateOnly: boolean;
+
+  /**
+   * As in Config.
+   *
+   * @generated from field: bool fragment = 7;
+   */
+  fragment: boolean;
 };
 
 /**
@@ -101,7 +108,7 @@ export type UpdateConfigRequest = Message<"muster.v1.UpdateConfigRequest"> & {
   config?: Config | undefined;
 
   /**
-   * Any of `selector`, `order`, `description`.
+   * Any of `selector`, `order`, `description`, `fragment`.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -283,6 +290,20 @@ export type PublishRevisionRequest = Message<"muster.v1.PublishRevisionRequest">
    * @generated from field: bool validate_only = 5;
    */
   validateOnly: boolean;
+
+  /**
+   * Take files without content, of zero bytes or of comments alone: they take a config away from agents.
+   *
+   * @generated from field: bool allow_empty = 6;
+   */
+  allowEmpty: boolean;
+
+  /**
+   * Refuse if the newest revision is another: its number. 0: do not check.
+   *
+   * @generated from field: int64 expected_latest_revision = 7;
+   */
+  expectedLatestRevision: bigint;
 };
 
 /**
@@ -302,6 +323,13 @@ export type PublishRevisionResponse = Message<"muster.v1.PublishRevisionResponse
    * @generated from field: muster.v1.Revision revision = 1;
    */
   revision?: Revision | undefined;
+
+  /**
+   * What does not keep the revision from being stored, and is probably not meant.
+   *
+   * @generated from field: repeated muster.v1.Finding warnings = 2;
+   */
+  warnings: Finding[];
 };
 
 /**
@@ -310,6 +338,873 @@ export type PublishRevisionResponse = Message<"muster.v1.PublishRevisionResponse
  */
 export const PublishRevisionResponseSchema: GenMessage<PublishRevisionResponse> = /*@__PURE__*/
   messageDesc(file_muster_v1_configs, 9);
+
+/**
+ * @generated from message muster.v1.DeleteConfigRequest
+ */
+export type DeleteConfigRequest = Message<"muster.v1.DeleteConfigRequest"> & {
+  /**
+   * The config.
+   *
+   * @generated from field: string config_id = 1;
+   */
+  configId: string;
+
+  /**
+   * Refuse if the config's generation is another. 0: do not check.
+   *
+   * @generated from field: int64 expected_generation = 2;
+   */
+  expectedGeneration: bigint;
+
+  /**
+   * As in CreateConfigRequest.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Check everything, delete nothing.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message muster.v1.DeleteConfigRequest.
+ * Use `create(DeleteConfigRequestSchema)` to create a new message.
+ */
+export const DeleteConfigRequestSchema: GenMessage<DeleteConfigRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 10);
+
+/**
+ * @generated from message muster.v1.DeleteConfigResponse
+ */
+export type DeleteConfigResponse = Message<"muster.v1.DeleteConfigResponse"> & {
+  /**
+   * The config as it was.
+   *
+   * @generated from field: muster.v1.Config config = 1;
+   */
+  config?: Config | undefined;
+};
+
+/**
+ * Describes the message muster.v1.DeleteConfigResponse.
+ * Use `create(DeleteConfigResponseSchema)` to create a new message.
+ */
+export const DeleteConfigResponseSchema: GenMessage<DeleteConfigResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 11);
+
+/**
+ * @generated from message muster.v1.RestoreRevisionRequest
+ */
+export type RestoreRevisionRequest = Message<"muster.v1.RestoreRevisionRequest"> & {
+  /**
+   * The config.
+   *
+   * @generated from field: string config_id = 1;
+   */
+  configId: string;
+
+  /**
+   * The revision whose content to publish, from 1.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * Why, for people; the message of the new revision says which one it restores, too.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * As in CreateConfigRequest.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * As in PublishRevisionRequest.
+   *
+   * @generated from field: bool validate_only = 5;
+   */
+  validateOnly: boolean;
+
+  /**
+   * As in PublishRevisionRequest.
+   *
+   * @generated from field: int64 expected_latest_revision = 6;
+   */
+  expectedLatestRevision: bigint;
+};
+
+/**
+ * Describes the message muster.v1.RestoreRevisionRequest.
+ * Use `create(RestoreRevisionRequestSchema)` to create a new message.
+ */
+export const RestoreRevisionRequestSchema: GenMessage<RestoreRevisionRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 12);
+
+/**
+ * @generated from message muster.v1.RestoreRevisionResponse
+ */
+export type RestoreRevisionResponse = Message<"muster.v1.RestoreRevisionResponse"> & {
+  /**
+   * The revision as stored, with its files.
+   *
+   * @generated from field: muster.v1.Revision revision = 1;
+   */
+  revision?: Revision | undefined;
+
+  /**
+   * As in PublishRevisionResponse.
+   *
+   * @generated from field: repeated muster.v1.Finding warnings = 2;
+   */
+  warnings: Finding[];
+};
+
+/**
+ * Describes the message muster.v1.RestoreRevisionResponse.
+ * Use `create(RestoreRevisionResponseSchema)` to create a new message.
+ */
+export const RestoreRevisionResponseSchema: GenMessage<RestoreRevisionResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 13);
+
+/**
+ * @generated from message muster.v1.DiffRevisionsRequest
+ */
+export type DiffRevisionsRequest = Message<"muster.v1.DiffRevisionsRequest"> & {
+  /**
+   * The config.
+   *
+   * @generated from field: string config_id = 1;
+   */
+  configId: string;
+
+  /**
+   * What to compare from. 0: the revision before `to_revision`, and with `to_files` the latest one.
+   *
+   * @generated from field: int64 from_revision = 2;
+   */
+  fromRevision: bigint;
+
+  /**
+   * What to compare to. 0: the latest one.
+   *
+   * @generated from field: int64 to_revision = 3;
+   */
+  toRevision: bigint;
+
+  /**
+   * What to compare to instead of a revision.
+   *
+   * @generated from field: repeated muster.v1.ConfigFile to_files = 4;
+   */
+  toFiles: ConfigFile[];
+};
+
+/**
+ * Describes the message muster.v1.DiffRevisionsRequest.
+ * Use `create(DiffRevisionsRequestSchema)` to create a new message.
+ */
+export const DiffRevisionsRequestSchema: GenMessage<DiffRevisionsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 14);
+
+/**
+ * @generated from message muster.v1.DiffRevisionsResponse
+ */
+export type DiffRevisionsResponse = Message<"muster.v1.DiffRevisionsResponse"> & {
+  /**
+   * The revision that was compared from; 0: there is none before, and everything is new.
+   *
+   * @generated from field: int64 from_revision = 1;
+   */
+  fromRevision: bigint;
+
+  /**
+   * The revision that was compared to; 0: the files of the request.
+   *
+   * @generated from field: int64 to_revision = 2;
+   */
+  toRevision: bigint;
+
+  /**
+   * Whether both have the same files, byte by byte.
+   *
+   * @generated from field: bool identical = 3;
+   */
+  identical: boolean;
+
+  /**
+   * Files that differ, in the byte order of their names.
+   *
+   * @generated from field: repeated muster.v1.FileDiff files = 4;
+   */
+  files: FileDiff[];
+
+  /**
+   * What differs by content, of files that are YAML or JSON: order, comments, anchors and how a value is written do not
+   * count. Empty when nothing an agent would notice differs. At most 1000.
+   *
+   * @generated from field: repeated muster.v1.ContentChange changes = 5;
+   */
+  changes: ContentChange[];
+};
+
+/**
+ * Describes the message muster.v1.DiffRevisionsResponse.
+ * Use `create(DiffRevisionsResponseSchema)` to create a new message.
+ */
+export const DiffRevisionsResponseSchema: GenMessage<DiffRevisionsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 15);
+
+/**
+ * What became of one file.
+ *
+ * @generated from message muster.v1.FileDiff
+ */
+export type FileDiff = Message<"muster.v1.FileDiff"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What became of it.
+   *
+   * @generated from field: muster.v1.ChangeKind kind = 2;
+   */
+  kind: ChangeKind;
+
+  /**
+   * The unified diff of its text; empty when only its content type differs.
+   *
+   * @generated from field: string patch = 3;
+   */
+  patch: string;
+};
+
+/**
+ * Describes the message muster.v1.FileDiff.
+ * Use `create(FileDiffSchema)` to create a new message.
+ */
+export const FileDiffSchema: GenMessage<FileDiff> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 16);
+
+/**
+ * A value that differs between two configs.
+ *
+ * @generated from message muster.v1.ContentChange
+ */
+export type ContentChange = Message<"muster.v1.ContentChange"> & {
+  /**
+   * Where it is: `exporters.otlp.endpoint`; keys with other than letters, digits, dashes, underscores and slashes are quoted.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * What became of it.
+   *
+   * @generated from field: muster.v1.ChangeKind kind = 2;
+   */
+  kind: ChangeKind;
+
+  /**
+   * The value before, as JSON; empty when it is new.
+   *
+   * @generated from field: string before = 3;
+   */
+  before: string;
+
+  /**
+   * The value after, as JSON; empty when it is gone.
+   *
+   * @generated from field: string after = 4;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message muster.v1.ContentChange.
+ * Use `create(ContentChangeSchema)` to create a new message.
+ */
+export const ContentChangeSchema: GenMessage<ContentChange> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 17);
+
+/**
+ * @generated from message muster.v1.BlameRevisionRequest
+ */
+export type BlameRevisionRequest = Message<"muster.v1.BlameRevisionRequest"> & {
+  /**
+   * The config.
+   *
+   * @generated from field: string config_id = 1;
+   */
+  configId: string;
+
+  /**
+   * The revision. 0: the latest one.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message muster.v1.BlameRevisionRequest.
+ * Use `create(BlameRevisionRequestSchema)` to create a new message.
+ */
+export const BlameRevisionRequestSchema: GenMessage<BlameRevisionRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 18);
+
+/**
+ * @generated from message muster.v1.BlameRevisionResponse
+ */
+export type BlameRevisionResponse = Message<"muster.v1.BlameRevisionResponse"> & {
+  /**
+   * The revision whose lines these are.
+   *
+   * @generated from field: int64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * Its files, in the byte order of their names.
+   *
+   * @generated from field: repeated muster.v1.FileBlame files = 2;
+   */
+  files: FileBlame[];
+
+  /**
+   * The revisions that lines name, newest first, without files.
+   *
+   * @generated from field: repeated muster.v1.Revision revisions = 3;
+   */
+  revisions: Revision[];
+
+  /**
+   * Number of the oldest revision that was looked at, of at most 200. Lines that name it may be older; when it is 1, they are
+   * not.
+   *
+   * @generated from field: int64 oldest_revision = 4;
+   */
+  oldestRevision: bigint;
+};
+
+/**
+ * Describes the message muster.v1.BlameRevisionResponse.
+ * Use `create(BlameRevisionResponseSchema)` to create a new message.
+ */
+export const BlameRevisionResponseSchema: GenMessage<BlameRevisionResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 19);
+
+/**
+ * Where the lines of one file come from.
+ *
+ * @generated from message muster.v1.FileBlame
+ */
+export type FileBlame = Message<"muster.v1.FileBlame"> & {
+  /**
+   * The name of the file.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its lines.
+   *
+   * @generated from field: repeated muster.v1.LineBlame lines = 2;
+   */
+  lines: LineBlame[];
+};
+
+/**
+ * Describes the message muster.v1.FileBlame.
+ * Use `create(FileBlameSchema)` to create a new message.
+ */
+export const FileBlameSchema: GenMessage<FileBlame> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 20);
+
+/**
+ * Where one line comes from.
+ *
+ * @generated from message muster.v1.LineBlame
+ */
+export type LineBlame = Message<"muster.v1.LineBlame"> & {
+  /**
+   * The line without its end.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Number of the revision that brought it.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message muster.v1.LineBlame.
+ * Use `create(LineBlameSchema)` to create a new message.
+ */
+export const LineBlameSchema: GenMessage<LineBlame> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 21);
+
+/**
+ * @generated from message muster.v1.ValidateConfigRequest
+ */
+export type ValidateConfigRequest = Message<"muster.v1.ValidateConfigRequest"> & {
+  /**
+   * The config whose selector and `fragment` count. Empty: none, and the files are checked by themselves.
+   *
+   * @generated from field: string config_id = 1;
+   */
+  configId: string;
+
+  /**
+   * The files to check. Empty: those of `revision`.
+   *
+   * @generated from field: repeated muster.v1.ConfigFile files = 2;
+   */
+  files: ConfigFile[];
+
+  /**
+   * A revision of the config to check instead of files. 0: the latest one.
+   *
+   * @generated from field: int64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * Whose components to compare with: a selector of the fleet. Default: the config's, and every agent without one.
+   *
+   * @generated from field: optional string selector = 4;
+   */
+  selector?: string | undefined;
+
+  /**
+   * As in PublishRevisionRequest.
+   *
+   * @generated from field: bool allow_empty = 5;
+   */
+  allowEmpty: boolean;
+
+  /**
+   * As in Config, for files without a config.
+   *
+   * @generated from field: bool fragment = 6;
+   */
+  fragment: boolean;
+};
+
+/**
+ * Describes the message muster.v1.ValidateConfigRequest.
+ * Use `create(ValidateConfigRequestSchema)` to create a new message.
+ */
+export const ValidateConfigRequestSchema: GenMessage<ValidateConfigRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 22);
+
+/**
+ * @generated from message muster.v1.ValidateConfigResponse
+ */
+export type ValidateConfigResponse = Message<"muster.v1.ValidateConfigResponse"> & {
+  /**
+   * Whether PublishRevision would take the files.
+   *
+   * @generated from field: bool valid = 1;
+   */
+  valid: boolean;
+
+  /**
+   * Everything that was found, in the order of files and lines.
+   *
+   * @generated from field: repeated muster.v1.Finding findings = 2;
+   */
+  findings: Finding[];
+
+  /**
+   * Agents that the selector matches.
+   *
+   * @generated from field: int64 matching_agents = 3;
+   */
+  matchingAgents: bigint;
+
+  /**
+   * Those of them that do not say which components they have.
+   *
+   * @generated from field: int64 silent_agents = 4;
+   */
+  silentAgents: bigint;
+
+  /**
+   * Components that the files use and that not all of the others have, those that most agents lack first.
+   *
+   * @generated from field: repeated muster.v1.ComponentAvailability lacking = 5;
+   */
+  lacking: ComponentAvailability[];
+
+  /**
+   * Components that the files use: `receivers/otlp`.
+   *
+   * @generated from field: repeated string components = 6;
+   */
+  components: string[];
+
+  /**
+   * What of an agent the files refer to, and how many matching agents do not have it.
+   *
+   * @generated from field: repeated muster.v1.VariableAvailability variables = 7;
+   */
+  variables: VariableAvailability[];
+};
+
+/**
+ * Describes the message muster.v1.ValidateConfigResponse.
+ * Use `create(ValidateConfigResponseSchema)` to create a new message.
+ */
+export const ValidateConfigResponseSchema: GenMessage<ValidateConfigResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 23);
+
+/**
+ * How many agents have a value for a variable.
+ *
+ * @generated from message muster.v1.VariableAvailability
+ */
+export type VariableAvailability = Message<"muster.v1.VariableAvailability"> & {
+  /**
+   * What the files refer to.
+   *
+   * @generated from field: muster.v1.Variable variable = 1;
+   */
+  variable?: Variable | undefined;
+
+  /**
+   * Matching agents without it: they are not offered the config when it is required, and get the fallback when it is not.
+   *
+   * @generated from field: int64 lacking_agents = 2;
+   */
+  lackingAgents: bigint;
+};
+
+/**
+ * Describes the message muster.v1.VariableAvailability.
+ * Use `create(VariableAvailabilitySchema)` to create a new message.
+ */
+export const VariableAvailabilitySchema: GenMessage<VariableAvailability> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 24);
+
+/**
+ * How many agents have a component.
+ *
+ * @generated from message muster.v1.ComponentAvailability
+ */
+export type ComponentAvailability = Message<"muster.v1.ComponentAvailability"> & {
+  /**
+   * Kind and type: `receivers/otlp`.
+   *
+   * @generated from field: string component = 1;
+   */
+  component: string;
+
+  /**
+   * Matching agents that say that they have it.
+   *
+   * @generated from field: int64 available_agents = 2;
+   */
+  availableAgents: bigint;
+
+  /**
+   * Matching agents that say what they have, and it is not among that.
+   *
+   * @generated from field: int64 lacking_agents = 3;
+   */
+  lackingAgents: bigint;
+};
+
+/**
+ * Describes the message muster.v1.ComponentAvailability.
+ * Use `create(ComponentAvailabilitySchema)` to create a new message.
+ */
+export const ComponentAvailabilitySchema: GenMessage<ComponentAvailability> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 25);
+
+/**
+ * Something that is wrong, or probably not meant.
+ *
+ * @generated from message muster.v1.Finding
+ */
+export type Finding = Message<"muster.v1.Finding"> & {
+  /**
+   * How bad it is.
+   *
+   * @generated from field: muster.v1.Severity severity = 1;
+   */
+  severity: Severity;
+
+  /**
+   * The file; empty when it is about all of them.
+   *
+   * @generated from field: string file = 2;
+   */
+  file: string;
+
+  /**
+   * Counted from 1; 0: about the file as a whole.
+   *
+   * @generated from field: int32 line = 3;
+   */
+  line: number;
+
+  /**
+   * Counted from 1; 0: about the file as a whole.
+   *
+   * @generated from field: int32 column = 4;
+   */
+  column: number;
+
+  /**
+   * What is wrong and what to do, as a sentence.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message muster.v1.Finding.
+ * Use `create(FindingSchema)` to create a new message.
+ */
+export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 26);
+
+/**
+ * @generated from message muster.v1.RenderConfigRequest
+ */
+export type RenderConfigRequest = Message<"muster.v1.RenderConfigRequest"> & {
+  /**
+   * The agent.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+
+  /**
+   * What would be if a revision of this config were rolled out to it. Empty: what the agent should run now.
+   *
+   * @generated from field: string config_id = 2;
+   */
+  configId: string;
+
+  /**
+   * The revision. 0: the latest one.
+   *
+   * @generated from field: int64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * What would be if these files were published and rolled out, instead of a revision.
+   *
+   * @generated from field: repeated muster.v1.ConfigFile files = 4;
+   */
+  files: ConfigFile[];
+};
+
+/**
+ * Describes the message muster.v1.RenderConfigRequest.
+ * Use `create(RenderConfigRequestSchema)` to create a new message.
+ */
+export const RenderConfigRequestSchema: GenMessage<RenderConfigRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 27);
+
+/**
+ * @generated from message muster.v1.RenderConfigResponse
+ */
+export type RenderConfigResponse = Message<"muster.v1.RenderConfigResponse"> & {
+  /**
+   * The configs that reach the agent, in the order of their merge: a later one wins. Empty: it is offered nothing.
+   *
+   * @generated from field: repeated muster.v1.RenderedConfig configs = 1;
+   */
+  configs: RenderedConfig[];
+
+  /**
+   * Hash that the whole is offered under, lower-case hexadecimal; empty when nothing is offered.
+   *
+   * @generated from field: string hash = 2;
+   */
+  hash: string;
+
+  /**
+   * The files as they are offered, in the order of their merge.
+   *
+   * @generated from field: repeated muster.v1.ConfigFile files = 3;
+   */
+  files: ConfigFile[];
+
+  /**
+   * What the files merge to, as YAML; empty when one of them is no YAML or JSON map.
+   *
+   * @generated from field: string merged = 4;
+   */
+  merged: string;
+
+  /**
+   * Where configs contradict each other. At most 1000.
+   *
+   * @generated from field: repeated muster.v1.ConfigConflict conflicts = 5;
+   */
+  conflicts: ConfigConflict[];
+
+  /**
+   * What is wrong with the merged whole, which an agent takes or refuses as one.
+   *
+   * @generated from field: repeated muster.v1.Finding findings = 6;
+   */
+  findings: Finding[];
+
+  /**
+   * Why `config_id` is not among the configs; empty when it is, and when none was asked for.
+   *
+   * @generated from field: string absence = 7;
+   */
+  absence: string;
+};
+
+/**
+ * Describes the message muster.v1.RenderConfigResponse.
+ * Use `create(RenderConfigResponseSchema)` to create a new message.
+ */
+export const RenderConfigResponseSchema: GenMessage<RenderConfigResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 28);
+
+/**
+ * A config that reaches an agent.
+ *
+ * @generated from message muster.v1.RenderedConfig
+ */
+export type RenderedConfig = Message<"muster.v1.RenderedConfig"> & {
+  /**
+   * The config.
+   *
+   * @generated from field: string config_id = 1;
+   */
+  configId: string;
+
+  /**
+   * Its revision; 0: the files of the request.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * Merge position.
+   *
+   * @generated from field: int32 order = 3;
+   */
+  order: number;
+
+  /**
+   * Whether it is the one that was asked for, and not rolled out to this agent by now.
+   *
+   * @generated from field: bool candidate = 4;
+   */
+  candidate: boolean;
+
+  /**
+   * The rollout that brought it; empty for the candidate.
+   *
+   * @generated from field: string rollout_id = 5;
+   */
+  rolloutId: string;
+};
+
+/**
+ * Describes the message muster.v1.RenderedConfig.
+ * Use `create(RenderedConfigSchema)` to create a new message.
+ */
+export const RenderedConfigSchema: GenMessage<RenderedConfig> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 29);
+
+/**
+ * A value that several configs set differently.
+ *
+ * @generated from message muster.v1.ConfigConflict
+ */
+export type ConfigConflict = Message<"muster.v1.ConfigConflict"> & {
+  /**
+   * Where it is, as in ContentChange.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Who sets it to what, in the order of their merge; the last one wins.
+   *
+   * @generated from field: repeated muster.v1.ConflictingValue values = 2;
+   */
+  values: ConflictingValue[];
+
+  /**
+   * Whether lists are set, of which the last one replaces the others: lists do not merge.
+   *
+   * @generated from field: bool replaces_list = 3;
+   */
+  replacesList: boolean;
+};
+
+/**
+ * Describes the message muster.v1.ConfigConflict.
+ * Use `create(ConfigConflictSchema)` to create a new message.
+ */
+export const ConfigConflictSchema: GenMessage<ConfigConflict> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 30);
+
+/**
+ * What a config sets a value to.
+ *
+ * @generated from message muster.v1.ConflictingValue
+ */
+export type ConflictingValue = Message<"muster.v1.ConflictingValue"> & {
+  /**
+   * The config.
+   *
+   * @generated from field: string config_id = 1;
+   */
+  configId: string;
+
+  /**
+   * The value as JSON.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message muster.v1.ConflictingValue.
+ * Use `create(ConflictingValueSchema)` to create a new message.
+ */
+export const ConflictingValueSchema: GenMessage<ConflictingValue> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 31);
 
 /**
  * @generated from message muster.v1.GetRevisionRequest
@@ -335,7 +1230,7 @@ export type GetRevisionRequest = Message<"muster.v1.GetRevisionRequest"> & {
  * Use `create(GetRevisionRequestSchema)` to create a new message.
  */
 export const GetRevisionRequestSchema: GenMessage<GetRevisionRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 10);
+  messageDesc(file_muster_v1_configs, 32);
 
 /**
  * @generated from message muster.v1.GetRevisionResponse
@@ -354,7 +1249,7 @@ export type GetRevisionResponse = Message<"muster.v1.GetRevisionResponse"> & {
  * Use `create(GetRevisionResponseSchema)` to create a new message.
  */
 export const GetRevisionResponseSchema: GenMessage<GetRevisionResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 11);
+  messageDesc(file_muster_v1_configs, 33);
 
 /**
  * @generated from message muster.v1.ListRevisionsRequest
@@ -387,7 +1282,7 @@ export type ListRevisionsRequest = Message<"muster.v1.ListRevisionsRequest"> & {
  * Use `create(ListRevisionsRequestSchema)` to create a new message.
  */
 export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 12);
+  messageDesc(file_muster_v1_configs, 34);
 
 /**
  * @generated from message muster.v1.ListRevisionsResponse
@@ -413,7 +1308,7 @@ export type ListRevisionsResponse = Message<"muster.v1.ListRevisionsResponse"> &
  * Use `create(ListRevisionsResponseSchema)` to create a new message.
  */
 export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 13);
+  messageDesc(file_muster_v1_configs, 35);
 
 /**
  * A named line of revisions.
@@ -450,7 +1345,7 @@ export type Config = Message<"muster.v1.Config"> & {
   description: string;
 
   /**
-   * Counts the changes of selector, order and description, from 1.
+   * Counts the changes of selector, order, description and fragment, from 1.
    *
    * @generated from field: int64 generation = 5;
    */
@@ -485,11 +1380,19 @@ export type Config = Message<"muster.v1.Config"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * When selector, order or description last changed.
+   * When selector, order, description or fragment last changed.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether it is meant as a part of what agents run, and names what other configs define. What such a config names and does
+   * not define is a warning, and an error in any other config that has pipelines.
+   *
+   * @generated from field: bool fragment = 11;
+   */
+  fragment: boolean;
 };
 
 /**
@@ -497,7 +1400,7 @@ export type Config = Message<"muster.v1.Config"> & {
  * Use `create(ConfigSchema)` to create a new message.
  */
 export const ConfigSchema: GenMessage<Config> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 14);
+  messageDesc(file_muster_v1_configs, 36);
 
 /**
  * One immutable version of a config.
@@ -546,6 +1449,29 @@ export type Revision = Message<"muster.v1.Revision"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 6;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * Who published it, as the caller says; empty when nobody said.
+   *
+   * @generated from field: string author = 7;
+   */
+  author: string;
+
+  /**
+   * What of an agent its files refer to, as `${agent:host.name}`: attributes, labels, or `instance_uid`. Each agent is offered
+   * the files with its own values in place; in order of their keys.
+   *
+   * @generated from field: repeated muster.v1.Variable variables = 8;
+   */
+  variables: Variable[];
+
+  /**
+   * The secrets that its files refer to, as `${secret:name}`, each with the version that agents are offered: the one that was
+   * the newest when it was published.
+   *
+   * @generated from field: map<string, int64> secret_versions = 9;
+   */
+  secretVersions: { [key: string]: bigint };
 };
 
 /**
@@ -553,7 +1479,35 @@ export type Revision = Message<"muster.v1.Revision"> & {
  * Use `create(RevisionSchema)` to create a new message.
  */
 export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 15);
+  messageDesc(file_muster_v1_configs, 37);
+
+/**
+ * Something of an agent that a revision refers to.
+ *
+ * @generated from message muster.v1.Variable
+ */
+export type Variable = Message<"muster.v1.Variable"> & {
+  /**
+   * The attribute.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Whether an agent without it is not offered the config: somewhere it has no fallback, as in `${agent:zone:-none}`.
+   *
+   * @generated from field: bool required = 2;
+   */
+  required: boolean;
+};
+
+/**
+ * Describes the message muster.v1.Variable.
+ * Use `create(VariableSchema)` to create a new message.
+ */
+export const VariableSchema: GenMessage<Variable> = /*@__PURE__*/
+  messageDesc(file_muster_v1_configs, 38);
 
 /**
  * @generated from message muster.v1.ConfigFile
@@ -586,7 +1540,96 @@ export type ConfigFile = Message<"muster.v1.ConfigFile"> & {
  * Use `create(ConfigFileSchema)` to create a new message.
  */
 export const ConfigFileSchema: GenMessage<ConfigFile> = /*@__PURE__*/
-  messageDesc(file_muster_v1_configs, 16);
+  messageDesc(file_muster_v1_configs, 39);
+
+/**
+ * What became of a file or a value.
+ *
+ * @generated from enum muster.v1.ChangeKind
+ */
+export const ChangeKind = {
+  /**
+   * Never answered.
+   *
+   * @generated from enum value: CHANGE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is new.
+   *
+   * @generated from enum value: CHANGE_KIND_ADDED = 1;
+   */
+  ADDED: 1,
+
+  /**
+   * It is gone.
+   *
+   * @generated from enum value: CHANGE_KIND_REMOVED = 2;
+   */
+  REMOVED: 2,
+
+  /**
+   * It is another.
+   *
+   * @generated from enum value: CHANGE_KIND_CHANGED = 3;
+   */
+  CHANGED: 3,
+} as const;
+
+/**
+ * What became of a file or a value.
+ *
+ * @generated from enum muster.v1.ChangeKind
+ */
+export type ChangeKind = (typeof ChangeKind)[keyof typeof ChangeKind] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.ChangeKind.
+ */
+export const ChangeKindSchema: GenEnum<ChangeKind> = /*@__PURE__*/
+  enumDesc(file_muster_v1_configs, 0);
+
+/**
+ * How bad something is.
+ *
+ * @generated from enum muster.v1.Severity
+ */
+export const Severity = {
+  /**
+   * Never answered.
+   *
+   * @generated from enum value: SEVERITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * An agent would run it, and probably not as it is meant.
+   *
+   * @generated from enum value: SEVERITY_WARNING = 1;
+   */
+  WARNING: 1,
+
+  /**
+   * An agent would not run it.
+   *
+   * @generated from enum value: SEVERITY_ERROR = 2;
+   */
+  ERROR: 2,
+} as const;
+
+/**
+ * How bad something is.
+ *
+ * @generated from enum muster.v1.Severity
+ */
+export type Severity = (typeof Severity)[keyof typeof Severity] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.Severity.
+ */
+export const SeveritySchema: GenEnum<Severity> = /*@__PURE__*/
+  enumDesc(file_muster_v1_configs, 1);
 
 /**
  * Writes and reads configs. Nothing here reaches an agent: only a rollout does.
@@ -605,7 +1648,7 @@ export const ConfigService: GenService<{
     output: typeof CreateConfigResponseSchema;
   },
   /**
-   * Changes selector, order or description. Takes effect with the next rollout.
+   * Changes selector, order, description or fragment. Takes effect with the next rollout.
    * ABORTED: `expected_generation` is not the present one.
    *
    * @generated from rpc muster.v1.ConfigService.UpdateConfig
@@ -636,8 +1679,20 @@ export const ConfigService: GenService<{
     output: typeof ListConfigsResponseSchema;
   },
   /**
-   * Stores the next revision of a config. A body that does not parse as its content type is refused with
-   * INVALID_ARGUMENT: an agent that is offered one may not start again. Content equal to the latest revision answers that one.
+   * Deletes a config with its revisions. FAILED_PRECONDITION: a rollout is at work on it, or agents have it from one.
+   * ABORTED: `expected_generation` is not the present one.
+   *
+   * @generated from rpc muster.v1.ConfigService.DeleteConfig
+   */
+  deleteConfig: {
+    methodKind: "unary";
+    input: typeof DeleteConfigRequestSchema;
+    output: typeof DeleteConfigResponseSchema;
+  },
+  /**
+   * Stores the next revision of a config. A body that does not parse as its content type, and a Collector's config that no
+   * Collector would start with, are refused with INVALID_ARGUMENT: an agent that is offered one may not start again. Content
+   * equal to the latest revision answers that one.
    *
    * @generated from rpc muster.v1.ConfigService.PublishRevision
    */
@@ -665,6 +1720,58 @@ export const ConfigService: GenService<{
     methodKind: "unary";
     input: typeof ListRevisionsRequestSchema;
     output: typeof ListRevisionsResponseSchema;
+  },
+  /**
+   * Publishes the content of an old revision as the newest one. NOT_FOUND: no such config or revision.
+   *
+   * @generated from rpc muster.v1.ConfigService.RestoreRevision
+   */
+  restoreRevision: {
+    methodKind: "unary";
+    input: typeof RestoreRevisionRequestSchema;
+    output: typeof RestoreRevisionResponseSchema;
+  },
+  /**
+   * Says what differs between two revisions, or between a revision and files: as text, and by content.
+   *
+   * @generated from rpc muster.v1.ConfigService.DiffRevisions
+   */
+  diffRevisions: {
+    methodKind: "unary";
+    input: typeof DiffRevisionsRequestSchema;
+    output: typeof DiffRevisionsResponseSchema;
+  },
+  /**
+   * Says of each line of a revision which revision brought it.
+   *
+   * @generated from rpc muster.v1.ConfigService.BlameRevision
+   */
+  blameRevision: {
+    methodKind: "unary";
+    input: typeof BlameRevisionRequestSchema;
+    output: typeof BlameRevisionResponseSchema;
+  },
+  /**
+   * Checks files as PublishRevision does, and which agents could run them. Whatever is wrong with the files is the answer, not
+   * an error.
+   *
+   * @generated from rpc muster.v1.ConfigService.ValidateConfig
+   */
+  validateConfig: {
+    methodKind: "unary";
+    input: typeof ValidateConfigRequestSchema;
+    output: typeof ValidateConfigResponseSchema;
+  },
+  /**
+   * Composes what one agent runs, or would run with a revision or files that are not rolled out yet: the files, what they
+   * merge to, and where configs contradict each other. NOT_FOUND: no such agent, config or revision.
+   *
+   * @generated from rpc muster.v1.ConfigService.RenderConfig
+   */
+  renderConfig: {
+    methodKind: "unary";
+    input: typeof RenderConfigRequestSchema;
+    output: typeof RenderConfigResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_configs, 0);
