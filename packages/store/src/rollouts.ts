@@ -20,7 +20,7 @@ import {
   type WaveEntry,
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { requestKey } from "./configs.ts";
+import { configNotFound, requestKey } from "./configs.ts";
 import { forgetRollouts } from "./forget-rollouts.ts";
 import type { Incarnation } from "./gateways.ts";
 import { commitStatus, startRollout, wishRollout } from "./gen/scripts.ts";
@@ -44,8 +44,8 @@ export interface Commit {
 
 /** Rollouts. */
 export interface Rollouts extends RolloutRecords {
-  /** Records a rollout; the repeat of a request answers the first. @throws FleetError `failed_precondition` when another is at work on the config and this one may not wait */
-  start(spec: RolloutSpec, requestId: string): Promise<StoredRollout>;
+  /** Records a rollout; the repeat of a request answers the first. @throws FleetError `failed_precondition` when another is at work on the config and this one may not wait, `not_found` when it needs the config and that is gone */
+  start(spec: RolloutSpec, requestId: string, needsConfig?: boolean): Promise<StoredRollout>;
   get(id: RolloutId): Promise<StoredRollout | undefined>;
   /** Newest first, below `before` ("": from the newest); of one config, or of all. */
   list(before: string, limit: number, configId?: ConfigId): Promise<readonly StoredRollout[]>;
@@ -97,7 +97,7 @@ export function createRollouts(
   const context = { control, settle };
   return {
     ...createRolloutRecords(control, settle),
-    start: (spec, requestId) => start(context, spec, requestId),
+    start: (spec, requestId, needsConfig = false) => start(context, spec, requestId, needsConfig),
     get: (id) => load(control, id),
     list: (before, limit, configId) => list(control, before, limit, configId),
     forgetOld: () => forgetRollouts(control),
@@ -133,7 +133,12 @@ async function load(control: Redis, id: RolloutId): Promise<StoredRollout | unde
   };
 }
 
-async function start({ control, settle }: Context, spec: RolloutSpec, requestId: string): Promise<StoredRollout> {
+async function start(
+  { control, settle }: Context,
+  spec: RolloutSpec,
+  requestId: string,
+  needsConfig: boolean,
+): Promise<StoredRollout> {
   const { keys, ttl } = requestKey(
     `start-rollout:${spec.configId}`,
     requestId,
@@ -147,11 +152,20 @@ async function start({ control, settle }: Context, spec: RolloutSpec, requestId:
     controlKeys.configRollouts(spec.configId),
     controlKeys.activeRollouts,
     ...keys,
+    controlKeys.config(spec.configId),
   ];
   const mayWait = spec.onConflict === "reject" ? "0" : "1";
-  const args = [spec.id, JSON.stringify(spec), JSON.stringify(initialStatus(spec)), ttl, mayWait];
+  const args = [
+    spec.id,
+    JSON.stringify(spec),
+    JSON.stringify(initialStatus(spec)),
+    ttl,
+    mayWait,
+    needsConfig ? "1" : "0",
+  ];
   const [code, id] = (await run(control, startRollout, scriptKeys, args)) as readonly [number, RolloutId]; // its header
   if (code === 0) throw rolloutActive(spec.configId, id);
+  if (code === 3) throw configNotFound(spec.configId);
   await settle();
   await control.publish(ROLLOUT_CHANNEL, id);
   const stored = await load(control, id);

@@ -811,12 +811,12 @@ describe("scripts", () => {
   });
 
   describe("start-rollout", () => {
-    const start = (id: string, request = "", mayWait = "0"): Promise<unknown> => {
+    const start = (id: string, request = "", mayWait = "0", needsConfig = "0"): Promise<unknown> => {
       const keys = ["status", `spec:${id}`, `status:${id}`, "rollouts", "config-rollouts", "active"];
       return call(
         scripts.startRollout,
-        [...keys, request === "" ? "status" : request],
-        [id, "spec", "begins", request === "" ? 0 : 60, mayWait],
+        [...keys, request === "" ? "status" : request, "config"],
+        [id, "spec", "begins", request === "" ? 0 : 60, mayWait, needsConfig],
       );
     };
 
@@ -827,6 +827,13 @@ describe("scripts", () => {
       assert.equal(await spec.redis.hget("status", "active"), "r1");
       const lists = await Promise.all(["rollouts", "config-rollouts"].map((key) => spec.redis.zrange(key, 0, "-1")));
       assert.deepEqual([...lists, await spec.redis.smembers("active")], [["r1"], ["r1"], ["r1"]]);
+    });
+
+    it("records none of a config that is gone, where it needs one", async () => {
+      assert.deepEqual(await start("r1", "", "0", "1"), [3, ""]);
+      assert.deepEqual(await spec.keys("*"), []);
+      await spec.redis.hset("config", "json", "head");
+      assert.deepEqual(await start("r1", "", "0", "1"), [1, "r1"]);
     });
 
     it("refuses a second one and names the one at work", async () => {

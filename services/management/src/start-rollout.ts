@@ -210,7 +210,7 @@ export async function startRollout(deps: StartDeps, given: StartRolloutRequest, 
   await mustNotBeQuarantined(deps, prepared.spec);
   const spec = request.planId === "" ? prepared.spec : await withPlan(deps, request, prepared);
   if (request.validateOnly) return wouldStart(prepared.config, spec);
-  return await deps.rollouts.start(spec, request.requestId);
+  return await deps.rollouts.start(spec, request.requestId, true);
 }
 
 /** The rollout as it was planned: the same request, over a fleet that is still about the same. */

@@ -331,12 +331,14 @@ export const settleUnassigned = { name: "muster-settle-unassigned", lua: "local 
  * KEYS[4]  zset    muster:{ctl}:rollouts · KEYS[5] zset muster:{ctl}:config:<id>:rollouts (ids, by text)
  * KEYS[6]  set     muster:{ctl}:rollouts-active
  * KEYS[7]  string  muster:{ctl}:request:<id> (KEYS[1] without a request id)
+ * KEYS[8]  hash    muster:{ctl}:config:<id>
  * ARGV[1]  rollout id · ARGV[2]  spec (JSON) · ARGV[3]  first status (JSON) · ARGV[4]  seconds a request is remembered, 0 without a request id
- * ARGV[5]  "1" when it may wait for another rollout of the config
+ * ARGV[5]  "1" when it may wait for another rollout of the config · ARGV[6] "1" when the config must be there
  * Returns  {1, rollout id} started · {2, id} this request started that one before · {0, id} that one is at work
+ *          {3, ''} there is no such config (any more)
  * Why atomic: two rollouts at work on one config would make blame impossible.
  */
-export const startRollout = { name: "muster-start-rollout", lua: "if ARGV[4] ~= '0' then\n  local before = redis.call('GET', KEYS[7])\n  if before then return {2, before} end\nend\nlocal active = redis.call('HGET', KEYS[1], 'active')\nif active and ARGV[5] ~= '1' then return {0, active} end\nif not active then redis.call('HSET', KEYS[1], 'active', ARGV[1]) end\nredis.call('HSET', KEYS[2], 'generation', 1, 'json', ARGV[2])\nredis.call('HSET', KEYS[3], 'version', 1, 'json', ARGV[3])\nredis.call('ZADD', KEYS[4], 0, ARGV[1])\nredis.call('ZADD', KEYS[5], 0, ARGV[1])\nredis.call('SADD', KEYS[6], ARGV[1])\nif ARGV[4] ~= '0' then redis.call('SET', KEYS[7], ARGV[1], 'EX', ARGV[4]) end\nreturn {1, ARGV[1]}" } as const;
+export const startRollout = { name: "muster-start-rollout", lua: "if ARGV[4] ~= '0' then\n  local before = redis.call('GET', KEYS[7])\n  if before then return {2, before} end\nend\nif ARGV[6] == '1' and redis.call('EXISTS', KEYS[8]) == 0 then return {3, ''} end\nlocal active = redis.call('HGET', KEYS[1], 'active')\nif active and ARGV[5] ~= '1' then return {0, active} end\nif not active then redis.call('HSET', KEYS[1], 'active', ARGV[1]) end\nredis.call('HSET', KEYS[2], 'generation', 1, 'json', ARGV[2])\nredis.call('HSET', KEYS[3], 'version', 1, 'json', ARGV[3])\nredis.call('ZADD', KEYS[4], 0, ARGV[1])\nredis.call('ZADD', KEYS[5], 0, ARGV[1])\nredis.call('SADD', KEYS[6], ARGV[1])\nif ARGV[4] ~= '0' then redis.call('SET', KEYS[7], ARGV[1], 'EX', ARGV[4]) end\nreturn {1, ARGV[1]}" } as const;
 
 /**
  * update-config.lua — replace a config's changeable part if its generation is still the one that was read.
