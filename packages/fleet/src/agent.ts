@@ -20,6 +20,7 @@ import {
   type SettingsKind,
 } from "./event.ts";
 import type { InstanceUid } from "./ids.ts";
+import { type Metadata, operatorLabels } from "./metadata.ts";
 import type { AgentView, Connection, UnrecognizedPart } from "./view.ts";
 
 /** How many custom messages an agent's record keeps; the oldest go first. */
@@ -102,6 +103,8 @@ function applyMore(agent: AgentView, event: Exclude<AgentEvent, { kind: ConfigEv
       return withUnrecognized(agent, event);
     case "agent.renamed":
       return withPrevious(agent, [event.from]);
+    case "agent.metadata-changed":
+      return agent; // who folds looks it up: withMetadata
     default:
       return assertNever(event);
   }
@@ -196,6 +199,14 @@ function withUnrecognized(agent: AgentView, { epoch, n, part, body }: AgentUnrec
   if (!isNewer({ epoch, n }, before)) return agent;
   const others = agent.unrecognized.filter((known) => known.part !== part);
   return { ...agent, unrecognized: [...others, { epoch, n, part, body }].slice(-MAX_UNRECOGNIZED) };
+}
+
+/** What operators say of the agent, as it was looked up. Answers the same object when the view says so already. */
+export function withMetadata(agent: AgentView, metadata: Metadata): AgentView {
+  const labels = operatorLabels(metadata);
+  const { metadata: before } = agent;
+  if (before === labels || JSON.stringify(before) === JSON.stringify(labels)) return agent;
+  return { ...agent, metadata: labels };
 }
 
 function withPrevious(agent: AgentView, uids: readonly InstanceUid[]): AgentView {

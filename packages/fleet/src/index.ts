@@ -1,7 +1,7 @@
 // What a fleet is: agents, events, configs, selectors, desired state, rollouts. Pure: no I/O, no clock, no
 // randomness. Every decision Muster makes is a function in here; services only load, call, and write.
 
-export { adopt, apply, MAX_ACTIONS, MAX_CUSTOM_MESSAGES } from "./agent.ts";
+export { adopt, apply, MAX_ACTIONS, MAX_CUSTOM_MESSAGES, withMetadata } from "./agent.ts";
 export {
   type Assessment,
   assess,
@@ -127,6 +127,27 @@ export {
 } from "./ids.ts";
 export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
+export {
+  assessMetadata,
+  changeMetadata,
+  isMarked,
+  joinMetadata,
+  MAX_ANNOTATION_BYTES,
+  MAX_ANNOTATIONS_BYTES,
+  MAX_LABELS,
+  type Metadata,
+  type MetadataChange,
+  NO_CHANGE,
+  NO_METADATA,
+  type OperatorLabels,
+  operatorLabels,
+  type Pairs,
+  parseAnnotations,
+  parseChange,
+  parseLabels,
+  replaceMetadata,
+  sorted,
+} from "./metadata.ts";
 export { entriesBeyond, ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
 export { type Around, peersOf, type Standing } from "./peers.ts";

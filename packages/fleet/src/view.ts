@@ -12,6 +12,7 @@ import type {
   Transport,
 } from "./event.ts";
 import type { ConfigHash, GatewayId, InstanceUid } from "./ids.ts";
+import type { OperatorLabels } from "./metadata.ts";
 
 /** One aspect of an agent as last reported, with the fence that guards it (A1). */
 export interface Facet<Value> extends Fence {
@@ -135,6 +136,8 @@ export interface AgentView {
   readonly actions: readonly SentAction[];
   /** Uids it had before it was given this one, oldest first. */
   readonly previousUids: readonly InstanceUid[];
+  /** What operators say of it: control state, which the projector looks up; null when nobody ever said anything. */
+  readonly metadata: OperatorLabels | null;
 }
 
 /** The view of an agent of which nothing is known yet. */
@@ -159,5 +162,6 @@ export function unknownAgent(uid: InstanceUid, atMs: number): AgentView {
     unrecognized: [],
     actions: [],
     previousUids: [],
+    metadata: null,
   };
 }

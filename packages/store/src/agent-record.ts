@@ -63,14 +63,16 @@ const FACETS = [
   "unrecognized",
   "actions",
   "previousUids",
+  "metadata",
 ] as const satisfies readonly (keyof AgentView)[];
 type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
-/** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of. */
+/** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of, to the last that it knows. */
 export function packView(view: AgentView): Buffer {
   const facets: Facets = { ...view, capabilities: shortened(view.capabilities) };
   const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
-  return pack(FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json)))); // a view is a value of JSON
+  const packed = FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json))); // a view is a value of JSON
+  return pack(packed.slice(0, packed.findLastIndex((facet) => facet !== 0) + 1));
 }
 
 function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
@@ -151,7 +153,8 @@ function addReplacement(
   const [joins, leaves] = changedLabels(isNew ? null : before, after);
   const [used, unused] = changedBodies(isNew, before, after);
   // Who is known by another origin has another rank, and so maybe another config.
-  const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
+  const isRelabelled = before.description !== after.description || before.metadata !== after.metadata;
+  const mustDecide = isNew || isRelabelled || originOf(before) !== originOf(after);
   const { keys, agents, places } = command;
   keys.push(fleetKeys.agent(p, after.uid));
   agents.push(after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packed);

@@ -10,7 +10,6 @@ import {
   type Selectable,
   type Selector,
 } from "@muster/fleet";
-import type { Redis } from "ioredis";
 import { decodeRecord, type StampedView, type VersionedView } from "./agent-record.ts";
 import type { ComponentsAt } from "./components.ts";
 import { eachPartition } from "./each-partition.ts";
@@ -19,10 +18,10 @@ import { fleetKeys, type Partition } from "./keys.ts";
 import { loadConnected, openList } from "./listing.ts";
 import { mergeRanges } from "./merge-ranges.ts";
 import {
-  type CopyBody,
   createContext,
   follow,
   type ProjectContext,
+  type ProjectDeps,
   type Projected,
   projectAgent,
 } from "./project-agent.ts";
@@ -60,9 +59,10 @@ const EVERYBODY = parseSelector("");
 /** Agents that are looked at together. */
 const LOOK_COUNT = 1_000;
 
-/** @param copyBody brings a body along when an agent goes on in another partition. Closes nothing: `fleet` is the caller's */
-export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody, componentsAt: ComponentsAt): Agents {
-  const context = createContext(fleet, partitions, copyBody);
+/** Closes nothing: `fleet` is the caller's. */
+export function createAgents(deps: ProjectDeps & { readonly componentsAt: ComponentsAt }): Agents {
+  const { fleet, partitions, componentsAt } = deps;
+  const context = createContext(deps);
   const all = Array.from({ length: partitions }, (_, p) => p);
   const page: Agents["page"] = async (after, limit, selector = EVERYBODY) => {
     const lists = await Promise.all(all.map((p) => openList(fleet, p, selector, componentsAt)));

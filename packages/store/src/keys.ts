@@ -6,7 +6,7 @@
 // muster:gateways                      zset    gateways         gateway ids by last renewal
 // muster:gateway:<id>                  string  that gateway     its lease, with what it says of itself
 // muster:gateway:<id>:inbox            stream  rollout, gateways  hints: ids to look at again; trimmed, safe to lose
-// muster:{p}:events                    stream  gateways         facts about the agents of partition p
+// muster:{p}:events                    stream  gateways, management hints  facts about the agents of partition p
 // muster:{p}:dead-letters              stream  projector        entries that could not be read
 // muster:{p}:agents                    zset    projector        16 bytes of each uid and 3 of its row, by uid
 // muster:{p}:agent:<uid>               string  projector        packed view of one agent, with its version and row; or the uid it goes on under
@@ -44,6 +44,7 @@
 // muster:{ctl}:assignments-version     string  rollout          counts their changes
 // muster:{ctl}:admissions              string  rollout          counts the times that rollouts took more agents
 // muster:{ctl}:settings:<uid>          hash    management, gateways move  sealed connection settings and packages that are offered
+// muster:{ctl}:metadata                hash    management, projector moves  uid → what operators say of the agent: labels, annotations
 // muster:{ctl}:calendars               hash    management       id → calendar: when nothing may change
 // muster:{ctl}:groups                  hash    management       id → group: a saved selector
 // muster:{ctl}:policies                hash    management       id → how rollouts are to go
@@ -111,6 +112,7 @@ export const controlKeys = {
   assignmentsVersion: "muster:{ctl}:assignments-version",
   admissions: "muster:{ctl}:admissions",
   settings: (uid: string) => `muster:{ctl}:settings:${uid}`,
+  metadata: "muster:{ctl}:metadata",
   calendars: "muster:{ctl}:calendars",
   groups: "muster:{ctl}:groups",
   policies: "muster:{ctl}:policies",

@@ -33,6 +33,7 @@ export const SHAPES: readonly (readonly string[])[] = [
   ["hash", "hasFailed"],
   ["configId", "revision", "hash", "order", "rolloutId"],
   ["hash", "contributions", "assignedAtMs"],
+  ["generation", "labels", "hasAnnotations"],
 ];
 
 /** The next field of a shape by its name; `END` where a shape may end. */

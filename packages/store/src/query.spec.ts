@@ -8,8 +8,10 @@ import {
   FleetError,
   type InstanceUid,
   matches,
+  NO_METADATA,
   parseGatewayId,
   parseSelector,
+  replaceMetadata,
 } from "@muster/fleet";
 import { aHash, aUid } from "@muster/fleet/builders";
 import fc from "fast-check";
@@ -70,6 +72,7 @@ const step = fc.oneof(
       inventory: fc.constantFrom(...Object.keys(INVENTORIES)),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("label"), marks: labels }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("leave") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("rename") }) },
 );
@@ -109,7 +112,7 @@ describe("queries", () => {
   const spec = useStore();
   const project = (uid: InstanceUid, ...events: readonly AgentEvent[]) => spec.store.agents.project(uid, events);
 
-  function eventOf(uid: InstanceUid, given: Exclude<Step, { kind: "rename" }>): AgentEvent {
+  function eventOf(uid: InstanceUid, given: Exclude<Step, { kind: "rename" | "label" }>): AgentEvent {
     const fact = at(uid);
     if ("labels" in given) return described(uid, given.labels);
     if ("gateway" in given) {
@@ -129,6 +132,14 @@ describe("queries", () => {
       return { kind: "agent.components-reported", ...fact, inventory: given.inventory, address };
     }
     return { kind: "agent.disconnected", ...fact, reason: "closed" };
+  }
+
+  /** What operators say is not what agents report: whatever is text here may be said. */
+  async function label(uid: InstanceUid, marks: Readonly<Record<string, AttributeValue>>): Promise<void> {
+    const [before = NO_METADATA] = await spec.store.metadata.load([uid]);
+    const said = Object.entries(marks).map(([key, value]) => [key, String(value)] as const);
+    await spec.store.metadata.put([{ uid, before, after: { ...replaceMetadata(before, { labels: said }) } }]);
+    await project(uid, { kind: "agent.metadata-changed", ...at(uid) });
   }
 
   async function listAll(text: string): Promise<readonly InstanceUid[]> {
@@ -183,7 +194,8 @@ describe("queries", () => {
             const to = aUid(next++);
             uids[i] = to;
             await project(to, { kind: "agent.renamed", ...at(to), from: uid });
-          } else await project(uid, eventOf(uid, each as Exclude<Step, { kind: "rename" }>));
+          } else if ("marks" in each) await label(uid, each.marks);
+          else await project(uid, eventOf(uid, each as Exclude<Step, { kind: "rename" | "label" }>));
         }
         const present = await spec.store.agents.load([...uids, ...many]);
         const seen = await selectables(spec.store.componentsAt, present);

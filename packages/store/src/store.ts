@@ -18,6 +18,7 @@ import { createEvents, type Events } from "./events.ts";
 import { createGateways, type Gateways } from "./gateways.ts";
 import { createInventories, type Inventories } from "./inventories.ts";
 import { controlKeys } from "./keys.ts";
+import { createMetadata, type MetadataStore } from "./metadata.ts";
 import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
 import { createRollouts, type Rollouts } from "./rollouts.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
@@ -51,6 +52,7 @@ export interface Store {
   readonly actions: Actions;
   readonly inventories: Inventories;
   readonly settings: Settings;
+  readonly metadata: MetadataStore;
   readonly desired: DesiredConfigs;
   readonly changes: Changes;
   readonly gateways: Gateways;
@@ -88,7 +90,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const bodies = createBodies(fleet, encryptionKey);
   const inventories = createInventories(fleet, encryptionKey);
   const componentsAt = createComponentsAt(inventories);
-  const agents = createAgents(fleet, partitions, bodies.copy, componentsAt);
+  const metadata = createMetadata(control, settled);
+  const agents = createAgents({ fleet, partitions, copyBody: bodies.copy, componentsAt, metadata });
   const desired = createDesired(fleet, control, partitions);
   const sessions = createSessions(fleet, partitions);
   const configs = createConfigs(control, settled);
@@ -102,6 +105,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     inventories,
     actions: createActions(fleet, encryptionKey, partitions),
     settings: createSettings(control, encryptionKey, settled),
+    metadata,
     desired,
     changes: createChanges(fleet, redisUrl, partitions, onError),
     gateways,

@@ -209,6 +209,16 @@ export const putBodies = { name: "muster-put-bodies", lua: "local count = 0\nfor
 export const putDocument = { name: "muster-put-document", lua: "local present = redis.call('HGET', KEYS[1], ARGV[1])\nif ARGV[3] ~= '*' and (present and redis.sha1hex(present) or '') ~= ARGV[3] then return 0 end\nif ARGV[2] == '' then\n  if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then return 1 end\n  return 3\nend\nif not present and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 2 end\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nreturn 1" } as const;
 
 /**
+ * put-metadata.lua — what operators say of some agents, each unless somebody else said something meanwhile.
+ * KEYS[1]  hash  muster:{ctl}:metadata (uid → generation, a line end, labels and annotations)
+ * ARGV[1]  "1" all of them or none
+ * then per agent:  uid · generation that was read (0: none) · what is to be kept, '' for nothing any more
+ * Returns  per agent 1 written · 0 the generation moved (caller re-reads)
+ * Why atomic: of two operators who label an agent at once, neither may undo what the other was told is done.
+ */
+export const putMetadata = { name: "muster-put-metadata", lua: "local codes, isWhole = {}, true\nfor arg = 2, #ARGV, 3 do\n  local generation = string.match(redis.call('HGET', KEYS[1], ARGV[arg]) or '', '^(%d+)\\n') or '0'\n  codes[#codes + 1] = generation == ARGV[arg + 1] and 1 or 0\n  isWhole = isWhole and generation == ARGV[arg + 1]\nend\nfor i, code in ipairs(codes) do\n  local arg = 3 * i - 1\n  if ARGV[1] == '1' and not isWhole then\n    codes[i] = 0\n  elseif code == 1 then\n    if ARGV[arg + 2] == '' then redis.call('HDEL', KEYS[1], ARGV[arg]) else redis.call('HSET', KEYS[1], ARGV[arg], ARGV[arg + 2]) end\n  end\nend\nreturn codes" } as const;
+
+/**
  * raise-assignments.lua — count the assignments' changes on from a version that was seen elsewhere.
  * KEYS[1]  string  muster:{ctl}:assignments-version
  * ARGV[1]  version that decisions were seen to rest on (integer)
