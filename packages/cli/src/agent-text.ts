@@ -103,6 +103,8 @@ export function formatAgent(agent: Agent, nowMs: number, withBodies: boolean): s
     ...reportPairs(agent, nowMs),
   ]);
   const sections = [
+    section("labels", pairLines(agent.labels)),
+    section("annotations", pairLines(agent.annotations)),
     section("attributes", attributeLines(agent)),
     section(
       "attempts",
@@ -129,6 +131,14 @@ function connectionText(agent: Agent, nowMs: number): string {
   const { transport, remoteAddress, gatewayId, connectTime } = connection;
   const how = `${wordOf(TRANSPORT_WORDS, transport)} from ${remoteAddress || "?"} at gateway ${gatewayId || "?"}`;
   return `yes, ${how}, since ${formatAge(msOf(connectTime), nowMs)}`;
+}
+
+function pairLines(texts: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1));
+  return formatPairs(
+    pairs.map(([key, text]) => [key, oneLine(text, 200)] as const),
+    2,
+  );
 }
 
 function attributeLines({ identifyingAttributes, nonIdentifyingAttributes }: Agent): string {

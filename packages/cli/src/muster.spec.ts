@@ -56,6 +56,25 @@ describe("muster", () => {
     assert.equal((await json(["agents", "get", aUid(1)])).instanceUid, aUid(1));
   });
 
+  it("labels and annotates agents, one or all that a selector matches", async () => {
+    const uid = aUid(50);
+    assert.match(
+      (await muster(["agents", "label", uid, "ring=one", "canary="])).out,
+      /has the labels\n {2}canary=\n {2}ring=one\n/,
+    );
+    assert.match((await muster(["agents", "label", uid, "canary-"])).out, /has the labels\n {2}ring=one\n/);
+    await muster(["agents", "annotate", uid, "note=handle with care"]);
+    assert.match(
+      (await muster(["agents", "get", uid])).out,
+      /labels\n {2}ring +one\n\nannotations\n {2}note +handle with care\n/,
+    );
+    const all = ["agents", "label", "-l", "env=prod", "ring=two"];
+    assert.match((await muster([...all, "--validate-only"])).out, /^3 agents match, 3 would change.\n$/);
+    assert.match((await muster(all)).out, /^3 agents match, 3 changed.\n$/);
+    const { err, code } = await muster(["agents", "label", uid, "ring"]);
+    assert.deepEqual([code, err], [1, 'muster: "ring" says nothing; write key=text to set, key- to remove.\n']);
+  });
+
   it("watches agents until Ctrl-C, and ends quietly then", async () => {
     const run = start(["agents", "watch", "-l", "env=prod"]);
     await until(() => run.out.includes(aUid(3)), { timeoutMs: 10_000, what: "the snapshot" });

@@ -5,20 +5,22 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
-import type { Sessions, Summary, Tally, VersionedView } from "@muster/store";
+import type { Sessions, Summary, VersionedView } from "@muster/store";
 import { type ActionDeps, ask, parseMessage } from "./actions.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
 import { addDetails, type DetailDeps } from "./details.ts";
 import type { ChangeFeed } from "./feed.ts";
+import { labelAgents, type MarkDeps, updateAgent } from "./mark-agents.ts";
 import { applyMask, fieldNames, parseMask } from "./mask.ts";
 import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
-import { existingAgent, type FindAgent, loadSelected, toAgents } from "./records.ts";
+import { existingAgent, loadSelected, toAgents } from "./records.ts";
 import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
 /** What this service reads, and what it asks with. */
-export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps {
-  readonly agents: WatchDeps["agents"] & FindAgent & { readonly tally: Tally };
+export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps, MarkDeps {
+  readonly agents: MarkDeps["agents"];
+  readonly metadata: MarkDeps["metadata"];
   readonly release: Sessions["release"];
   readonly feed: ChangeFeed;
 }
@@ -84,6 +86,8 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
     async releaseAgent({ instanceUid, validateOnly }) {
       return { formerOwner: await release(deps, parseInstanceUid(instanceUid), validateOnly) };
     },
+    updateAgent: (request) => updateAgent(deps, request),
+    labelAgents: (request, { signal }) => labelAgents(deps, request, signal),
   };
 }
 

@@ -68,7 +68,19 @@ export async function openManagement(
   }
   const newRolloutId = () => parseRolloutId(v7());
   const offering = { agents, settings: store.settings, hintSettings, nowMs };
-  const reading = { agents, desired, bodies, inventories, changes, feed, nowMs, partitionOf, ownerIdentity };
+  const reading = {
+    agents,
+    desired,
+    metadata: store.metadata,
+    events: store.events,
+    bodies,
+    inventories,
+    changes,
+    feed,
+    nowMs,
+    partitionOf,
+    ownerIdentity,
+  };
   const asking = { actions, gateways, release, newActionId: () => v7() };
   const rolling = {
     configs,

@@ -10,6 +10,7 @@ import {
   type DesiredRecord,
   decodeEffective,
   type Health,
+  type Metadata,
   type Transport,
   updatedAtMs,
 } from "@muster/fleet";
@@ -74,6 +75,15 @@ export function toAgent(view: AgentView, version: number, desired: DesiredRecord
     ...toOtherReports(view),
     firstSeenTime: timestampFromMs(view.firstSeenAtMs),
     updateTime: timestampFromMs(updatedAtMs(view)),
+  };
+}
+
+/** What operators say of an agent. */
+export function toMetadata({ generation, labels, annotations }: Metadata) {
+  return {
+    labels: Object.fromEntries(labels),
+    annotations: Object.fromEntries(annotations),
+    metadataGeneration: BigInt(generation),
   };
 }
 
