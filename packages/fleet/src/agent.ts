@@ -227,6 +227,7 @@ export function adopt(agent: AgentView, former: AgentView): AgentView {
   }
   merged["firstSeenAtMs"] = Math.min(agent.firstSeenAtMs, former.firstSeenAtMs);
   merged["attempts"] = joinAttempts(former.attempts, agent.attempts);
+  merged["drift"] = agent.drift ?? former.drift;
   merged["previousUids"] = [];
   // Field for field an AgentView: only values of the same fields were exchanged.
   let view = merged as unknown as AgentView;

@@ -106,6 +106,7 @@ export function selectableOf(agent: AgentView, components: readonly string[]): S
     ["connected", String(isConnected(agent))],
     ["healthy", agent.health === null ? undefined : String(agent.health.value.healthy)],
     ["config.status", agent.acknowledgement?.value.state],
+    ["config.drift", agent.drift === null ? undefined : String(agent.drift.isDrifted)],
     ["gateway", agent.connection?.value.gateway ?? undefined],
     ["version", labels.get(VERSION_KEY)],
     ["capability", agent.capabilities?.value],

@@ -49,6 +49,14 @@ export {
   type Revision,
 } from "./config.ts";
 export {
+  type ConfigDifference,
+  type ConfigTree,
+  diffConfigs,
+  isDrift,
+  readConfig,
+  showsConfig,
+} from "./config-diff.ts";
+export {
   type Assignment,
   type Candidate,
   createWanted,
@@ -59,7 +67,15 @@ export {
   type Reach,
   type Wanted,
 } from "./desired.ts";
-export { decodeEffective, encodeEffective, showsConfig } from "./effective.ts";
+export {
+  type Claim,
+  claimOf,
+  claims,
+  decodeEffective,
+  encodeEffective,
+  mustCompare,
+  withDrift,
+} from "./effective.ts";
 export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
 export {
   type AckState,
@@ -225,6 +241,7 @@ export {
   type Connection,
   type CustomMessage,
   type Description,
+  type Drift,
   type EffectiveConfigRef,
   type Facet,
   type InventoryRef,

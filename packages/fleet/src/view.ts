@@ -109,6 +109,13 @@ export interface SentAction extends Fence {
   readonly action: ActionKind;
 }
 
+/** Whether an agent shows what it says it runs. */
+export interface Drift {
+  /** What its effective config was compared with. */
+  readonly hash: ConfigHash;
+  readonly isDrifted: boolean;
+}
+
 /** Everything known of one agent. */
 export interface AgentView {
   readonly uid: InstanceUid;
@@ -138,6 +145,8 @@ export interface AgentView {
   readonly previousUids: readonly InstanceUid[];
   /** What operators say of it: control state, which the projector looks up; null when nobody ever said anything. */
   readonly metadata: OperatorLabels | null;
+  /** null: nobody can tell. */
+  readonly drift: Drift | null;
 }
 
 /** The view of an agent of which nothing is known yet. */
@@ -163,5 +172,6 @@ export function unknownAgent(uid: InstanceUid, atMs: number): AgentView {
     actions: [],
     previousUids: [],
     metadata: null,
+    drift: null,
   };
 }

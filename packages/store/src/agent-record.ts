@@ -1,7 +1,7 @@
 // One agent's record: one packed string, or the uid that the agent goes on under. Turns records into views and changes of
 // views into arguments of the scripts that save them. Pure.
 
-import { type AgentView, bodiesOf, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
+import { type AgentView, bodiesOf, type Drift, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fullCapabilities, shortCapabilities } from "./capability-places.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
@@ -64,12 +64,13 @@ const FACETS = [
   "actions",
   "previousUids",
   "metadata",
+  "drift",
 ] as const satisfies readonly (keyof AgentView)[];
 type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
 /** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of, to the last that it knows. */
 export function packView(view: AgentView): Buffer {
-  const facets: Facets = { ...view, capabilities: shortened(view.capabilities) };
+  const facets: Facets = { ...view, capabilities: shortened(view.capabilities), drift: shortDrift(view) };
   const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
   const packed = FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json))); // a view is a value of JSON
   return pack(packed.slice(0, packed.findLastIndex((facet) => facet !== 0) + 1));
@@ -80,12 +81,23 @@ function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
   const view: Record<string, unknown> = { ...unknownAgent(uid, 0) };
   for (const [i, name] of FACETS.entries()) if (facets[i] !== undefined && facets[i] !== 0) view[name] = facets[i];
   view["capabilities"] = spelledOut(view["capabilities"] as ReturnType<typeof shortened>); // as packView wrote it
+  view["drift"] = fullDrift(view as unknown as AgentView, view["drift"] as ReturnType<typeof shortDrift>);
   return view as unknown as AgentView; // its facets are those of a view
 }
 
 function shortened(capabilities: AgentView["capabilities"]) {
   if (capabilities === null) return null;
   return { ...capabilities, value: shortCapabilities(capabilities.value) };
+}
+
+/** Most were compared with what they acknowledged: one byte says so. */
+function shortDrift({ drift, acknowledgement }: AgentView): boolean | Drift | null {
+  return drift !== null && drift.hash === acknowledgement?.value?.hash ? drift.isDrifted : drift;
+}
+
+function fullDrift({ acknowledgement }: AgentView, packed: ReturnType<typeof shortDrift>): Drift | null {
+  if (typeof packed !== "boolean") return packed;
+  return acknowledgement === null ? null : { hash: acknowledgement.value.hash, isDrifted: packed };
 }
 
 function spelledOut(packed: ReturnType<typeof shortened>): AgentView["capabilities"] {

@@ -23,5 +23,6 @@ export type { Quarantined, RolloutRecords } from "./rollout-records.ts";
 export { type Commit, MAX_LOG_LINES, type Rollouts, rolloutActive, type StoredRollout } from "./rollouts.ts";
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export type { Settings, SettingsRecord } from "./settings.ts";
+export type { Comparison } from "./shown.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";
 export type { Summary, Tally } from "./tally.ts";

@@ -52,6 +52,10 @@ const INDEXED: readonly Indexed[] = [
       acknowledgement === null ? [] : [labelOf("config.status", acknowledgement.value.state)],
   },
   {
+    facets: ["drift"],
+    labels: ({ drift }) => (drift === null ? [] : [labelOf("config.drift", String(drift.isDrifted))]),
+  },
+  {
     // All together are one value: agents of a kind have the same.
     facets: ["capabilities"],
     labels({ capabilities }) {

@@ -34,6 +34,7 @@ export const SHAPES: readonly (readonly string[])[] = [
   ["configId", "revision", "hash", "order", "rolloutId"],
   ["hash", "contributions", "assignedAtMs"],
   ["generation", "labels", "hasAnnotations"],
+  ["hash", "isDrifted"],
 ];
 
 /** The next field of a shape by its name; `END` where a shape may end. */

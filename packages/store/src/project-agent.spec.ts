@@ -42,7 +42,10 @@ const renamed = (uid: InstanceUid, from: InstanceUid, epoch = 2): AgentEvent => 
 
 describe("views that are remembered", () => {
   const spec = useStore();
-  const deps = () => ({ fleet: spec.redis, partitions: spec.store.partitions, metadata: spec.store.metadata });
+  const deps = () => {
+    const { partitions, metadata, desired, comparison } = spec.store;
+    return { fleet: spec.redis, partitions, metadata, desired, comparison };
+  };
 
   it("are few where they are large", async () => {
     const context = createContext({ ...deps(), copyBody: async () => undefined });
@@ -56,7 +59,10 @@ describe("views that are remembered", () => {
 
 describe("an agent that goes on under another uid", () => {
   const spec = useStore();
-  const deps = () => ({ fleet: spec.redis, partitions: spec.store.partitions, metadata: spec.store.metadata });
+  const deps = () => {
+    const { partitions, metadata, desired, comparison } = spec.store;
+    return { fleet: spec.redis, partitions, metadata, desired, comparison };
+  };
   const project = (uid: InstanceUid, ...events: readonly AgentEvent[]) => spec.store.agents.project(uid, events);
   const partitionOf = (uid: InstanceUid) => spec.store.sessions.partitionOf(uid);
   const view = async (uid: InstanceUid) => (await spec.store.agents.get(uid))?.view ?? assert.fail(`${uid} is unknown`);

@@ -15,10 +15,14 @@ import {
   adopt,
   apply,
   bodiesOf,
+  claimOf,
+  type DesiredRecord,
   type InstanceUid,
   joinMetadata,
   type Metadata,
+  mustCompare,
   unknownAgent,
+  withDrift,
   withMetadata,
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
@@ -34,10 +38,12 @@ import {
   type VersionedView,
 } from "./agent-record.ts";
 import { type Ask, createBatches } from "./batches.ts";
+import type { DesiredConfigs } from "./desired.ts";
 import { loadAgents, retireAgent, saveAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import type { MetadataStore } from "./metadata.ts";
 import { run, runBinary } from "./redis.ts";
+import type { Comparison } from "./shown.ts";
 
 /** Stores a body of one partition in another, too. */
 export type CopyBody = (from: Partition, to: Partition, address: string) => Promise<void>;
@@ -48,6 +54,8 @@ export interface ProjectDeps {
   readonly partitions: number;
   readonly copyBody: CopyBody;
   readonly metadata: Pick<MetadataStore, "load" | "move">;
+  readonly desired: Pick<DesiredConfigs, "load">;
+  readonly comparison: Pick<Comparison, "drift">;
 }
 
 /** What it works on. */
@@ -60,6 +68,8 @@ export interface ProjectContext extends ProjectDeps {
   readonly replace: Ask<Replacement, string>;
   /** Reads what operators say of an agent. */
   readonly lookUp: Ask<InstanceUid, Metadata>;
+  /** Reads what an agent should run. */
+  readonly wanted: Ask<InstanceUid, DesiredRecord | null>;
 }
 
 /** What became of a view. */
@@ -83,15 +93,16 @@ export const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
 /** Agents of one command: Redis serves nobody else for some milliseconds. */
 const MAX_READS = 250;
 const MAX_SAVES = 64;
-/** What operators say is one hash, whatever the partitions. */
-const ONE_HASH: Partition = 0;
+/** Of reads that see to partitions themselves, or know none: gathered all together. */
+const ANY: Partition = 0;
 
 /** Everything that projecting works on. Closes nothing: `fleet` is the caller's. */
 export function createContext(deps: ProjectDeps): ProjectContext {
-  const { fleet, metadata } = deps;
+  const { fleet, metadata, desired } = deps;
   return {
     ...deps,
     lookUp: createBatches((_, uids) => metadata.load(uids), MAX_READS),
+    wanted: createBatches((_, uids) => desired.load(uids), MAX_READS),
     remembered: new LRUCache({ max: MAX_REMEMBERED, maxSize: MAX_REMEMBERED_BYTES }),
     read: createBatches(async (p, uids) => {
       const keys = uids.map((uid) => fleetKeys.agent(p, uid));
@@ -148,7 +159,8 @@ export async function projectAgent(
     const isHinted = events.some(isHint);
     const said = [...formers.map(({ view }) => view.uid), ...(isHinted && uid !== before.view.uid ? [uid] : [])];
     const mustLookUp = isHinted || target.found === undefined || formers.length > 0;
-    const after = mustLookUp ? await lookedUp(context, folded, said) : folded;
+    const labelled = mustLookUp ? await lookedUp(context, folded, said) : folded;
+    const after = mustCompare(before.view, labelled) ? await compared(context, labelled) : labelled;
     if (after !== before.view) {
       await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
       const packed = packView(after);
@@ -173,9 +185,15 @@ async function lookedUp(
   view: AgentView,
   formers: readonly InstanceUid[],
 ): Promise<AgentView> {
-  const own = lookUp(ONE_HASH, view.uid);
-  const others = await Promise.all(formers.map((uid) => lookUp(ONE_HASH, uid)));
+  const own = lookUp(ANY, view.uid);
+  const others = await Promise.all(formers.map((uid) => lookUp(ANY, uid)));
   return withMetadata(view, others.reduce(joinMetadata, await own));
+}
+
+/** A view with whether the agent shows what it should run. */
+async function compared({ wanted, comparison }: ProjectContext, view: AgentView): Promise<AgentView> {
+  const isTold = claimOf(view) !== null;
+  return withDrift(view, isTold ? await comparison.drift(view, await wanted(ANY, view.uid)) : null);
 }
 
 function nothing(uid: InstanceUid, atMs: number): Projected {

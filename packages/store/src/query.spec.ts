@@ -5,21 +5,25 @@ import { describe, it } from "node:test";
 import {
   type AgentEvent,
   type AttributeValue,
+  encodeEffective,
   FleetError,
+  hashFiles,
   type InstanceUid,
   matches,
   NO_METADATA,
+  parseConfigId,
   parseGatewayId,
   parseSelector,
   replaceMetadata,
 } from "@muster/fleet";
-import { aHash, aUid } from "@muster/fleet/builders";
+import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import fc from "fast-check";
 import { MAX_INDEXED_VALUE } from "./labels.ts";
 import { createSelect, selectables } from "./select.ts";
 import { useStore } from "./spec-store.ts";
 import type { Summary } from "./tally.ts";
 
+const file = (text: string) => ({ name: "a.yaml", contentType: "text/yaml", body: Buffer.from(text) });
 let clock = 0;
 const at = (uid: InstanceUid) => ({ uid, epoch: 1, n: ++clock, atMs: clock });
 const described = (uid: InstanceUid, labels: Readonly<Record<string, AttributeValue>>): AgentEvent => ({
@@ -38,6 +42,7 @@ const FACTS = {
   connected: ["true", "false"],
   healthy: ["true", "false"],
   "config.status": ["unset", "applying", "applied", "failed"],
+  "config.drift": ["true", "false"],
   gateway: ["gw-1", "gw-2"],
   version: ["1.2.3", "prod", ""],
   capability: ["ReportsStatus", "AcceptsRemoteConfig", "bit-40"],
@@ -72,6 +77,7 @@ const step = fc.oneof(
       inventory: fc.constantFrom(...Object.keys(INVENTORIES)),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("show"), shown: fc.constantFrom("a: 1", "a: 2") }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("label"), marks: labels }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("leave") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("rename") }) },
@@ -126,12 +132,32 @@ describe("queries", () => {
     }
     if ("state" in given)
       return { kind: "agent.config-acknowledged", ...fact, hash: aHash(), state: given.state, error: "" };
+    if ("shown" in given) {
+      const body = spec.store.bodies.addressOf(encodeEffective([file(given.shown)]));
+      return { kind: "agent.effective-config-reported", ...fact, body, sizeBytes: 1 };
+    }
     if ("names" in given) return { kind: "agent.capabilities-changed", ...fact, capabilities: given.names };
     if ("inventory" in given) {
       const address = spec.store.inventories.addressOf(given.inventory);
       return { kind: "agent.components-reported", ...fact, inventory: given.inventory, address };
     }
     return { kind: "agent.disconnected", ...fact, reason: "closed" };
+  }
+
+  /** What everybody should run, under the hash that they acknowledge, and the bodies of what they may show. */
+  async function wish(uids: readonly InstanceUid[]): Promise<void> {
+    const { configs, bodies, desired, partitions } = spec.store;
+    const configId = parseConfigId("base");
+    await configs.create({ id: configId, description: "", selector: "", order: 1, createdAtMs: 0, updatedAtMs: 0 }, "");
+    const files = [file("a: 1")];
+    await configs.publish({ configId, hash: hashFiles(files), files, message: "", createdAtMs: 0 }, "");
+    for (const shown of ["a: 1", "a: 2"]) {
+      const body = encodeEffective([file(shown)]);
+      for (let p = 0; p < partitions; p++) await bodies.put(p, bodies.addressOf(body), body);
+    }
+    const contributions = [{ configId, revision: 1, hash: hashFiles(files), order: 1, rolloutId: ROLLOUT_ID }];
+    const decisions = uids.map((uid) => ({ uid, desired: { hash: aHash(), contributions } }));
+    await desired.assign(decisions, 1, 1);
   }
 
   /** What operators say is not what agents report: whatever is text here may be said. */
@@ -184,6 +210,7 @@ describe("queries", () => {
           await spec.store.inventories.put(spec.store.inventories.addressOf(inventory), Buffer.alloc(1), names);
         }
         const uids = Array.from({ length: 20 }, (_, i) => aUid(i + 1));
+        await wish(uids);
         let next = 1_000;
         // Many with the same label, so that it becomes a bitmap while others have few.
         const many = Array.from({ length: 4 * crowd }, (_, i) => aUid(i + 100));

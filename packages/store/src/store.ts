@@ -23,7 +23,7 @@ import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
 import { createRollouts, type Rollouts } from "./rollouts.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSettings, type Settings } from "./settings.ts";
-import { createShown } from "./shown.ts";
+import { type Comparison, createComparison } from "./shown.ts";
 
 /** Where the store is and how it is laid out. */
 export interface StoreOptions {
@@ -65,6 +65,7 @@ export interface Store {
   readonly answers: Answers;
   readonly cohorts: Cohorts;
   readonly componentsAt: ComponentsAt;
+  readonly comparison: Comparison;
   readonly partitions: number;
   /** How safe an answered control write is; "eventually" deserves a warning. */
   readonly durability: Durability;
@@ -91,11 +92,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const inventories = createInventories(fleet, encryptionKey);
   const componentsAt = createComponentsAt(inventories);
   const metadata = createMetadata(control, settled);
-  const agents = createAgents({ fleet, partitions, copyBody: bodies.copy, componentsAt, metadata });
   const desired = createDesired(fleet, control, partitions);
   const sessions = createSessions(fleet, partitions);
   const configs = createConfigs(control, settled);
-  const shown = createShown({ bodies, configs, partitionOf: sessions.partitionOf });
+  const comparison = createComparison({ bodies, configs, partitionOf: sessions.partitionOf });
+  const agents = createAgents({
+    fleet,
+    partitions,
+    copyBody: bodies.copy,
+    componentsAt,
+    metadata,
+    desired,
+    comparison,
+  });
   const rollouts = createRollouts(control, controlUrl, settled, gateways.incarnation, onError);
   return {
     sessions,
@@ -116,8 +125,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     policies: createDocuments(control, { key: controlKeys.policies, noun: "policy" }, settled),
     audit: createAudit(control, encryptionKey),
     answers: createAnswers(control, encryptionKey),
-    cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown }),
+    cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown: comparison.shown }),
     componentsAt,
+    comparison,
     partitions,
     durability,
     isReady: () => fleet.status === "ready" && control.status === "ready",
