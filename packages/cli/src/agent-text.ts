@@ -3,6 +3,7 @@
 import { type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Agent, type Attempt, Transport } from "@muster/protocol/muster/agents";
+import { driftWord } from "./drift-text.ts";
 import { actionLines, messageLines, packageLines, reportPairs } from "./report-text.ts";
 import { formatPairs, formatTable } from "./table.ts";
 import { counted, formatAge, msOf, oneLine, STATE_WORDS, shortHash, wordOf } from "./text.ts";
@@ -96,6 +97,7 @@ export function formatAgent(agent: Agent, nowMs: number, withBodies: boolean): s
         ? "nothing yet"
         : `${wordOf(STATE_WORDS, status.state)} ${shortHash(status.hash)} ${oneLine(status.errorMessage, 500)}`,
     ],
+    ["drift", driftWord(agent)],
     ["first seen", formatAge(msOf(agent.firstSeenTime), nowMs)],
     ["last change", formatAge(msOf(agent.updateTime), nowMs)],
     ["capabilities", agent.capabilities.join(" ") || "-"],

@@ -16,6 +16,7 @@ import {
 } from "@muster/protocol/muster/agents";
 import { formatAgent, formatAgentLine, formatAgents } from "./agent-text.ts";
 import { readInput } from "./document.ts";
+import { formatDrift } from "./drift-text.ts";
 import { CommandError } from "./failure.ts";
 import { formatJsonLine, type Session } from "./session.ts";
 import { steady } from "./steady.ts";
@@ -93,6 +94,13 @@ export async function getAgent(
 ): Promise<void> {
   const { agent = create(AgentSchema) } = await session.agents.getAgent({ instanceUid }, session.call);
   session.show(AgentSchema, agent, () => formatAgent(agent, session.nowMs(), effectiveConfig));
+}
+
+/** Shows where what one agent runs differs from what it should run. */
+export async function showDrift(session: Session, instanceUid: string): Promise<void> {
+  const readMask = { paths: ["instance_uid", "config_drift"] };
+  const { agent = create(AgentSchema) } = await session.agents.getAgent({ instanceUid, readMask }, session.call);
+  session.show(AgentSchema, agent, () => formatDrift(agent));
 }
 
 /** Asks one agent to restart itself. */

@@ -11,6 +11,7 @@ import {
   releaseAgent,
   restartAgent,
   sendMessage,
+  showDrift,
   summarizeAgents,
   watchAgents,
 } from "./agents.ts";
@@ -45,6 +46,10 @@ export function addAgents(program: Command, run: Run): void {
     .description("show one agent with its attempts and all that it reported")
     .option("--effective-config", "show the config it says it runs; may hold secrets")
     .action(action(run, getAgent));
+  agents
+    .command("drift <uid>")
+    .description("show where what one agent runs differs from what it should run; may show secrets")
+    .action(action(run, showDrift));
   agents
     .command("watch")
     .description("show agents and each change until interrupted")

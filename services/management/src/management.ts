@@ -73,6 +73,7 @@ export async function openManagement(
     desired,
     metadata: store.metadata,
     events: store.events,
+    comparison: store.comparison,
     bodies,
     inventories,
     changes,

@@ -27,6 +27,7 @@ import {
   Transport as ProtoTransport,
 } from "@muster/protocol/muster/agents";
 import { type ConfigFile, ConfigFileSchema } from "@muster/protocol/muster/configs";
+import { toDrift } from "./translate-drift.ts";
 import {
   ACK_STATES,
   toComponentsRef,
@@ -72,6 +73,7 @@ export function toAgent(view: AgentView, version: number, desired: DesiredRecord
     ...(effectiveConfig !== null && {
       effectiveConfig: { hash: effectiveConfig.value.body, sizeBytes: BigInt(effectiveConfig.value.sizeBytes) },
     }),
+    ...(view.drift !== null && { configDrift: toDrift(view.drift) }),
     ...toOtherReports(view),
     firstSeenTime: timestampFromMs(view.firstSeenAtMs),
     updateTime: timestampFromMs(updatedAtMs(view)),

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/agents.proto.
  */
 export const file_muster_v1_agents: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiJgoSQ291bnRBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJIiQKE0NvdW50QWdlbnRzUmVzcG9uc2USDQoFY291bnQYASABKAMiTwoWU3VtbWFyaXplQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRIQCghncm91cF9ieRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUiggEKF1N1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEiUKBmdyb3VwcxgBIAMoCzIVLm11c3Rlci52MS5BZ2VudEdyb3VwEhQKDG90aGVyX3ZhbHVlcxgCIAEoAxIVCg13aXRob3V0X2NvdW50GAMgASgDEhMKC3RvdGFsX2NvdW50GAQgASgDIioKCkFnZW50R3JvdXASDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAMiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiVgoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlc3RhcnRBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iVgoTUmVmcmVzaEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlZnJlc2hBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iiwEKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwSEgoKcmVxdWVzdF9pZBgFIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAYgASgIIj4KGVNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiJWChNSZWxlYXNlQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiLAoUUmVsZWFzZUFnZW50UmVzcG9uc2USFAoMZm9ybWVyX293bmVyGAEgASgJIoYDChJVcGRhdGVBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJEjkKBmxhYmVscxgCIAMoCzIpLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlcXVlc3QuTGFiZWxzRW50cnkSQwoLYW5ub3RhdGlvbnMYAyADKAsyLi5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXF1ZXN0LkFubm90YXRpb25zRW50cnkSLwoLdXBkYXRlX21hc2sYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YBSABKAMSFQoNdmFsaWRhdGVfb25seRgGIAEoCBISCgpyZXF1ZXN0X2lkGAcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjYKE1VwZGF0ZUFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQi3AEKEkxhYmVsQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRJACgpzZXRfbGFiZWxzGAIgAygLMiwubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVxdWVzdC5TZXRMYWJlbHNFbnRyeRIVCg1yZW1vdmVfbGFiZWxzGAMgAygJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgSEgoKcmVxdWVzdF9pZBgFIAEoCRowCg5TZXRMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkMKE0xhYmVsQWdlbnRzUmVzcG9uc2USFQoNbWF0Y2hlZF9jb3VudBgBIAEoAxIVCg1jaGFuZ2VkX2NvdW50GAIgASgDIiAKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCSK2DAoFQWdlbnQSFAoMaW5zdGFuY2VfdWlkGAEgASgJEgwKBGV0YWcYAiABKAkSSwoWaWRlbnRpZnlpbmdfYXR0cmlidXRlcxgDIAMoCzIrLm11c3Rlci52MS5BZ2VudC5JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRJSChpub25faWRlbnRpZnlpbmdfYXR0cmlidXRlcxgEIAMoCzIuLm11c3Rlci52MS5BZ2VudC5Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSLgoKY29ubmVjdGlvbhgGIAEoCzIaLm11c3Rlci52MS5BZ2VudENvbm5lY3Rpb24SJgoGaGVhbHRoGAcgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoEjsKFHJlbW90ZV9jb25maWdfc3RhdHVzGAggASgLMh0ubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXR1cxIwCg5kZXNpcmVkX2NvbmZpZxgJIAEoCzIYLm11c3Rlci52MS5EZXNpcmVkQ29uZmlnEjQKEGVmZmVjdGl2ZV9jb25maWcYCiABKAsyGi5tdXN0ZXIudjEuRWZmZWN0aXZlQ29uZmlnEjMKD2ZpcnN0X3NlZW5fdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKCGF0dGVtcHRzGA0gAygLMhIubXVzdGVyLnYxLkF0dGVtcHQSNAoQcGFja2FnZV9zdGF0dXNlcxgOIAEoCzIaLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMSRwoaY29ubmVjdGlvbl9zZXR0aW5nc19zdGF0dXMYDyABKAsyIy5tdXN0ZXIudjEuQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEhsKE2N1c3RvbV9jYXBhYmlsaXRpZXMYECADKAkSMQoPY3VzdG9tX21lc3NhZ2VzGBEgAygLMhgubXVzdGVyLnYxLkN1c3RvbU1lc3NhZ2USPAoUYXZhaWxhYmxlX2NvbXBvbmVudHMYEiABKAsyHi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cxIeChZwcmV2aW91c19pbnN0YW5jZV91aWRzGBMgAygJEjgKDHVucmVjb2duaXplZBgUIAMoCzIiLm11c3Rlci52MS5BZ2VudC5VbnJlY29nbml6ZWRFbnRyeRIiCgdhY3Rpb25zGBUgAygLMhEubXVzdGVyLnYxLkFjdGlvbhI3Chljb25uZWN0aW9uX3NldHRpbmdzX29mZmVyGBYgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchIsCg5wYWNrYWdlc19vZmZlchgXIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISDQoFb3duZXIYGCABKAkSLAoGbGFiZWxzGBkgAygLMhwubXVzdGVyLnYxLkFnZW50LkxhYmVsc0VudHJ5EjYKC2Fubm90YXRpb25zGBogAygLMiEubXVzdGVyLnYxLkFnZW50LkFubm90YXRpb25zRW50cnkSGwoTbWV0YWRhdGFfZ2VuZXJhdGlvbhgbIAEoAxpUChpJZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlcKHU5vbklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaMwoRVW5yZWNvZ25pemVkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJICglTZW50T2ZmZXISDAoEaGFzaBgBIAEoCRItCglzZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm8KBkFjdGlvbhIRCglhY3Rpb25faWQYASABKAkSIwoEa2luZBgCIAEoDjIVLm11c3Rlci52MS5BY3Rpb25LaW5kEi0KCXNlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi+wEKD1BhY2thZ2VTdGF0dXNlcxI6CghwYWNrYWdlcxgBIAMoCzIoLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMuUGFja2FnZXNFbnRyeRIZChFhbGxfcGFja2FnZXNfaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpJCg1QYWNrYWdlc0VudHJ5EgsKA2tleRgBIAEoCRInCgV2YWx1ZRgCIAEoCzIYLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzOgI4ASKiAgoNUGFja2FnZVN0YXR1cxIVCg1hZ2VudF92ZXJzaW9uGAEgASgJEhIKCmFnZW50X2hhc2gYAiABKAkSFwoPb2ZmZXJlZF92ZXJzaW9uGAMgASgJEhQKDG9mZmVyZWRfaGFzaBgEIAEoCRImCgVzdGF0ZRgFIAEoDjIXLm11c3Rlci52MS5QYWNrYWdlU3RhdGUSFQoNZXJyb3JfbWVzc2FnZRgGIAEoCRIdChBkb3dubG9hZF9wZXJjZW50GAcgASgBSACIAQESJgoZZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZBgIIAEoAUgBiAEBQhMKEV9kb3dubG9hZF9wZXJjZW50QhwKGl9kb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kIp0BChhDb25uZWN0aW9uU2V0dGluZ3NTdGF0dXMSKwoFc3RhdGUYASABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSDAoEaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAQoNQ3VzdG9tTWVzc2FnZRISCgpjYXBhYmlsaXR5GAEgASgJEgwKBHR5cGUYAiABKAkSDAoEZGF0YRgDIAEoDBISCgpzaXplX2J5dGVzGAQgASgDEjAKDHJlY2VpdmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi6AEKE0F2YWlsYWJsZUNvbXBvbmVudHMSDAoEaGFzaBgBIAEoCRJCCgpjb21wb25lbnRzGAIgAygLMi4ubXVzdGVyLnYxLkF2YWlsYWJsZUNvbXBvbmVudHMuQ29tcG9uZW50c0VudHJ5Ei8KC3JlcG9ydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpOCg9Db21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEioKBXZhbHVlGAIgASgLMhsubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHM6AjgBIrMCChBDb21wb25lbnREZXRhaWxzEjsKCG1ldGFkYXRhGAEgAygLMikubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHMuTWV0YWRhdGFFbnRyeRJGCg5zdWJfY29tcG9uZW50cxgCIAMoCzIuLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzLlN1YkNvbXBvbmVudHNFbnRyeRpHCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaUQoSU3ViQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIqCgV2YWx1ZRgCIAEoCzIbLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzOgI4ASL7AQoPQWdlbnRDb25uZWN0aW9uEhEKCWNvbm5lY3RlZBgBIAEoCBISCgpnYXRld2F5X2lkGAIgASgJEicKCXRyYW5zcG9ydBgDIAEoDjIULm11c3Rlci52MS5UcmFuc3BvcnQSFgoOcmVtb3RlX2FkZHJlc3MYBCABKAkSMAoMY29ubmVjdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9kaXNjb25uZWN0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEWRpc2Nvbm5lY3RfcmVhc29uGAcgASgJIrEDCgtBZ2VudEhlYWx0aBIPCgdoZWFsdGh5GAEgASgIEg4KBnN0YXR1cxgCIAEoCRISCgpsYXN0X2Vycm9yGAMgASgJEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3N0YXR1c190aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI6Cgpjb21wb25lbnRzGAYgAygLMiYubXVzdGVyLnYxLkFnZW50SGVhbHRoLkNvbXBvbmVudHNFbnRyeRI6CgphdHRyaWJ1dGVzGAcgAygLMiYubXVzdGVyLnYxLkFnZW50SGVhbHRoLkF0dHJpYnV0ZXNFbnRyeRpJCg9Db21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoOgI4ARpJCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ASKXAQoSUmVtb3RlQ29uZmlnU3RhdHVzEisKBXN0YXRlGAEgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEgwKBGhhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAisgEKDURlc2lyZWRDb25maWcSDAoEaGFzaBgBIAEoCRI0Cg1jb250cmlidXRpb25zGAIgAygLMh0ubXVzdGVyLnYxLkNvbmZpZ0NvbnRyaWJ1dGlvbhIvCgthc3NpZ25fdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZXhjbHVkZWQYBCADKAsyGi5tdXN0ZXIudjEuRXhjbHVkZWRSb2xsb3V0IoMBCg9FeGNsdWRlZFJvbGxvdXQSEgoKcm9sbG91dF9pZBgBIAEoCRIMCgRoYXNoGAIgASgJEg0KBXN0YXRlGAMgASgJEhUKDWVycm9yX21lc3NhZ2UYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTQoSQ29uZmlnQ29udHJpYnV0aW9uEhEKCWNvbmZpZ19pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxISCgpyb2xsb3V0X2lkGAMgASgJIlkKD0VmZmVjdGl2ZUNvbmZpZxIMCgRoYXNoGAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAMSJAoFZmlsZXMYAyADKAsyFS5tdXN0ZXIudjEuQ29uZmlnRmlsZSLMAQoHQXR0ZW1wdBIMCgRoYXNoGAEgASgJEg4KBm51bWJlchgCIAEoBRIuCgpvZmZlcl90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgVzdGF0ZRgEIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIvCgtyZXBvcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNZXJyb3JfbWVzc2FnZRgGIAEoCSpTCglUcmFuc3BvcnQSGQoVVFJBTlNQT1JUX1VOU1BFQ0lGSUVEEAASFwoTVFJBTlNQT1JUX1dFQlNPQ0tFVBABEhIKDlRSQU5TUE9SVF9IVFRQEAIqewoKQWN0aW9uS2luZBIbChdBQ1RJT05fS0lORF9VTlNQRUNJRklFRBAAEhcKE0FDVElPTl9LSU5EX1JFU1RBUlQQARIXChNBQ1RJT05fS0lORF9SRUZSRVNIEAISHgoaQUNUSU9OX0tJTkRfQ1VTVE9NX01FU1NBR0UQAyrMAQoMUGFja2FnZVN0YXRlEh0KGVBBQ0tBR0VfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdQQUNLQUdFX1NUQVRFX0lOU1RBTExFRBABEiEKHVBBQ0tBR0VfU1RBVEVfSU5TVEFMTF9QRU5ESU5HEAISHAoYUEFDS0FHRV9TVEFURV9JTlNUQUxMSU5HEAMSIAocUEFDS0FHRV9TVEFURV9JTlNUQUxMX0ZBSUxFRBAEEh0KGVBBQ0tBR0VfU1RBVEVfRE9XTkxPQURJTkcQBSqbAQoRUmVtb3RlQ29uZmlnU3RhdGUSIwofUkVNT1RFX0NPTkZJR19TVEFURV9VTlNQRUNJRklFRBAAEh8KG1JFTU9URV9DT05GSUdfU1RBVEVfQVBQTElFRBABEiAKHFJFTU9URV9DT05GSUdfU1RBVEVfQVBQTFlJTkcQAhIeChpSRU1PVEVfQ09ORklHX1NUQVRFX0ZBSUxFRBADMoUHCgxBZ2VudFNlcnZpY2USSQoKTGlzdEFnZW50cxIcLm11c3Rlci52MS5MaXN0QWdlbnRzUmVxdWVzdBodLm11c3Rlci52MS5MaXN0QWdlbnRzUmVzcG9uc2USQwoIR2V0QWdlbnQSGi5tdXN0ZXIudjEuR2V0QWdlbnRSZXF1ZXN0GhsubXVzdGVyLnYxLkdldEFnZW50UmVzcG9uc2USTAoLQ291bnRBZ2VudHMSHS5tdXN0ZXIudjEuQ291bnRBZ2VudHNSZXF1ZXN0Gh4ubXVzdGVyLnYxLkNvdW50QWdlbnRzUmVzcG9uc2USWAoPU3VtbWFyaXplQWdlbnRzEiEubXVzdGVyLnYxLlN1bW1hcml6ZUFnZW50c1JlcXVlc3QaIi5tdXN0ZXIudjEuU3VtbWFyaXplQWdlbnRzUmVzcG9uc2USTgoLV2F0Y2hBZ2VudHMSHS5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXF1ZXN0Gh4ubXVzdGVyLnYxLldhdGNoQWdlbnRzUmVzcG9uc2UwARJPCgxSZXN0YXJ0QWdlbnQSHi5tdXN0ZXIudjEuUmVzdGFydEFnZW50UmVxdWVzdBofLm11c3Rlci52MS5SZXN0YXJ0QWdlbnRSZXNwb25zZRJPCgxSZWZyZXNoQWdlbnQSHi5tdXN0ZXIudjEuUmVmcmVzaEFnZW50UmVxdWVzdBofLm11c3Rlci52MS5SZWZyZXNoQWdlbnRSZXNwb25zZRJeChFTZW5kQ3VzdG9tTWVzc2FnZRIjLm11c3Rlci52MS5TZW5kQ3VzdG9tTWVzc2FnZVJlcXVlc3QaJC5tdXN0ZXIudjEuU2VuZEN1c3RvbU1lc3NhZ2VSZXNwb25zZRJPCgxSZWxlYXNlQWdlbnQSHi5tdXN0ZXIudjEuUmVsZWFzZUFnZW50UmVxdWVzdBofLm11c3Rlci52MS5SZWxlYXNlQWdlbnRSZXNwb25zZRJMCgtVcGRhdGVBZ2VudBIdLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlcXVlc3QaHi5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXNwb25zZRJMCgtMYWJlbEFnZW50cxIdLm11c3Rlci52MS5MYWJlbEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuTGFiZWxBZ2VudHNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiJgoSQ291bnRBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJIiQKE0NvdW50QWdlbnRzUmVzcG9uc2USDQoFY291bnQYASABKAMiTwoWU3VtbWFyaXplQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRIQCghncm91cF9ieRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUiggEKF1N1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEiUKBmdyb3VwcxgBIAMoCzIVLm11c3Rlci52MS5BZ2VudEdyb3VwEhQKDG90aGVyX3ZhbHVlcxgCIAEoAxIVCg13aXRob3V0X2NvdW50GAMgASgDEhMKC3RvdGFsX2NvdW50GAQgASgDIioKCkFnZW50R3JvdXASDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAMiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiVgoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlc3RhcnRBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iVgoTUmVmcmVzaEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlZnJlc2hBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iiwEKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwSEgoKcmVxdWVzdF9pZBgFIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAYgASgIIj4KGVNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiJWChNSZWxlYXNlQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiLAoUUmVsZWFzZUFnZW50UmVzcG9uc2USFAoMZm9ybWVyX293bmVyGAEgASgJIoYDChJVcGRhdGVBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJEjkKBmxhYmVscxgCIAMoCzIpLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlcXVlc3QuTGFiZWxzRW50cnkSQwoLYW5ub3RhdGlvbnMYAyADKAsyLi5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXF1ZXN0LkFubm90YXRpb25zRW50cnkSLwoLdXBkYXRlX21hc2sYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YBSABKAMSFQoNdmFsaWRhdGVfb25seRgGIAEoCBISCgpyZXF1ZXN0X2lkGAcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjYKE1VwZGF0ZUFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQi3AEKEkxhYmVsQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRJACgpzZXRfbGFiZWxzGAIgAygLMiwubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVxdWVzdC5TZXRMYWJlbHNFbnRyeRIVCg1yZW1vdmVfbGFiZWxzGAMgAygJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgSEgoKcmVxdWVzdF9pZBgFIAEoCRowCg5TZXRMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkMKE0xhYmVsQWdlbnRzUmVzcG9uc2USFQoNbWF0Y2hlZF9jb3VudBgBIAEoAxIVCg1jaGFuZ2VkX2NvdW50GAIgASgDIiAKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCSLkDAoFQWdlbnQSFAoMaW5zdGFuY2VfdWlkGAEgASgJEgwKBGV0YWcYAiABKAkSSwoWaWRlbnRpZnlpbmdfYXR0cmlidXRlcxgDIAMoCzIrLm11c3Rlci52MS5BZ2VudC5JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRJSChpub25faWRlbnRpZnlpbmdfYXR0cmlidXRlcxgEIAMoCzIuLm11c3Rlci52MS5BZ2VudC5Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSLgoKY29ubmVjdGlvbhgGIAEoCzIaLm11c3Rlci52MS5BZ2VudENvbm5lY3Rpb24SJgoGaGVhbHRoGAcgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoEjsKFHJlbW90ZV9jb25maWdfc3RhdHVzGAggASgLMh0ubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXR1cxIwCg5kZXNpcmVkX2NvbmZpZxgJIAEoCzIYLm11c3Rlci52MS5EZXNpcmVkQ29uZmlnEjQKEGVmZmVjdGl2ZV9jb25maWcYCiABKAsyGi5tdXN0ZXIudjEuRWZmZWN0aXZlQ29uZmlnEjMKD2ZpcnN0X3NlZW5fdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKCGF0dGVtcHRzGA0gAygLMhIubXVzdGVyLnYxLkF0dGVtcHQSNAoQcGFja2FnZV9zdGF0dXNlcxgOIAEoCzIaLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMSRwoaY29ubmVjdGlvbl9zZXR0aW5nc19zdGF0dXMYDyABKAsyIy5tdXN0ZXIudjEuQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEhsKE2N1c3RvbV9jYXBhYmlsaXRpZXMYECADKAkSMQoPY3VzdG9tX21lc3NhZ2VzGBEgAygLMhgubXVzdGVyLnYxLkN1c3RvbU1lc3NhZ2USPAoUYXZhaWxhYmxlX2NvbXBvbmVudHMYEiABKAsyHi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cxIeChZwcmV2aW91c19pbnN0YW5jZV91aWRzGBMgAygJEjgKDHVucmVjb2duaXplZBgUIAMoCzIiLm11c3Rlci52MS5BZ2VudC5VbnJlY29nbml6ZWRFbnRyeRIiCgdhY3Rpb25zGBUgAygLMhEubXVzdGVyLnYxLkFjdGlvbhI3Chljb25uZWN0aW9uX3NldHRpbmdzX29mZmVyGBYgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchIsCg5wYWNrYWdlc19vZmZlchgXIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISDQoFb3duZXIYGCABKAkSLAoGbGFiZWxzGBkgAygLMhwubXVzdGVyLnYxLkFnZW50LkxhYmVsc0VudHJ5EjYKC2Fubm90YXRpb25zGBogAygLMiEubXVzdGVyLnYxLkFnZW50LkFubm90YXRpb25zRW50cnkSGwoTbWV0YWRhdGFfZ2VuZXJhdGlvbhgbIAEoAxIsCgxjb25maWdfZHJpZnQYHCABKAsyFi5tdXN0ZXIudjEuQ29uZmlnRHJpZnQaVAoaSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpXCh1Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGjMKEVVucmVjb2duaXplZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijQEKC0NvbmZpZ0RyaWZ0EiQKBXN0YXRlGAEgASgOMhUubXVzdGVyLnYxLkRyaWZ0U3RhdGUSDAoEaGFzaBgCIAEoCRIwCgtkaWZmZXJlbmNlcxgDIAMoCzIbLm11c3Rlci52MS5Db25maWdEaWZmZXJlbmNlEhgKEGRpZmZlcmVuY2VfY291bnQYBCABKAMibQoQQ29uZmlnRGlmZmVyZW5jZRIMCgRwYXRoGAEgASgJEicKBGtpbmQYAiABKA4yGS5tdXN0ZXIudjEuRGlmZmVyZW5jZUtpbmQSDwoHb2ZmZXJlZBgDIAEoCRIRCgllZmZlY3RpdmUYBCABKAkiSAoJU2VudE9mZmVyEgwKBGhhc2gYASABKAkSLQoJc2VuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvCgZBY3Rpb24SEQoJYWN0aW9uX2lkGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQWN0aW9uS2luZBItCglzZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvsBCg9QYWNrYWdlU3RhdHVzZXMSOgoIcGFja2FnZXMYASADKAsyKC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzLlBhY2thZ2VzRW50cnkSGQoRYWxsX3BhY2thZ2VzX2hhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaSQoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSJwoFdmFsdWUYAiABKAsyGC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1czoCOAEiogIKDVBhY2thZ2VTdGF0dXMSFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRISCgphZ2VudF9oYXNoGAIgASgJEhcKD29mZmVyZWRfdmVyc2lvbhgDIAEoCRIUCgxvZmZlcmVkX2hhc2gYBCABKAkSJgoFc3RhdGUYBSABKA4yFy5tdXN0ZXIudjEuUGFja2FnZVN0YXRlEhUKDWVycm9yX21lc3NhZ2UYBiABKAkSHQoQZG93bmxvYWRfcGVyY2VudBgHIAEoAUgAiAEBEiYKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYCCABKAFIAYgBAUITChFfZG93bmxvYWRfcGVyY2VudEIcChpfZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZCKdAQoYQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEisKBXN0YXRlGAEgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEgwKBGhhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihQEKDUN1c3RvbU1lc3NhZ2USEgoKY2FwYWJpbGl0eRgBIAEoCRIMCgR0eXBlGAIgASgJEgwKBGRhdGEYAyABKAwSEgoKc2l6ZV9ieXRlcxgEIAEoAxIwCgxyZWNlaXZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIugBChNBdmFpbGFibGVDb21wb25lbnRzEgwKBGhhc2gYASABKAkSQgoKY29tcG9uZW50cxgCIAMoCzIuLm11c3Rlci52MS5BdmFpbGFibGVDb21wb25lbnRzLkNvbXBvbmVudHNFbnRyeRIvCgtyZXBvcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaTgoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIqCgV2YWx1ZRgCIAEoCzIbLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzOgI4ASKzAgoQQ29tcG9uZW50RGV0YWlscxI7CghtZXRhZGF0YRgBIAMoCzIpLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzLk1ldGFkYXRhRW50cnkSRgoOc3ViX2NvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5TdWJDb21wb25lbnRzRW50cnkaRwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlEKElN1YkNvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEi+wEKD0FnZW50Q29ubmVjdGlvbhIRCgljb25uZWN0ZWQYASABKAgSEgoKZ2F0ZXdheV9pZBgCIAEoCRInCgl0cmFuc3BvcnQYAyABKA4yFC5tdXN0ZXIudjEuVHJhbnNwb3J0EhYKDnJlbW90ZV9hZGRyZXNzGAQgASgJEjAKDGNvbm5lY3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzY29ubmVjdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFkaXNjb25uZWN0X3JlYXNvbhgHIAEoCSKxAwoLQWdlbnRIZWFsdGgSDwoHaGVhbHRoeRgBIAEoCBIOCgZzdGF0dXMYAiABKAkSEgoKbGFzdF9lcnJvchgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtzdGF0dXNfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKY29tcG9uZW50cxgGIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5Db21wb25lbnRzRW50cnkSOgoKYXR0cmlidXRlcxgHIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5BdHRyaWJ1dGVzRW50cnkaSQoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aDoCOAEaSQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEilwEKElJlbW90ZUNvbmZpZ1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrIBCg1EZXNpcmVkQ29uZmlnEgwKBGhhc2gYASABKAkSNAoNY29udHJpYnV0aW9ucxgCIAMoCzIdLm11c3Rlci52MS5Db25maWdDb250cmlidXRpb24SLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGV4Y2x1ZGVkGAQgAygLMhoubXVzdGVyLnYxLkV4Y2x1ZGVkUm9sbG91dCKDAQoPRXhjbHVkZWRSb2xsb3V0EhIKCnJvbGxvdXRfaWQYASABKAkSDAoEaGFzaBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAQgASgJEigKBHRpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KEkNvbmZpZ0NvbnRyaWJ1dGlvbhIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKcm9sbG91dF9pZBgDIAEoCSJZCg9FZmZlY3RpdmVDb25maWcSDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDEiQKBWZpbGVzGAMgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUizAEKB0F0dGVtcHQSDAoEaGFzaBgBIAEoCRIOCgZudW1iZXIYAiABKAUSLgoKb2ZmZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoFc3RhdGUYBCABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSLwoLcmVwb3J0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWVycm9yX21lc3NhZ2UYBiABKAkqUwoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhcKE1RSQU5TUE9SVF9XRUJTT0NLRVQQARISCg5UUkFOU1BPUlRfSFRUUBACKlsKCkRyaWZ0U3RhdGUSGwoXRFJJRlRfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNEUklGVF9TVEFURV9JTl9TWU5DEAESFwoTRFJJRlRfU1RBVEVfRFJJRlRFRBACKogBCg5EaWZmZXJlbmNlS2luZBIfChtESUZGRVJFTkNFX0tJTkRfVU5TUEVDSUZJRUQQABIbChdESUZGRVJFTkNFX0tJTkRfTUlTU0lORxABEh0KGURJRkZFUkVOQ0VfS0lORF9ESUZGRVJFTlQQAhIZChVESUZGRVJFTkNFX0tJTkRfRVhUUkEQAyp7CgpBY3Rpb25LaW5kEhsKF0FDVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQUNUSU9OX0tJTkRfUkVTVEFSVBABEhcKE0FDVElPTl9LSU5EX1JFRlJFU0gQAhIeChpBQ1RJT05fS0lORF9DVVNUT01fTUVTU0FHRRADKswBCgxQYWNrYWdlU3RhdGUSHQoZUEFDS0FHRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BBQ0tBR0VfU1RBVEVfSU5TVEFMTEVEEAESIQodUEFDS0FHRV9TVEFURV9JTlNUQUxMX1BFTkRJTkcQAhIcChhQQUNLQUdFX1NUQVRFX0lOU1RBTExJTkcQAxIgChxQQUNLQUdFX1NUQVRFX0lOU1RBTExfRkFJTEVEEAQSHQoZUEFDS0FHRV9TVEFURV9ET1dOTE9BRElORxAFKpsBChFSZW1vdGVDb25maWdTdGF0ZRIjCh9SRU1PVEVfQ09ORklHX1NUQVRFX1VOU1BFQ0lGSUVEEAASHwobUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMSUVEEAESIAocUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMWUlORxACEh4KGlJFTU9URV9DT05GSUdfU1RBVEVfRkFJTEVEEAMyhQcKDEFnZW50U2VydmljZRJJCgpMaXN0QWdlbnRzEhwubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXNwb25zZRJDCghHZXRBZ2VudBIaLm11c3Rlci52MS5HZXRBZ2VudFJlcXVlc3QaGy5tdXN0ZXIudjEuR2V0QWdlbnRSZXNwb25zZRJMCgtDb3VudEFnZW50cxIdLm11c3Rlci52MS5Db3VudEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuQ291bnRBZ2VudHNSZXNwb25zZRJYCg9TdW1tYXJpemVBZ2VudHMSIS5tdXN0ZXIudjEuU3VtbWFyaXplQWdlbnRzUmVxdWVzdBoiLm11c3Rlci52MS5TdW1tYXJpemVBZ2VudHNSZXNwb25zZRJOCgtXYXRjaEFnZW50cxIdLm11c3Rlci52MS5XYXRjaEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXNwb25zZTABEk8KDFJlc3RhcnRBZ2VudBIeLm11c3Rlci52MS5SZXN0YXJ0QWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlc3BvbnNlEk8KDFJlZnJlc2hBZ2VudBIeLm11c3Rlci52MS5SZWZyZXNoQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlc3BvbnNlEl4KEVNlbmRDdXN0b21NZXNzYWdlEiMubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBokLm11c3Rlci52MS5TZW5kQ3VzdG9tTWVzc2FnZVJlc3BvbnNlEk8KDFJlbGVhc2VBZ2VudBIeLm11c3Rlci52MS5SZWxlYXNlQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlbGVhc2VBZ2VudFJlc3BvbnNlEkwKC1VwZGF0ZUFnZW50Eh0ubXVzdGVyLnYxLlVwZGF0ZUFnZW50UmVxdWVzdBoeLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlc3BvbnNlEkwKC0xhYmVsQWdlbnRzEh0ubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5MYWJlbEFnZW50c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
 
 /**
  * @generated from message muster.v1.ListAgentsRequest
@@ -947,6 +947,14 @@ export type Agent = Message<"muster.v1.Agent"> & {
    * @generated from field: int64 metadata_generation = 27;
    */
   metadataGeneration: bigint;
+
+  /**
+   * Whether it shows what it should run; absent where nobody can tell: it is at work on another config, it failed, it shows
+   * no effective config, or none that is YAML.
+   *
+   * @generated from field: muster.v1.ConfigDrift config_drift = 28;
+   */
+  configDrift?: ConfigDrift | undefined;
 };
 
 /**
@@ -955,6 +963,91 @@ export type Agent = Message<"muster.v1.Agent"> & {
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
   messageDesc(file_muster_v1_agents, 24);
+
+/**
+ * What an agent says it runs, beside what it should run, by meaning: order, anchors, defaults that it filled in, what its
+ * supervisor adds, redacted values and `${...}` that only the agent can resolve are no differences.
+ *
+ * @generated from message muster.v1.ConfigDrift
+ */
+export type ConfigDrift = Message<"muster.v1.ConfigDrift"> & {
+  /**
+   * Whether something that was offered is missing or different.
+   *
+   * @generated from field: muster.v1.DriftState state = 1;
+   */
+  state: DriftState;
+
+  /**
+   * The desired config that it was compared with, lower-case hexadecimal.
+   *
+   * @generated from field: string hash = 2;
+   */
+  hash: string;
+
+  /**
+   * Where they differ, at most 100; only in GetAgent. May hold secrets.
+   *
+   * @generated from field: repeated muster.v1.ConfigDifference differences = 3;
+   */
+  differences: ConfigDifference[];
+
+  /**
+   * How many differences there are; only in GetAgent.
+   *
+   * @generated from field: int64 difference_count = 4;
+   */
+  differenceCount: bigint;
+};
+
+/**
+ * Describes the message muster.v1.ConfigDrift.
+ * Use `create(ConfigDriftSchema)` to create a new message.
+ */
+export const ConfigDriftSchema: GenMessage<ConfigDrift> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 25);
+
+/**
+ * One place where an agent's effective config differs from what it should run.
+ *
+ * @generated from message muster.v1.ConfigDifference
+ */
+export type ConfigDifference = Message<"muster.v1.ConfigDifference"> & {
+  /**
+   * Keys from the root, such as `exporters.otlp.endpoint`; a place in a list as `[0]`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * What differs.
+   *
+   * @generated from field: muster.v1.DifferenceKind kind = 2;
+   */
+  kind: DifferenceKind;
+
+  /**
+   * What was offered there, as short text; empty for nothing.
+   *
+   * @generated from field: string offered = 3;
+   */
+  offered: string;
+
+  /**
+   * What the agent shows there, as short text; empty for nothing.
+   *
+   * @generated from field: string effective = 4;
+   */
+  effective: string;
+};
+
+/**
+ * Describes the message muster.v1.ConfigDifference.
+ * Use `create(ConfigDifferenceSchema)` to create a new message.
+ */
+export const ConfigDifferenceSchema: GenMessage<ConfigDifference> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 26);
 
 /**
  * An offer that was sent. What was offered is kept by ConnectionService and PackageService.
@@ -982,7 +1075,7 @@ export type SentOffer = Message<"muster.v1.SentOffer"> & {
  * Use `create(SentOfferSchema)` to create a new message.
  */
 export const SentOfferSchema: GenMessage<SentOffer> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 25);
+  messageDesc(file_muster_v1_agents, 27);
 
 /**
  * Something an agent is asked once.
@@ -1018,7 +1111,7 @@ export type Action = Message<"muster.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 26);
+  messageDesc(file_muster_v1_agents, 28);
 
 /**
  * What an agent says of its packages (opamp.proto, PackageStatuses).
@@ -1060,7 +1153,7 @@ export type PackageStatuses = Message<"muster.v1.PackageStatuses"> & {
  * Use `create(PackageStatusesSchema)` to create a new message.
  */
 export const PackageStatusesSchema: GenMessage<PackageStatuses> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 27);
+  messageDesc(file_muster_v1_agents, 29);
 
 /**
  * How one package fares at one agent.
@@ -1130,7 +1223,7 @@ export type PackageStatus = Message<"muster.v1.PackageStatus"> & {
  * Use `create(PackageStatusSchema)` to create a new message.
  */
 export const PackageStatusSchema: GenMessage<PackageStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 28);
+  messageDesc(file_muster_v1_agents, 30);
 
 /**
  * What an agent says of offered connection settings (opamp.proto, ConnectionSettingsStatus).
@@ -1172,7 +1265,7 @@ export type ConnectionSettingsStatus = Message<"muster.v1.ConnectionSettingsStat
  * Use `create(ConnectionSettingsStatusSchema)` to create a new message.
  */
 export const ConnectionSettingsStatusSchema: GenMessage<ConnectionSettingsStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 29);
+  messageDesc(file_muster_v1_agents, 31);
 
 /**
  * A custom message of an agent.
@@ -1221,7 +1314,7 @@ export type CustomMessage = Message<"muster.v1.CustomMessage"> & {
  * Use `create(CustomMessageSchema)` to create a new message.
  */
 export const CustomMessageSchema: GenMessage<CustomMessage> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 30);
+  messageDesc(file_muster_v1_agents, 32);
 
 /**
  * The components an agent can run. Equal hash, equal components: they are kept once per hash.
@@ -1256,7 +1349,7 @@ export type AvailableComponents = Message<"muster.v1.AvailableComponents"> & {
  * Use `create(AvailableComponentsSchema)` to create a new message.
  */
 export const AvailableComponentsSchema: GenMessage<AvailableComponents> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 31);
+  messageDesc(file_muster_v1_agents, 33);
 
 /**
  * A component or a kind of components.
@@ -1284,7 +1377,7 @@ export type ComponentDetails = Message<"muster.v1.ComponentDetails"> & {
  * Use `create(ComponentDetailsSchema)` to create a new message.
  */
 export const ComponentDetailsSchema: GenMessage<ComponentDetails> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 32);
+  messageDesc(file_muster_v1_agents, 34);
 
 /**
  * A session of an agent with a gateway.
@@ -1347,7 +1440,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
  * Use `create(AgentConnectionSchema)` to create a new message.
  */
 export const AgentConnectionSchema: GenMessage<AgentConnection> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 33);
+  messageDesc(file_muster_v1_agents, 35);
 
 /**
  * Health of an agent or of a part of it (opamp.proto, ComponentHealth).
@@ -1410,7 +1503,7 @@ export type AgentHealth = Message<"muster.v1.AgentHealth"> & {
  * Use `create(AgentHealthSchema)` to create a new message.
  */
 export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 34);
+  messageDesc(file_muster_v1_agents, 36);
 
 /**
  * @generated from message muster.v1.RemoteConfigStatus
@@ -1450,7 +1543,7 @@ export type RemoteConfigStatus = Message<"muster.v1.RemoteConfigStatus"> & {
  * Use `create(RemoteConfigStatusSchema)` to create a new message.
  */
 export const RemoteConfigStatusSchema: GenMessage<RemoteConfigStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 35);
+  messageDesc(file_muster_v1_agents, 37);
 
 /**
  * What an agent should run: the union of the files of every config that reaches it.
@@ -1493,7 +1586,7 @@ export type DesiredConfig = Message<"muster.v1.DesiredConfig"> & {
  * Use `create(DesiredConfigSchema)` to create a new message.
  */
 export const DesiredConfigSchema: GenMessage<DesiredConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 36);
+  messageDesc(file_muster_v1_agents, 38);
 
 /**
  * A rollout that failed an agent.
@@ -1542,7 +1635,7 @@ export type ExcludedRollout = Message<"muster.v1.ExcludedRollout"> & {
  * Use `create(ExcludedRolloutSchema)` to create a new message.
  */
 export const ExcludedRolloutSchema: GenMessage<ExcludedRollout> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 37);
+  messageDesc(file_muster_v1_agents, 39);
 
 /**
  * @generated from message muster.v1.ConfigContribution
@@ -1575,7 +1668,7 @@ export type ConfigContribution = Message<"muster.v1.ConfigContribution"> & {
  * Use `create(ConfigContributionSchema)` to create a new message.
  */
 export const ConfigContributionSchema: GenMessage<ConfigContribution> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 38);
+  messageDesc(file_muster_v1_agents, 40);
 
 /**
  * @generated from message muster.v1.EffectiveConfig
@@ -1608,7 +1701,7 @@ export type EffectiveConfig = Message<"muster.v1.EffectiveConfig"> & {
  * Use `create(EffectiveConfigSchema)` to create a new message.
  */
 export const EffectiveConfigSchema: GenMessage<EffectiveConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 39);
+  messageDesc(file_muster_v1_agents, 41);
 
 /**
  * One try to bring one config to one agent.
@@ -1664,7 +1757,7 @@ export type Attempt = Message<"muster.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 40);
+  messageDesc(file_muster_v1_agents, 42);
 
 /**
  * How an agent reaches its gateway.
@@ -1706,6 +1799,95 @@ export type Transport = (typeof Transport)[keyof typeof Transport] | UnknownEnum
  */
 export const TransportSchema: GenEnum<Transport> = /*@__PURE__*/
   enumDesc(file_muster_v1_agents, 0);
+
+/**
+ * Whether an agent shows what it should run.
+ *
+ * @generated from enum muster.v1.DriftState
+ */
+export const DriftState = {
+  /**
+   * Nobody can tell.
+   *
+   * @generated from enum value: DRIFT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It shows all of it. It may show more: agents merge configs of their own with what they are offered.
+   *
+   * @generated from enum value: DRIFT_STATE_IN_SYNC = 1;
+   */
+  IN_SYNC: 1,
+
+  /**
+   * Something is missing or different.
+   *
+   * @generated from enum value: DRIFT_STATE_DRIFTED = 2;
+   */
+  DRIFTED: 2,
+} as const;
+
+/**
+ * Whether an agent shows what it should run.
+ *
+ * @generated from enum muster.v1.DriftState
+ */
+export type DriftState = (typeof DriftState)[keyof typeof DriftState] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.DriftState.
+ */
+export const DriftStateSchema: GenEnum<DriftState> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 1);
+
+/**
+ * How a place differs.
+ *
+ * @generated from enum muster.v1.DifferenceKind
+ */
+export const DifferenceKind = {
+  /**
+   * Not known to this version.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It was offered and is not there.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_MISSING = 1;
+   */
+  MISSING: 1,
+
+  /**
+   * Something else is there.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_DIFFERENT = 2;
+   */
+  DIFFERENT: 2,
+
+  /**
+   * A component, a pipeline or a part of one that nobody offered. No drift.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_EXTRA = 3;
+   */
+  EXTRA: 3,
+} as const;
+
+/**
+ * How a place differs.
+ *
+ * @generated from enum muster.v1.DifferenceKind
+ */
+export type DifferenceKind = (typeof DifferenceKind)[keyof typeof DifferenceKind] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.DifferenceKind.
+ */
+export const DifferenceKindSchema: GenEnum<DifferenceKind> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 2);
 
 /**
  * What an agent can be asked once.
@@ -1753,7 +1935,7 @@ export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind] | UnknownE
  * Describes the enum muster.v1.ActionKind.
  */
 export const ActionKindSchema: GenEnum<ActionKind> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 1);
+  enumDesc(file_muster_v1_agents, 3);
 
 /**
  * What an agent does with a package.
@@ -1815,7 +1997,7 @@ export type PackageState = (typeof PackageState)[keyof typeof PackageState] | Un
  * Describes the enum muster.v1.PackageState.
  */
 export const PackageStateSchema: GenEnum<PackageState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 2);
+  enumDesc(file_muster_v1_agents, 4);
 
 /**
  * What an agent says of a remote config.
@@ -1863,7 +2045,7 @@ export type RemoteConfigState = (typeof RemoteConfigState)[keyof typeof RemoteCo
  * Describes the enum muster.v1.RemoteConfigState.
  */
 export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 3);
+  enumDesc(file_muster_v1_agents, 5);
 
 /**
  * Reads the fleet, and asks single agents things. Agents are never created here: an agent exists from its first report on.
@@ -1873,6 +2055,7 @@ export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
  * Every `selector` here is one language, Kubernetes label selectors over attributes, labels of operators and facts, with globs:
  * `env=prod,region in (eu,us),!canary,host.name=web-*,connected=true`. A value in double quotes is taken as it is. Labels hide
  * attributes of the same name, and facts hide both: `connected` and `healthy` (true, false), `config.status` (unset, applying, applied, failed),
+ * `config.drift` (true, false; absent where nobody can tell),
  * `gateway` (where it is connected or last was), `version` (its service.version), `capability` (one of OpAMP's names, such as
  * `AcceptsRemoteConfig`) and `component` (one that it can run, such as `receivers/otlp`). `!=` and `notin` also select agents
  * that have no value.
