@@ -4,6 +4,7 @@ import { type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Agent, type Attempt, Transport } from "@muster/protocol/muster/agents";
 import { driftWord } from "./drift-text.ts";
+import { usageText } from "./history-text.ts";
 import { actionLines, messageLines, packageLines, reportPairs } from "./report-text.ts";
 import { formatPairs, formatTable } from "./table.ts";
 import { counted, formatAge, msOf, oneLine, STATE_WORDS, shortHash, wordOf } from "./text.ts";
@@ -99,7 +100,10 @@ export function formatAgent(agent: Agent, nowMs: number, withBodies: boolean): s
     ],
     ["drift", driftWord(agent)],
     ["first seen", formatAge(msOf(agent.firstSeenTime), nowMs)],
+    ["last seen", formatAge(msOf(agent.lastSeenTime), nowMs)],
     ["last change", formatAge(msOf(agent.updateTime), nowMs)],
+    ...(agent.restartCount === 0 ? [] : [["restarts", String(agent.restartCount)] as const]),
+    ...(agent.resourceUsage === undefined ? [] : [["takes", usageText(agent.resourceUsage)] as const]),
     ["capabilities", agent.capabilities.join(" ") || "-"],
     ...(agent.owner === "" ? [] : [["owner", oneLine(agent.owner, 200)] as const]),
     ...reportPairs(agent, nowMs),

@@ -7,6 +7,7 @@ import {
   ActionSchema,
   AgentSchema,
   CountAgentsResponseSchema,
+  ListAgentHistoryResponseSchema,
   type ListAgentsResponse,
   ListAgentsResponseSchema,
   ReleaseAgentResponseSchema,
@@ -18,6 +19,7 @@ import { formatAgent, formatAgentLine, formatAgents } from "./agent-text.ts";
 import { readInput } from "./document.ts";
 import { formatDrift } from "./drift-text.ts";
 import { CommandError } from "./failure.ts";
+import { formatHistory } from "./history-text.ts";
 import { formatJsonLine, type Session } from "./session.ts";
 import { steady } from "./steady.ts";
 import { formatTable } from "./table.ts";
@@ -101,6 +103,12 @@ export async function showDrift(session: Session, instanceUid: string): Promise<
   const readMask = { paths: ["instance_uid", "config_drift"] };
   const { agent = create(AgentSchema) } = await session.agents.getAgent({ instanceUid, readMask }, session.call);
   session.show(AgentSchema, agent, () => formatDrift(agent));
+}
+
+/** Shows what happened to one agent. */
+export async function showHistory(session: Session, instanceUid: string): Promise<void> {
+  const history = await session.agents.listAgentHistory({ instanceUid }, session.call);
+  session.show(ListAgentHistoryResponseSchema, history, () => formatHistory(history.entries, session.nowMs()));
 }
 
 /** Asks one agent to restart itself. */

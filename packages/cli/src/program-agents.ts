@@ -12,6 +12,7 @@ import {
   restartAgent,
   sendMessage,
   showDrift,
+  showHistory,
   summarizeAgents,
   watchAgents,
 } from "./agents.ts";
@@ -50,6 +51,10 @@ export function addAgents(program: Command, run: Run): void {
     .command("drift <uid>")
     .description("show where what one agent runs differs from what it should run; may show secrets")
     .action(action(run, showDrift));
+  agents
+    .command("history <uid>")
+    .description("show what happened to one agent: when it came and went, became ill and well, answered configs")
+    .action(action(run, showHistory));
   agents
     .command("watch")
     .description("show agents and each change until interrupted")

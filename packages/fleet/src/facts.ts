@@ -35,6 +35,11 @@ export function updatedAtMs(agent: AgentView): number {
   return Math.max(agent.firstSeenAtMs, ...last, ...FACET_NAMES.map((name) => agent[name]?.atMs ?? 0));
 }
 
+/** When it was last there: now while a session is live; else when the session ended, or it was last heard of. */
+export function lastSeenAtMs(agent: AgentView, nowMs: number): number {
+  return isConnected(agent) ? nowMs : updatedAtMs(agent);
+}
+
 /**
  * What selectors see of an agent: every attribute that is a single value, as text, and what operators labelled it. Where a key
  * is several of these, the operators' label counts first, then the identifying attribute. Byte order marks in front are no

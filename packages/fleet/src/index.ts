@@ -101,6 +101,7 @@ export {
   hasCapability,
   isConnected,
   labelsOf,
+  lastSeenAtMs,
   originOf,
   selectableOf,
   updatedAtMs,
@@ -119,6 +120,7 @@ export type {
 export { AGENTS_PLACEHOLDER, MAX_QUERY_AGENTS, renderQuery } from "./gate-query.ts";
 export { assessGates } from "./gate-rules.ts";
 export { assessGate, judgeValue } from "./gate-verdict.ts";
+export { HISTORY_KINDS, type HistoryEntry, type HistoryKind, happenings } from "./history.ts";
 export {
   assessGroup,
   byPriority,
@@ -235,6 +237,7 @@ export {
   type Selectable,
   type Selector,
 } from "./selector.ts";
+export { type ResourceUsage, usageOf } from "./usage.ts";
 export {
   type Acknowledgement,
   type AgentView,
@@ -246,6 +249,7 @@ export {
   type Facet,
   type InventoryRef,
   type PackagesReport,
+  type Runs,
   type SentAction,
   type SettingsAcknowledgement,
   type UnrecognizedPart,

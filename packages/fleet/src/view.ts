@@ -116,6 +116,13 @@ export interface Drift {
   readonly isDrifted: boolean;
 }
 
+/** How often an agent started again. */
+export interface Runs {
+  readonly restarts: number;
+  /** Nanoseconds since 1970 as decimal text: when it last started before it stopped; "" while its health says it. */
+  readonly lastStart: string;
+}
+
 /** Everything known of one agent. */
 export interface AgentView {
   readonly uid: InstanceUid;
@@ -147,6 +154,8 @@ export interface AgentView {
   readonly metadata: OperatorLabels | null;
   /** null: nobody can tell. */
   readonly drift: Drift | null;
+  /** null: it was never seen to stop or to start again. */
+  readonly runs: Runs | null;
 }
 
 /** The view of an agent of which nothing is known yet. */
@@ -173,5 +182,6 @@ export function unknownAgent(uid: InstanceUid, atMs: number): AgentView {
     previousUids: [],
     metadata: null,
     drift: null,
+    runs: null,
   };
 }

@@ -75,7 +75,7 @@ describe("views to be saved", () => {
       nonIdentifying,
     } as const;
     const after = apply(before, event);
-    return { before: { view: before, version: 0, stamp: "" }, after, packed: packView(after) };
+    return { before: { view: before, version: 0, stamp: "" }, after, packed: packView(after), history: Buffer.of() };
   };
   const COUNT_OF_LABELS = 2;
   const countsOf = (replacements: Parameters<typeof saveArguments>[1]) =>

@@ -65,6 +65,7 @@ const FACETS = [
   "previousUids",
   "metadata",
   "drift",
+  "runs",
 ] as const satisfies readonly (keyof AgentView)[];
 type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
@@ -114,6 +115,8 @@ export interface Replacement {
   readonly after: AgentView;
   /** `after`, as it is kept. */
   readonly packed: Buffer;
+  /** What happened to the agent by it, packed. */
+  readonly history: Buffer;
 }
 
 /** Labels that agents join or leave in one command: Redis takes some 12 µs for each, and serves nobody else meanwhile. */
@@ -152,13 +155,14 @@ function sharedKeys(p: Partition): string[] {
     fleetKeys.rows(p),
     fleetKeys.freeRows(p),
     fleetKeys.labels(p),
+    fleetKeys.history(p),
   ];
 }
 
 /** Adds what the script is told of one agent. */
 function addReplacement(
   p: Partition,
-  { before: { view: before, version, stamp }, after, packed }: Replacement,
+  { before: { view: before, version, stamp }, after, packed, history }: Replacement,
   command: SaveCommand,
 ): void {
   const isNew = version === 0;
@@ -169,8 +173,15 @@ function addReplacement(
   const mustDecide = isNew || isRelabelled || originOf(before) !== originOf(after);
   const { keys, agents, places } = command;
   keys.push(fleetKeys.agent(p, after.uid));
-  agents.push(after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packed);
-  agents.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length);
+  agents.push(
+    after.uid,
+    version,
+    stamp,
+    isNew || history.length > 0 ? uidBytes(after.uid) : "",
+    mustDecide ? "1" : "0",
+    packed,
+  );
+  agents.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length, history);
   for (const address of [...used, ...unused]) {
     keys.push(fleetKeys.body(p, address));
     agents.push(address);
@@ -203,6 +214,7 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
     fleetKeys.rows(p),
     fleetKeys.freeRows(p),
     fleetKeys.labels(p),
+    fleetKeys.history(p),
     ...bodies.map((address) => fleetKeys.body(p, address)),
   ];
   const head = [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, uidBytes(view.uid)];

@@ -14,6 +14,7 @@ export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassig
 export type { Documents, Stored } from "./documents.ts";
 export type { EventBatch, Events } from "./events.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
+export type { Histories } from "./history.ts";
 export type { Partition } from "./keys.ts";
 export type { MetadataStore, MetadataWrite } from "./metadata.ts";
 export type { Json } from "./packed.ts";

@@ -13,6 +13,7 @@
 // muster:{p}:rows                      string  projector        16 bytes of the uid of each row
 // muster:{p}:free-rows                 list    projector        rows whose agents went on under other uids
 // muster:{p}:labels                    hash    projector        which rows have an attribute or are connected at a gateway (lua/lib/labels.lua)
+// muster:{p}:history                   hash    projector        16 bytes of a uid → what happened to the agent, packed; bounded
 // muster:{p}:changes                   stream  projector, rollout  uids that changed, for watchers; trimmed
 // muster:{p}:unassigned                zset    projector adds, rollout strikes  uids whose desired config is to be decided
 // muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on
@@ -77,6 +78,7 @@ export const fleetKeys = {
   rows: (p: Partition) => `muster:{${p}}:rows`,
   freeRows: (p: Partition) => `muster:{${p}}:free-rows`,
   labels: (p: Partition) => `muster:{${p}}:labels`,
+  history: (p: Partition) => `muster:{${p}}:history`,
   changes: (p: Partition) => `muster:{${p}}:changes`,
   unassigned: (p: Partition) => `muster:{${p}}:unassigned`,
   assignedVersion: (p: Partition) => `muster:{${p}}:assigned-version`,

@@ -35,6 +35,7 @@ export const SHAPES: readonly (readonly string[])[] = [
   ["hash", "contributions", "assignedAtMs"],
   ["generation", "labels", "hasAnnotations"],
   ["hash", "isDrifted"],
+  ["restarts", "lastStart"],
 ];
 
 /** The next field of a shape by its name; `END` where a shape may end. */

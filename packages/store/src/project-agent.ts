@@ -17,6 +17,8 @@ import {
   bodiesOf,
   claimOf,
   type DesiredRecord,
+  type HistoryEntry,
+  happenings,
   type InstanceUid,
   joinMetadata,
   type Metadata,
@@ -40,6 +42,7 @@ import {
 import { type Ask, createBatches } from "./batches.ts";
 import type { DesiredConfigs } from "./desired.ts";
 import { loadAgents, retireAgent, saveAgents } from "./gen/scripts.ts";
+import { loadHistory, packHistory } from "./history.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import type { MetadataStore } from "./metadata.ts";
 import { run, runBinary } from "./redis.ts";
@@ -154,7 +157,7 @@ export async function projectAgent(
     const before = target.found ?? { view: unknownAgent(target.uid, atMs), version: 0, stamp: "" };
     const formers = await loadFormers(context, before.view, events);
     const known = formers.reduce((view, former) => adopt(view, former.view), before.view);
-    const folded = events.reduce(apply, known);
+    const [folded, happened] = foldAll(before.view, known, events);
     // Who said something of a former uid a moment ago did not know that the agent goes on under another.
     const isHinted = events.some(isHint);
     const said = [...formers.map(({ view }) => view.uid), ...(isHinted && uid !== before.view.uid ? [uid] : [])];
@@ -164,7 +167,8 @@ export async function projectAgent(
     if (after !== before.view) {
       await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
       const packed = packView(after);
-      const saved = await save(context, { before, after, packed });
+      const history = Buffer.concat([...(await historiesOf(context, formers)), packHistory(happened)]);
+      const saved = await save(context, { before, after, packed, history });
       if (saved === null) continue;
       remembered.set(after.uid, saved, { size: packed.length });
       first ??= before.view;
@@ -173,6 +177,31 @@ export async function projectAgent(
     if (await retireAll(context, formers, after.uid)) return { before: first ?? before.view, after };
   }
   throw new Error(`the view of agent ${uid} was changed by others ${MAX_CONFLICTS} times in a row`);
+}
+
+/** The view after some events, and what happened by them. */
+function foldAll(
+  original: AgentView,
+  adopted: AgentView,
+  events: readonly AgentEvent[],
+): readonly [AgentView, readonly HistoryEntry[]] {
+  const happened: HistoryEntry[] = [];
+  let at = adopted;
+  for (const event of events) {
+    const next = apply(at, event);
+    // What the agent was before is adopted by now.
+    happened.push(...happenings(event.kind === "agent.renamed" ? original : at, event, next));
+    at = next;
+  }
+  return [at, happened];
+}
+
+/** What happened to an agent under its former uids. */
+function historiesOf(
+  { fleet, partitions }: ProjectContext,
+  formers: readonly VersionedView[],
+): Promise<readonly Buffer[]> {
+  return Promise.all(formers.map(({ view }) => loadHistory(fleet, partitions, view.uid)));
 }
 
 function isHint({ kind }: AgentEvent): boolean {

@@ -16,6 +16,7 @@ import { createDocuments, type Documents } from "./documents.ts";
 import { type Durability, detectDurability, settle } from "./durable.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createGateways, type Gateways } from "./gateways.ts";
+import { createHistories, type Histories } from "./history.ts";
 import { createInventories, type Inventories } from "./inventories.ts";
 import { controlKeys } from "./keys.ts";
 import { createMetadata, type MetadataStore } from "./metadata.ts";
@@ -66,6 +67,7 @@ export interface Store {
   readonly cohorts: Cohorts;
   readonly componentsAt: ComponentsAt;
   readonly comparison: Comparison;
+  readonly histories: Histories;
   readonly partitions: number;
   /** How safe an answered control write is; "eventually" deserves a warning. */
   readonly durability: Durability;
@@ -128,6 +130,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown: comparison.shown }),
     componentsAt,
     comparison,
+    histories: createHistories(fleet, partitions),
     partitions,
     durability,
     isReady: () => fleet.status === "ready" && control.status === "ready",

@@ -5,7 +5,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
-import type { Sessions, Summary, VersionedView } from "@muster/store";
+import type { Histories, Sessions, Summary, VersionedView } from "@muster/store";
 import { type ActionDeps, ask, parseMessage } from "./actions.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
@@ -15,12 +15,14 @@ import { labelAgents, type MarkDeps, updateAgent } from "./mark-agents.ts";
 import { applyMask, fieldNames, parseMask } from "./mask.ts";
 import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
 import { existingAgent, loadSelected, toAgents } from "./records.ts";
+import { toHistoryEntry } from "./translate-history.ts";
 import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
 /** What this service reads, and what it asks with. */
 export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps, MarkDeps {
   readonly agents: MarkDeps["agents"];
   readonly metadata: MarkDeps["metadata"];
+  readonly histories: Histories;
   readonly release: Sessions["release"];
   readonly feed: ChangeFeed;
 }
@@ -85,6 +87,10 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
     },
     async releaseAgent({ instanceUid, validateOnly }) {
       return { formerOwner: await release(deps, parseInstanceUid(instanceUid), validateOnly) };
+    },
+    async listAgentHistory(request) {
+      const { view } = await existingAgent(deps.agents, parseInstanceUid(request.instanceUid));
+      return { entries: (await deps.histories.load(view.uid)).map(toHistoryEntry) };
     },
     updateAgent: (request) => updateAgent(deps, request),
     labelAgents: (request, { signal }) => labelAgents(deps, request, signal),

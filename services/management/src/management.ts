@@ -74,6 +74,7 @@ export async function openManagement(
     metadata: store.metadata,
     events: store.events,
     comparison: store.comparison,
+    histories: store.histories,
     bodies,
     inventories,
     changes,

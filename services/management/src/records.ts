@@ -11,6 +11,7 @@ export interface RecordDeps {
   readonly agents: Pick<Agents, "load" | "page" | "select">;
   readonly desired: { load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]> };
   readonly metadata: Pick<MetadataStore, "load">;
+  readonly nowMs: () => number;
 }
 
 /** Where one agent is looked up, by its uid or one that it had before. */
@@ -37,13 +38,13 @@ export async function loadSelected(
 
 /** Records in the API's words, with what each agent should run and what operators say of it. */
 export async function toAgents(
-  { desired, metadata }: RecordDeps,
+  { desired, metadata, nowMs }: RecordDeps,
   found: readonly VersionedView[],
 ): Promise<readonly Agent[]> {
   const uids = found.map(({ view }) => view.uid);
   const [wanted, said] = await Promise.all([desired.load(uids), metadata.load(uids)]);
   return found.map(({ view, version }, i) => {
-    const agent = { ...toAgent(view, version, wanted[i] ?? null), ...toMetadata(said[i] ?? NO_METADATA) };
+    const agent = { ...toAgent(view, version, wanted[i] ?? null, nowMs()), ...toMetadata(said[i] ?? NO_METADATA) };
     return create(AgentSchema, agent);
   });
 }

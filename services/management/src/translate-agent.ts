@@ -10,6 +10,7 @@ import {
   type DesiredRecord,
   decodeEffective,
   type Health,
+  lastSeenAtMs,
   type Metadata,
   type Transport,
   updatedAtMs,
@@ -28,6 +29,7 @@ import {
 } from "@muster/protocol/muster/agents";
 import { type ConfigFile, ConfigFileSchema } from "@muster/protocol/muster/configs";
 import { toDrift } from "./translate-drift.ts";
+import { toUsage } from "./translate-history.ts";
 import {
   ACK_STATES,
   toComponentsRef,
@@ -51,7 +53,7 @@ const ACTION_KIND = {
 } as const satisfies Record<ActionKind, ProtoActionKind>;
 
 /** An agent as a list shows it: without what takes reading bodies (details.ts) and without histories. */
-export function toAgent(view: AgentView, version: number, desired: DesiredRecord | null): AgentInit {
+export function toAgent(view: AgentView, version: number, desired: DesiredRecord | null, nowMs: number): AgentInit {
   const { connection, description, health, acknowledgement, effectiveConfig } = view;
   return {
     instanceUid: view.uid,
@@ -74,9 +76,20 @@ export function toAgent(view: AgentView, version: number, desired: DesiredRecord
       effectiveConfig: { hash: effectiveConfig.value.body, sizeBytes: BigInt(effectiveConfig.value.sizeBytes) },
     }),
     ...(view.drift !== null && { configDrift: toDrift(view.drift) }),
+    ...toLife(view, nowMs),
     ...toOtherReports(view),
+  };
+}
+
+/** When it was there, and how it fared. */
+function toLife(view: AgentView, nowMs: number) {
+  const usage = toUsage(view);
+  return {
     firstSeenTime: timestampFromMs(view.firstSeenAtMs),
     updateTime: timestampFromMs(updatedAtMs(view)),
+    lastSeenTime: timestampFromMs(lastSeenAtMs(view, nowMs)),
+    restartCount: view.runs?.restarts ?? 0,
+    ...(usage !== null && { resourceUsage: usage }),
   };
 }
 

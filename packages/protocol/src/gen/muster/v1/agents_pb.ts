@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/agents.proto.
  */
 export const file_muster_v1_agents: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiJgoSQ291bnRBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJIiQKE0NvdW50QWdlbnRzUmVzcG9uc2USDQoFY291bnQYASABKAMiTwoWU3VtbWFyaXplQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRIQCghncm91cF9ieRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUiggEKF1N1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEiUKBmdyb3VwcxgBIAMoCzIVLm11c3Rlci52MS5BZ2VudEdyb3VwEhQKDG90aGVyX3ZhbHVlcxgCIAEoAxIVCg13aXRob3V0X2NvdW50GAMgASgDEhMKC3RvdGFsX2NvdW50GAQgASgDIioKCkFnZW50R3JvdXASDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAMiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiVgoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlc3RhcnRBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iVgoTUmVmcmVzaEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlZnJlc2hBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iiwEKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwSEgoKcmVxdWVzdF9pZBgFIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAYgASgIIj4KGVNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiJWChNSZWxlYXNlQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiLAoUUmVsZWFzZUFnZW50UmVzcG9uc2USFAoMZm9ybWVyX293bmVyGAEgASgJIoYDChJVcGRhdGVBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJEjkKBmxhYmVscxgCIAMoCzIpLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlcXVlc3QuTGFiZWxzRW50cnkSQwoLYW5ub3RhdGlvbnMYAyADKAsyLi5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXF1ZXN0LkFubm90YXRpb25zRW50cnkSLwoLdXBkYXRlX21hc2sYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YBSABKAMSFQoNdmFsaWRhdGVfb25seRgGIAEoCBISCgpyZXF1ZXN0X2lkGAcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjYKE1VwZGF0ZUFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQi3AEKEkxhYmVsQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRJACgpzZXRfbGFiZWxzGAIgAygLMiwubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVxdWVzdC5TZXRMYWJlbHNFbnRyeRIVCg1yZW1vdmVfbGFiZWxzGAMgAygJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgSEgoKcmVxdWVzdF9pZBgFIAEoCRowCg5TZXRMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkMKE0xhYmVsQWdlbnRzUmVzcG9uc2USFQoNbWF0Y2hlZF9jb3VudBgBIAEoAxIVCg1jaGFuZ2VkX2NvdW50GAIgASgDIiAKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCSLkDAoFQWdlbnQSFAoMaW5zdGFuY2VfdWlkGAEgASgJEgwKBGV0YWcYAiABKAkSSwoWaWRlbnRpZnlpbmdfYXR0cmlidXRlcxgDIAMoCzIrLm11c3Rlci52MS5BZ2VudC5JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRJSChpub25faWRlbnRpZnlpbmdfYXR0cmlidXRlcxgEIAMoCzIuLm11c3Rlci52MS5BZ2VudC5Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSLgoKY29ubmVjdGlvbhgGIAEoCzIaLm11c3Rlci52MS5BZ2VudENvbm5lY3Rpb24SJgoGaGVhbHRoGAcgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoEjsKFHJlbW90ZV9jb25maWdfc3RhdHVzGAggASgLMh0ubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXR1cxIwCg5kZXNpcmVkX2NvbmZpZxgJIAEoCzIYLm11c3Rlci52MS5EZXNpcmVkQ29uZmlnEjQKEGVmZmVjdGl2ZV9jb25maWcYCiABKAsyGi5tdXN0ZXIudjEuRWZmZWN0aXZlQ29uZmlnEjMKD2ZpcnN0X3NlZW5fdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKCGF0dGVtcHRzGA0gAygLMhIubXVzdGVyLnYxLkF0dGVtcHQSNAoQcGFja2FnZV9zdGF0dXNlcxgOIAEoCzIaLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMSRwoaY29ubmVjdGlvbl9zZXR0aW5nc19zdGF0dXMYDyABKAsyIy5tdXN0ZXIudjEuQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEhsKE2N1c3RvbV9jYXBhYmlsaXRpZXMYECADKAkSMQoPY3VzdG9tX21lc3NhZ2VzGBEgAygLMhgubXVzdGVyLnYxLkN1c3RvbU1lc3NhZ2USPAoUYXZhaWxhYmxlX2NvbXBvbmVudHMYEiABKAsyHi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cxIeChZwcmV2aW91c19pbnN0YW5jZV91aWRzGBMgAygJEjgKDHVucmVjb2duaXplZBgUIAMoCzIiLm11c3Rlci52MS5BZ2VudC5VbnJlY29nbml6ZWRFbnRyeRIiCgdhY3Rpb25zGBUgAygLMhEubXVzdGVyLnYxLkFjdGlvbhI3Chljb25uZWN0aW9uX3NldHRpbmdzX29mZmVyGBYgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchIsCg5wYWNrYWdlc19vZmZlchgXIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISDQoFb3duZXIYGCABKAkSLAoGbGFiZWxzGBkgAygLMhwubXVzdGVyLnYxLkFnZW50LkxhYmVsc0VudHJ5EjYKC2Fubm90YXRpb25zGBogAygLMiEubXVzdGVyLnYxLkFnZW50LkFubm90YXRpb25zRW50cnkSGwoTbWV0YWRhdGFfZ2VuZXJhdGlvbhgbIAEoAxIsCgxjb25maWdfZHJpZnQYHCABKAsyFi5tdXN0ZXIudjEuQ29uZmlnRHJpZnQaVAoaSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpXCh1Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGjMKEVVucmVjb2duaXplZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijQEKC0NvbmZpZ0RyaWZ0EiQKBXN0YXRlGAEgASgOMhUubXVzdGVyLnYxLkRyaWZ0U3RhdGUSDAoEaGFzaBgCIAEoCRIwCgtkaWZmZXJlbmNlcxgDIAMoCzIbLm11c3Rlci52MS5Db25maWdEaWZmZXJlbmNlEhgKEGRpZmZlcmVuY2VfY291bnQYBCABKAMibQoQQ29uZmlnRGlmZmVyZW5jZRIMCgRwYXRoGAEgASgJEicKBGtpbmQYAiABKA4yGS5tdXN0ZXIudjEuRGlmZmVyZW5jZUtpbmQSDwoHb2ZmZXJlZBgDIAEoCRIRCgllZmZlY3RpdmUYBCABKAkiSAoJU2VudE9mZmVyEgwKBGhhc2gYASABKAkSLQoJc2VuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvCgZBY3Rpb24SEQoJYWN0aW9uX2lkGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQWN0aW9uS2luZBItCglzZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvsBCg9QYWNrYWdlU3RhdHVzZXMSOgoIcGFja2FnZXMYASADKAsyKC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzLlBhY2thZ2VzRW50cnkSGQoRYWxsX3BhY2thZ2VzX2hhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaSQoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSJwoFdmFsdWUYAiABKAsyGC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1czoCOAEiogIKDVBhY2thZ2VTdGF0dXMSFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRISCgphZ2VudF9oYXNoGAIgASgJEhcKD29mZmVyZWRfdmVyc2lvbhgDIAEoCRIUCgxvZmZlcmVkX2hhc2gYBCABKAkSJgoFc3RhdGUYBSABKA4yFy5tdXN0ZXIudjEuUGFja2FnZVN0YXRlEhUKDWVycm9yX21lc3NhZ2UYBiABKAkSHQoQZG93bmxvYWRfcGVyY2VudBgHIAEoAUgAiAEBEiYKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYCCABKAFIAYgBAUITChFfZG93bmxvYWRfcGVyY2VudEIcChpfZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZCKdAQoYQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEisKBXN0YXRlGAEgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEgwKBGhhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihQEKDUN1c3RvbU1lc3NhZ2USEgoKY2FwYWJpbGl0eRgBIAEoCRIMCgR0eXBlGAIgASgJEgwKBGRhdGEYAyABKAwSEgoKc2l6ZV9ieXRlcxgEIAEoAxIwCgxyZWNlaXZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIugBChNBdmFpbGFibGVDb21wb25lbnRzEgwKBGhhc2gYASABKAkSQgoKY29tcG9uZW50cxgCIAMoCzIuLm11c3Rlci52MS5BdmFpbGFibGVDb21wb25lbnRzLkNvbXBvbmVudHNFbnRyeRIvCgtyZXBvcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaTgoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIqCgV2YWx1ZRgCIAEoCzIbLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzOgI4ASKzAgoQQ29tcG9uZW50RGV0YWlscxI7CghtZXRhZGF0YRgBIAMoCzIpLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzLk1ldGFkYXRhRW50cnkSRgoOc3ViX2NvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5TdWJDb21wb25lbnRzRW50cnkaRwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlEKElN1YkNvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEi+wEKD0FnZW50Q29ubmVjdGlvbhIRCgljb25uZWN0ZWQYASABKAgSEgoKZ2F0ZXdheV9pZBgCIAEoCRInCgl0cmFuc3BvcnQYAyABKA4yFC5tdXN0ZXIudjEuVHJhbnNwb3J0EhYKDnJlbW90ZV9hZGRyZXNzGAQgASgJEjAKDGNvbm5lY3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzY29ubmVjdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFkaXNjb25uZWN0X3JlYXNvbhgHIAEoCSKxAwoLQWdlbnRIZWFsdGgSDwoHaGVhbHRoeRgBIAEoCBIOCgZzdGF0dXMYAiABKAkSEgoKbGFzdF9lcnJvchgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtzdGF0dXNfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKY29tcG9uZW50cxgGIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5Db21wb25lbnRzRW50cnkSOgoKYXR0cmlidXRlcxgHIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5BdHRyaWJ1dGVzRW50cnkaSQoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aDoCOAEaSQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEilwEKElJlbW90ZUNvbmZpZ1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrIBCg1EZXNpcmVkQ29uZmlnEgwKBGhhc2gYASABKAkSNAoNY29udHJpYnV0aW9ucxgCIAMoCzIdLm11c3Rlci52MS5Db25maWdDb250cmlidXRpb24SLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGV4Y2x1ZGVkGAQgAygLMhoubXVzdGVyLnYxLkV4Y2x1ZGVkUm9sbG91dCKDAQoPRXhjbHVkZWRSb2xsb3V0EhIKCnJvbGxvdXRfaWQYASABKAkSDAoEaGFzaBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAQgASgJEigKBHRpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KEkNvbmZpZ0NvbnRyaWJ1dGlvbhIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKcm9sbG91dF9pZBgDIAEoCSJZCg9FZmZlY3RpdmVDb25maWcSDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDEiQKBWZpbGVzGAMgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUizAEKB0F0dGVtcHQSDAoEaGFzaBgBIAEoCRIOCgZudW1iZXIYAiABKAUSLgoKb2ZmZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoFc3RhdGUYBCABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSLwoLcmVwb3J0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWVycm9yX21lc3NhZ2UYBiABKAkqUwoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhcKE1RSQU5TUE9SVF9XRUJTT0NLRVQQARISCg5UUkFOU1BPUlRfSFRUUBACKlsKCkRyaWZ0U3RhdGUSGwoXRFJJRlRfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNEUklGVF9TVEFURV9JTl9TWU5DEAESFwoTRFJJRlRfU1RBVEVfRFJJRlRFRBACKogBCg5EaWZmZXJlbmNlS2luZBIfChtESUZGRVJFTkNFX0tJTkRfVU5TUEVDSUZJRUQQABIbChdESUZGRVJFTkNFX0tJTkRfTUlTU0lORxABEh0KGURJRkZFUkVOQ0VfS0lORF9ESUZGRVJFTlQQAhIZChVESUZGRVJFTkNFX0tJTkRfRVhUUkEQAyp7CgpBY3Rpb25LaW5kEhsKF0FDVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQUNUSU9OX0tJTkRfUkVTVEFSVBABEhcKE0FDVElPTl9LSU5EX1JFRlJFU0gQAhIeChpBQ1RJT05fS0lORF9DVVNUT01fTUVTU0FHRRADKswBCgxQYWNrYWdlU3RhdGUSHQoZUEFDS0FHRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1BBQ0tBR0VfU1RBVEVfSU5TVEFMTEVEEAESIQodUEFDS0FHRV9TVEFURV9JTlNUQUxMX1BFTkRJTkcQAhIcChhQQUNLQUdFX1NUQVRFX0lOU1RBTExJTkcQAxIgChxQQUNLQUdFX1NUQVRFX0lOU1RBTExfRkFJTEVEEAQSHQoZUEFDS0FHRV9TVEFURV9ET1dOTE9BRElORxAFKpsBChFSZW1vdGVDb25maWdTdGF0ZRIjCh9SRU1PVEVfQ09ORklHX1NUQVRFX1VOU1BFQ0lGSUVEEAASHwobUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMSUVEEAESIAocUkVNT1RFX0NPTkZJR19TVEFURV9BUFBMWUlORxACEh4KGlJFTU9URV9DT05GSUdfU1RBVEVfRkFJTEVEEAMyhQcKDEFnZW50U2VydmljZRJJCgpMaXN0QWdlbnRzEhwubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RBZ2VudHNSZXNwb25zZRJDCghHZXRBZ2VudBIaLm11c3Rlci52MS5HZXRBZ2VudFJlcXVlc3QaGy5tdXN0ZXIudjEuR2V0QWdlbnRSZXNwb25zZRJMCgtDb3VudEFnZW50cxIdLm11c3Rlci52MS5Db3VudEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuQ291bnRBZ2VudHNSZXNwb25zZRJYCg9TdW1tYXJpemVBZ2VudHMSIS5tdXN0ZXIudjEuU3VtbWFyaXplQWdlbnRzUmVxdWVzdBoiLm11c3Rlci52MS5TdW1tYXJpemVBZ2VudHNSZXNwb25zZRJOCgtXYXRjaEFnZW50cxIdLm11c3Rlci52MS5XYXRjaEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXNwb25zZTABEk8KDFJlc3RhcnRBZ2VudBIeLm11c3Rlci52MS5SZXN0YXJ0QWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlc3BvbnNlEk8KDFJlZnJlc2hBZ2VudBIeLm11c3Rlci52MS5SZWZyZXNoQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlc3BvbnNlEl4KEVNlbmRDdXN0b21NZXNzYWdlEiMubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBokLm11c3Rlci52MS5TZW5kQ3VzdG9tTWVzc2FnZVJlc3BvbnNlEk8KDFJlbGVhc2VBZ2VudBIeLm11c3Rlci52MS5SZWxlYXNlQWdlbnRSZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlbGVhc2VBZ2VudFJlc3BvbnNlEkwKC1VwZGF0ZUFnZW50Eh0ubXVzdGVyLnYxLlVwZGF0ZUFnZW50UmVxdWVzdBoeLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlc3BvbnNlEkwKC0xhYmVsQWdlbnRzEh0ubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5MYWJlbEFnZW50c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiJgoSQ291bnRBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJIiQKE0NvdW50QWdlbnRzUmVzcG9uc2USDQoFY291bnQYASABKAMiTwoWU3VtbWFyaXplQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRIQCghncm91cF9ieRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUiggEKF1N1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEiUKBmdyb3VwcxgBIAMoCzIVLm11c3Rlci52MS5BZ2VudEdyb3VwEhQKDG90aGVyX3ZhbHVlcxgCIAEoAxIVCg13aXRob3V0X2NvdW50GAMgASgDEhMKC3RvdGFsX2NvdW50GAQgASgDIioKCkFnZW50R3JvdXASDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAMiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiVgoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlc3RhcnRBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iVgoTUmVmcmVzaEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlZnJlc2hBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iiwEKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwSEgoKcmVxdWVzdF9pZBgFIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAYgASgIIj4KGVNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiJWChNSZWxlYXNlQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiLAoUUmVsZWFzZUFnZW50UmVzcG9uc2USFAoMZm9ybWVyX293bmVyGAEgASgJIi8KF0xpc3RBZ2VudEhpc3RvcnlSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSJJChhMaXN0QWdlbnRIaXN0b3J5UmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLm11c3Rlci52MS5BZ2VudEhpc3RvcnlFbnRyeSLdAQoRQWdlbnRIaXN0b3J5RW50cnkSKQoEa2luZBgBIAEoDjIbLm11c3Rlci52MS5BZ2VudEhpc3RvcnlLaW5kEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmZpcnN0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWNvdW50GAQgASgFEg4KBnJlYXNvbhgFIAEoCRIPCgdtZXNzYWdlGAYgASgJEhMKC2NvbmZpZ19oYXNoGAcgASgJIoYDChJVcGRhdGVBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJEjkKBmxhYmVscxgCIAMoCzIpLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlcXVlc3QuTGFiZWxzRW50cnkSQwoLYW5ub3RhdGlvbnMYAyADKAsyLi5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXF1ZXN0LkFubm90YXRpb25zRW50cnkSLwoLdXBkYXRlX21hc2sYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YBSABKAMSFQoNdmFsaWRhdGVfb25seRgGIAEoCBISCgpyZXF1ZXN0X2lkGAcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjYKE1VwZGF0ZUFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQi3AEKEkxhYmVsQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRJACgpzZXRfbGFiZWxzGAIgAygLMiwubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVxdWVzdC5TZXRMYWJlbHNFbnRyeRIVCg1yZW1vdmVfbGFiZWxzGAMgAygJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgSEgoKcmVxdWVzdF9pZBgFIAEoCRowCg5TZXRMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkMKE0xhYmVsQWdlbnRzUmVzcG9uc2USFQoNbWF0Y2hlZF9jb3VudBgBIAEoAxIVCg1jaGFuZ2VkX2NvdW50GAIgASgDIiAKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCSLhDQoFQWdlbnQSFAoMaW5zdGFuY2VfdWlkGAEgASgJEgwKBGV0YWcYAiABKAkSSwoWaWRlbnRpZnlpbmdfYXR0cmlidXRlcxgDIAMoCzIrLm11c3Rlci52MS5BZ2VudC5JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRJSChpub25faWRlbnRpZnlpbmdfYXR0cmlidXRlcxgEIAMoCzIuLm11c3Rlci52MS5BZ2VudC5Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSLgoKY29ubmVjdGlvbhgGIAEoCzIaLm11c3Rlci52MS5BZ2VudENvbm5lY3Rpb24SJgoGaGVhbHRoGAcgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoEjsKFHJlbW90ZV9jb25maWdfc3RhdHVzGAggASgLMh0ubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXR1cxIwCg5kZXNpcmVkX2NvbmZpZxgJIAEoCzIYLm11c3Rlci52MS5EZXNpcmVkQ29uZmlnEjQKEGVmZmVjdGl2ZV9jb25maWcYCiABKAsyGi5tdXN0ZXIudjEuRWZmZWN0aXZlQ29uZmlnEjMKD2ZpcnN0X3NlZW5fdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKCGF0dGVtcHRzGA0gAygLMhIubXVzdGVyLnYxLkF0dGVtcHQSNAoQcGFja2FnZV9zdGF0dXNlcxgOIAEoCzIaLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMSRwoaY29ubmVjdGlvbl9zZXR0aW5nc19zdGF0dXMYDyABKAsyIy5tdXN0ZXIudjEuQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEhsKE2N1c3RvbV9jYXBhYmlsaXRpZXMYECADKAkSMQoPY3VzdG9tX21lc3NhZ2VzGBEgAygLMhgubXVzdGVyLnYxLkN1c3RvbU1lc3NhZ2USPAoUYXZhaWxhYmxlX2NvbXBvbmVudHMYEiABKAsyHi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cxIeChZwcmV2aW91c19pbnN0YW5jZV91aWRzGBMgAygJEjgKDHVucmVjb2duaXplZBgUIAMoCzIiLm11c3Rlci52MS5BZ2VudC5VbnJlY29nbml6ZWRFbnRyeRIiCgdhY3Rpb25zGBUgAygLMhEubXVzdGVyLnYxLkFjdGlvbhI3Chljb25uZWN0aW9uX3NldHRpbmdzX29mZmVyGBYgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchIsCg5wYWNrYWdlc19vZmZlchgXIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISDQoFb3duZXIYGCABKAkSLAoGbGFiZWxzGBkgAygLMhwubXVzdGVyLnYxLkFnZW50LkxhYmVsc0VudHJ5EjYKC2Fubm90YXRpb25zGBogAygLMiEubXVzdGVyLnYxLkFnZW50LkFubm90YXRpb25zRW50cnkSGwoTbWV0YWRhdGFfZ2VuZXJhdGlvbhgbIAEoAxIsCgxjb25maWdfZHJpZnQYHCABKAsyFi5tdXN0ZXIudjEuQ29uZmlnRHJpZnQSMgoObGFzdF9zZWVuX3RpbWUYHSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXJlc3RhcnRfY291bnQYHiABKAUSMAoOcmVzb3VyY2VfdXNhZ2UYHyABKAsyGC5tdXN0ZXIudjEuUmVzb3VyY2VVc2FnZRpUChpJZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlcKHU5vbklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaMwoRVW5yZWNvZ25pemVkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKWAQoNUmVzb3VyY2VVc2FnZRIYCgtjcHVfcGVyY2VudBgBIAEoAUgAiAEBEhkKDG1lbW9yeV9ieXRlcxgCIAEoA0gBiAEBEi8KC3JlcG9ydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIOCgxfY3B1X3BlcmNlbnRCDwoNX21lbW9yeV9ieXRlcyKNAQoLQ29uZmlnRHJpZnQSJAoFc3RhdGUYASABKA4yFS5tdXN0ZXIudjEuRHJpZnRTdGF0ZRIMCgRoYXNoGAIgASgJEjAKC2RpZmZlcmVuY2VzGAMgAygLMhsubXVzdGVyLnYxLkNvbmZpZ0RpZmZlcmVuY2USGAoQZGlmZmVyZW5jZV9jb3VudBgEIAEoAyJtChBDb25maWdEaWZmZXJlbmNlEgwKBHBhdGgYASABKAkSJwoEa2luZBgCIAEoDjIZLm11c3Rlci52MS5EaWZmZXJlbmNlS2luZBIPCgdvZmZlcmVkGAMgASgJEhEKCWVmZmVjdGl2ZRgEIAEoCSJICglTZW50T2ZmZXISDAoEaGFzaBgBIAEoCRItCglzZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm8KBkFjdGlvbhIRCglhY3Rpb25faWQYASABKAkSIwoEa2luZBgCIAEoDjIVLm11c3Rlci52MS5BY3Rpb25LaW5kEi0KCXNlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi+wEKD1BhY2thZ2VTdGF0dXNlcxI6CghwYWNrYWdlcxgBIAMoCzIoLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMuUGFja2FnZXNFbnRyeRIZChFhbGxfcGFja2FnZXNfaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpJCg1QYWNrYWdlc0VudHJ5EgsKA2tleRgBIAEoCRInCgV2YWx1ZRgCIAEoCzIYLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzOgI4ASKiAgoNUGFja2FnZVN0YXR1cxIVCg1hZ2VudF92ZXJzaW9uGAEgASgJEhIKCmFnZW50X2hhc2gYAiABKAkSFwoPb2ZmZXJlZF92ZXJzaW9uGAMgASgJEhQKDG9mZmVyZWRfaGFzaBgEIAEoCRImCgVzdGF0ZRgFIAEoDjIXLm11c3Rlci52MS5QYWNrYWdlU3RhdGUSFQoNZXJyb3JfbWVzc2FnZRgGIAEoCRIdChBkb3dubG9hZF9wZXJjZW50GAcgASgBSACIAQESJgoZZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZBgIIAEoAUgBiAEBQhMKEV9kb3dubG9hZF9wZXJjZW50QhwKGl9kb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kIp0BChhDb25uZWN0aW9uU2V0dGluZ3NTdGF0dXMSKwoFc3RhdGUYASABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSDAoEaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAQoNQ3VzdG9tTWVzc2FnZRISCgpjYXBhYmlsaXR5GAEgASgJEgwKBHR5cGUYAiABKAkSDAoEZGF0YRgDIAEoDBISCgpzaXplX2J5dGVzGAQgASgDEjAKDHJlY2VpdmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi6AEKE0F2YWlsYWJsZUNvbXBvbmVudHMSDAoEaGFzaBgBIAEoCRJCCgpjb21wb25lbnRzGAIgAygLMi4ubXVzdGVyLnYxLkF2YWlsYWJsZUNvbXBvbmVudHMuQ29tcG9uZW50c0VudHJ5Ei8KC3JlcG9ydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpOCg9Db21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEioKBXZhbHVlGAIgASgLMhsubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHM6AjgBIrMCChBDb21wb25lbnREZXRhaWxzEjsKCG1ldGFkYXRhGAEgAygLMikubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHMuTWV0YWRhdGFFbnRyeRJGCg5zdWJfY29tcG9uZW50cxgCIAMoCzIuLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzLlN1YkNvbXBvbmVudHNFbnRyeRpHCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaUQoSU3ViQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIqCgV2YWx1ZRgCIAEoCzIbLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzOgI4ASL7AQoPQWdlbnRDb25uZWN0aW9uEhEKCWNvbm5lY3RlZBgBIAEoCBISCgpnYXRld2F5X2lkGAIgASgJEicKCXRyYW5zcG9ydBgDIAEoDjIULm11c3Rlci52MS5UcmFuc3BvcnQSFgoOcmVtb3RlX2FkZHJlc3MYBCABKAkSMAoMY29ubmVjdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9kaXNjb25uZWN0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEWRpc2Nvbm5lY3RfcmVhc29uGAcgASgJIrEDCgtBZ2VudEhlYWx0aBIPCgdoZWFsdGh5GAEgASgIEg4KBnN0YXR1cxgCIAEoCRISCgpsYXN0X2Vycm9yGAMgASgJEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3N0YXR1c190aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI6Cgpjb21wb25lbnRzGAYgAygLMiYubXVzdGVyLnYxLkFnZW50SGVhbHRoLkNvbXBvbmVudHNFbnRyeRI6CgphdHRyaWJ1dGVzGAcgAygLMiYubXVzdGVyLnYxLkFnZW50SGVhbHRoLkF0dHJpYnV0ZXNFbnRyeRpJCg9Db21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoOgI4ARpJCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ASKXAQoSUmVtb3RlQ29uZmlnU3RhdHVzEisKBXN0YXRlGAEgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEgwKBGhhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAisgEKDURlc2lyZWRDb25maWcSDAoEaGFzaBgBIAEoCRI0Cg1jb250cmlidXRpb25zGAIgAygLMh0ubXVzdGVyLnYxLkNvbmZpZ0NvbnRyaWJ1dGlvbhIvCgthc3NpZ25fdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZXhjbHVkZWQYBCADKAsyGi5tdXN0ZXIudjEuRXhjbHVkZWRSb2xsb3V0IoMBCg9FeGNsdWRlZFJvbGxvdXQSEgoKcm9sbG91dF9pZBgBIAEoCRIMCgRoYXNoGAIgASgJEg0KBXN0YXRlGAMgASgJEhUKDWVycm9yX21lc3NhZ2UYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTQoSQ29uZmlnQ29udHJpYnV0aW9uEhEKCWNvbmZpZ19pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxISCgpyb2xsb3V0X2lkGAMgASgJIlkKD0VmZmVjdGl2ZUNvbmZpZxIMCgRoYXNoGAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAMSJAoFZmlsZXMYAyADKAsyFS5tdXN0ZXIudjEuQ29uZmlnRmlsZSLMAQoHQXR0ZW1wdBIMCgRoYXNoGAEgASgJEg4KBm51bWJlchgCIAEoBRIuCgpvZmZlcl90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgVzdGF0ZRgEIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIvCgtyZXBvcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNZXJyb3JfbWVzc2FnZRgGIAEoCSqpAgoQQWdlbnRIaXN0b3J5S2luZBIiCh5BR0VOVF9ISVNUT1JZX0tJTkRfVU5TUEVDSUZJRUQQABIgChxBR0VOVF9ISVNUT1JZX0tJTkRfQ09OTkVDVEVEEAESIwofQUdFTlRfSElTVE9SWV9LSU5EX0RJU0NPTk5FQ1RFRBACEh4KGkFHRU5UX0hJU1RPUllfS0lORF9IRUFMVEhZEAMSIAocQUdFTlRfSElTVE9SWV9LSU5EX1VOSEVBTFRIWRAEEiAKHEFHRU5UX0hJU1RPUllfS0lORF9SRVNUQVJURUQQBRImCiJBR0VOVF9ISVNUT1JZX0tJTkRfQ09ORklHX0FOU1dFUkVEEAYSHgoaQUdFTlRfSElTVE9SWV9LSU5EX1JFTkFNRUQQBypTCglUcmFuc3BvcnQSGQoVVFJBTlNQT1JUX1VOU1BFQ0lGSUVEEAASFwoTVFJBTlNQT1JUX1dFQlNPQ0tFVBABEhIKDlRSQU5TUE9SVF9IVFRQEAIqWwoKRHJpZnRTdGF0ZRIbChdEUklGVF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0RSSUZUX1NUQVRFX0lOX1NZTkMQARIXChNEUklGVF9TVEFURV9EUklGVEVEEAIqiAEKDkRpZmZlcmVuY2VLaW5kEh8KG0RJRkZFUkVOQ0VfS0lORF9VTlNQRUNJRklFRBAAEhsKF0RJRkZFUkVOQ0VfS0lORF9NSVNTSU5HEAESHQoZRElGRkVSRU5DRV9LSU5EX0RJRkZFUkVOVBACEhkKFURJRkZFUkVOQ0VfS0lORF9FWFRSQRADKnsKCkFjdGlvbktpbmQSGwoXQUNUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIXChNBQ1RJT05fS0lORF9SRVNUQVJUEAESFwoTQUNUSU9OX0tJTkRfUkVGUkVTSBACEh4KGkFDVElPTl9LSU5EX0NVU1RPTV9NRVNTQUdFEAMqzAEKDFBhY2thZ2VTdGF0ZRIdChlQQUNLQUdFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUEFDS0FHRV9TVEFURV9JTlNUQUxMRUQQARIhCh1QQUNLQUdFX1NUQVRFX0lOU1RBTExfUEVORElORxACEhwKGFBBQ0tBR0VfU1RBVEVfSU5TVEFMTElORxADEiAKHFBBQ0tBR0VfU1RBVEVfSU5TVEFMTF9GQUlMRUQQBBIdChlQQUNLQUdFX1NUQVRFX0RPV05MT0FESU5HEAUqmwEKEVJlbW90ZUNvbmZpZ1N0YXRlEiMKH1JFTU9URV9DT05GSUdfU1RBVEVfVU5TUEVDSUZJRUQQABIfChtSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExJRUQQARIgChxSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExZSU5HEAISHgoaUkVNT1RFX0NPTkZJR19TVEFURV9GQUlMRUQQAzLiBwoMQWdlbnRTZXJ2aWNlEkkKCkxpc3RBZ2VudHMSHC5tdXN0ZXIudjEuTGlzdEFnZW50c1JlcXVlc3QaHS5tdXN0ZXIudjEuTGlzdEFnZW50c1Jlc3BvbnNlEkMKCEdldEFnZW50EhoubXVzdGVyLnYxLkdldEFnZW50UmVxdWVzdBobLm11c3Rlci52MS5HZXRBZ2VudFJlc3BvbnNlEkwKC0NvdW50QWdlbnRzEh0ubXVzdGVyLnYxLkNvdW50QWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5Db3VudEFnZW50c1Jlc3BvbnNlElgKD1N1bW1hcml6ZUFnZW50cxIhLm11c3Rlci52MS5TdW1tYXJpemVBZ2VudHNSZXF1ZXN0GiIubXVzdGVyLnYxLlN1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEk4KC1dhdGNoQWdlbnRzEh0ubXVzdGVyLnYxLldhdGNoQWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5XYXRjaEFnZW50c1Jlc3BvbnNlMAESTwoMUmVzdGFydEFnZW50Eh4ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVzdGFydEFnZW50UmVzcG9uc2USTwoMUmVmcmVzaEFnZW50Eh4ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVmcmVzaEFnZW50UmVzcG9uc2USXgoRU2VuZEN1c3RvbU1lc3NhZ2USIy5tdXN0ZXIudjEuU2VuZEN1c3RvbU1lc3NhZ2VSZXF1ZXN0GiQubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USTwoMUmVsZWFzZUFnZW50Eh4ubXVzdGVyLnYxLlJlbGVhc2VBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVsZWFzZUFnZW50UmVzcG9uc2USWwoQTGlzdEFnZW50SGlzdG9yeRIiLm11c3Rlci52MS5MaXN0QWdlbnRIaXN0b3J5UmVxdWVzdBojLm11c3Rlci52MS5MaXN0QWdlbnRIaXN0b3J5UmVzcG9uc2USTAoLVXBkYXRlQWdlbnQSHS5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXF1ZXN0Gh4ubXVzdGVyLnYxLlVwZGF0ZUFnZW50UmVzcG9uc2USTAoLTGFiZWxBZ2VudHMSHS5tdXN0ZXIudjEuTGFiZWxBZ2VudHNSZXF1ZXN0Gh4ubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
 
 /**
  * @generated from message muster.v1.ListAgentsRequest
@@ -576,6 +576,108 @@ export const ReleaseAgentResponseSchema: GenMessage<ReleaseAgentResponse> = /*@_
   messageDesc(file_muster_v1_agents, 18);
 
 /**
+ * @generated from message muster.v1.ListAgentHistoryRequest
+ */
+export type ListAgentHistoryRequest = Message<"muster.v1.ListAgentHistoryRequest"> & {
+  /**
+   * The agent's instance uid, canonical UUID text.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+};
+
+/**
+ * Describes the message muster.v1.ListAgentHistoryRequest.
+ * Use `create(ListAgentHistoryRequestSchema)` to create a new message.
+ */
+export const ListAgentHistoryRequestSchema: GenMessage<ListAgentHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 19);
+
+/**
+ * @generated from message muster.v1.ListAgentHistoryResponse
+ */
+export type ListAgentHistoryResponse = Message<"muster.v1.ListAgentHistoryResponse"> & {
+  /**
+   * What happened, newest first.
+   *
+   * @generated from field: repeated muster.v1.AgentHistoryEntry entries = 1;
+   */
+  entries: AgentHistoryEntry[];
+};
+
+/**
+ * Describes the message muster.v1.ListAgentHistoryResponse.
+ * Use `create(ListAgentHistoryResponseSchema)` to create a new message.
+ */
+export const ListAgentHistoryResponseSchema: GenMessage<ListAgentHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 20);
+
+/**
+ * Something that happened to an agent.
+ *
+ * @generated from message muster.v1.AgentHistoryEntry
+ */
+export type AgentHistoryEntry = Message<"muster.v1.AgentHistoryEntry"> & {
+  /**
+   * What.
+   *
+   * @generated from field: muster.v1.AgentHistoryKind kind = 1;
+   */
+  kind: AgentHistoryKind;
+
+  /**
+   * When it happened, the last time. To the second.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * When it happened first, of several times within an hour.
+   *
+   * @generated from field: google.protobuf.Timestamp first_time = 3;
+   */
+  firstTime?: Timestamp | undefined;
+
+  /**
+   * How often.
+   *
+   * @generated from field: int32 count = 4;
+   */
+  count: number;
+
+  /**
+   * One word: the gateway it came to, why it went (as in AgentConnection), `applied` or `failed`, the uid before; empty
+   * where there is nothing to say.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * The agent's own words, shortened: why it is ill, why a config failed.
+   *
+   * @generated from field: string message = 6;
+   */
+  message: string;
+
+  /**
+   * Which config it answered: the beginning of its hash.
+   *
+   * @generated from field: string config_hash = 7;
+   */
+  configHash: string;
+};
+
+/**
+ * Describes the message muster.v1.AgentHistoryEntry.
+ * Use `create(AgentHistoryEntrySchema)` to create a new message.
+ */
+export const AgentHistoryEntrySchema: GenMessage<AgentHistoryEntry> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 21);
+
+/**
  * @generated from message muster.v1.UpdateAgentRequest
  */
 export type UpdateAgentRequest = Message<"muster.v1.UpdateAgentRequest"> & {
@@ -635,7 +737,7 @@ export type UpdateAgentRequest = Message<"muster.v1.UpdateAgentRequest"> & {
  * Use `create(UpdateAgentRequestSchema)` to create a new message.
  */
 export const UpdateAgentRequestSchema: GenMessage<UpdateAgentRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 19);
+  messageDesc(file_muster_v1_agents, 22);
 
 /**
  * @generated from message muster.v1.UpdateAgentResponse
@@ -654,7 +756,7 @@ export type UpdateAgentResponse = Message<"muster.v1.UpdateAgentResponse"> & {
  * Use `create(UpdateAgentResponseSchema)` to create a new message.
  */
 export const UpdateAgentResponseSchema: GenMessage<UpdateAgentResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 20);
+  messageDesc(file_muster_v1_agents, 23);
 
 /**
  * @generated from message muster.v1.LabelAgentsRequest
@@ -701,7 +803,7 @@ export type LabelAgentsRequest = Message<"muster.v1.LabelAgentsRequest"> & {
  * Use `create(LabelAgentsRequestSchema)` to create a new message.
  */
 export const LabelAgentsRequestSchema: GenMessage<LabelAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 21);
+  messageDesc(file_muster_v1_agents, 24);
 
 /**
  * @generated from message muster.v1.LabelAgentsResponse
@@ -727,7 +829,7 @@ export type LabelAgentsResponse = Message<"muster.v1.LabelAgentsResponse"> & {
  * Use `create(LabelAgentsResponseSchema)` to create a new message.
  */
 export const LabelAgentsResponseSchema: GenMessage<LabelAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 22);
+  messageDesc(file_muster_v1_agents, 25);
 
 /**
  * A point in a watch to resume from. One follows the snapshot, then at least one every 30 seconds.
@@ -748,7 +850,7 @@ export type Bookmark = Message<"muster.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 23);
+  messageDesc(file_muster_v1_agents, 26);
 
 /**
  * One agent: an OpenTelemetry Collector under its supervisor, or any other OpAMP client.
@@ -955,6 +1057,28 @@ export type Agent = Message<"muster.v1.Agent"> & {
    * @generated from field: muster.v1.ConfigDrift config_drift = 28;
    */
   configDrift?: ConfigDrift | undefined;
+
+  /**
+   * When it was last there: now while it is connected; else when its session ended, or it was last heard of.
+   *
+   * @generated from field: google.protobuf.Timestamp last_seen_time = 29;
+   */
+  lastSeenTime?: Timestamp | undefined;
+
+  /**
+   * How often it was seen to start again, since `first_seen_time`: its health told a later `start_time`. A supervised
+   * Collector starts again with every new config.
+   *
+   * @generated from field: int32 restart_count = 30;
+   */
+  restartCount: number;
+
+  /**
+   * What it takes, as its health says; absent where that says nothing.
+   *
+   * @generated from field: muster.v1.ResourceUsage resource_usage = 31;
+   */
+  resourceUsage?: ResourceUsage | undefined;
 };
 
 /**
@@ -962,7 +1086,43 @@ export type Agent = Message<"muster.v1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 24);
+  messageDesc(file_muster_v1_agents, 27);
+
+/**
+ * CPU and memory of an agent, from attributes of its health or of a part of it: `process.cpu.utilization`,
+ * `process.memory.usage`, `process.memory.rss`, else those of its machine, `system.cpu.utilization`, `system.memory.usage`.
+ *
+ * @generated from message muster.v1.ResourceUsage
+ */
+export type ResourceUsage = Message<"muster.v1.ResourceUsage"> & {
+  /**
+   * Share of its processors, 0 to 100; absent where it does not say.
+   *
+   * @generated from field: optional double cpu_percent = 1;
+   */
+  cpuPercent?: number | undefined;
+
+  /**
+   * Bytes; absent where it does not say.
+   *
+   * @generated from field: optional int64 memory_bytes = 2;
+   */
+  memoryBytes?: bigint | undefined;
+
+  /**
+   * When the report reached the gateway.
+   *
+   * @generated from field: google.protobuf.Timestamp report_time = 3;
+   */
+  reportTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.ResourceUsage.
+ * Use `create(ResourceUsageSchema)` to create a new message.
+ */
+export const ResourceUsageSchema: GenMessage<ResourceUsage> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 28);
 
 /**
  * What an agent says it runs, beside what it should run, by meaning: order, anchors, defaults that it filled in, what its
@@ -1005,7 +1165,7 @@ export type ConfigDrift = Message<"muster.v1.ConfigDrift"> & {
  * Use `create(ConfigDriftSchema)` to create a new message.
  */
 export const ConfigDriftSchema: GenMessage<ConfigDrift> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 25);
+  messageDesc(file_muster_v1_agents, 29);
 
 /**
  * One place where an agent's effective config differs from what it should run.
@@ -1047,7 +1207,7 @@ export type ConfigDifference = Message<"muster.v1.ConfigDifference"> & {
  * Use `create(ConfigDifferenceSchema)` to create a new message.
  */
 export const ConfigDifferenceSchema: GenMessage<ConfigDifference> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 26);
+  messageDesc(file_muster_v1_agents, 30);
 
 /**
  * An offer that was sent. What was offered is kept by ConnectionService and PackageService.
@@ -1075,7 +1235,7 @@ export type SentOffer = Message<"muster.v1.SentOffer"> & {
  * Use `create(SentOfferSchema)` to create a new message.
  */
 export const SentOfferSchema: GenMessage<SentOffer> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 27);
+  messageDesc(file_muster_v1_agents, 31);
 
 /**
  * Something an agent is asked once.
@@ -1111,7 +1271,7 @@ export type Action = Message<"muster.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 28);
+  messageDesc(file_muster_v1_agents, 32);
 
 /**
  * What an agent says of its packages (opamp.proto, PackageStatuses).
@@ -1153,7 +1313,7 @@ export type PackageStatuses = Message<"muster.v1.PackageStatuses"> & {
  * Use `create(PackageStatusesSchema)` to create a new message.
  */
 export const PackageStatusesSchema: GenMessage<PackageStatuses> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 29);
+  messageDesc(file_muster_v1_agents, 33);
 
 /**
  * How one package fares at one agent.
@@ -1223,7 +1383,7 @@ export type PackageStatus = Message<"muster.v1.PackageStatus"> & {
  * Use `create(PackageStatusSchema)` to create a new message.
  */
 export const PackageStatusSchema: GenMessage<PackageStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 30);
+  messageDesc(file_muster_v1_agents, 34);
 
 /**
  * What an agent says of offered connection settings (opamp.proto, ConnectionSettingsStatus).
@@ -1265,7 +1425,7 @@ export type ConnectionSettingsStatus = Message<"muster.v1.ConnectionSettingsStat
  * Use `create(ConnectionSettingsStatusSchema)` to create a new message.
  */
 export const ConnectionSettingsStatusSchema: GenMessage<ConnectionSettingsStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 31);
+  messageDesc(file_muster_v1_agents, 35);
 
 /**
  * A custom message of an agent.
@@ -1314,7 +1474,7 @@ export type CustomMessage = Message<"muster.v1.CustomMessage"> & {
  * Use `create(CustomMessageSchema)` to create a new message.
  */
 export const CustomMessageSchema: GenMessage<CustomMessage> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 32);
+  messageDesc(file_muster_v1_agents, 36);
 
 /**
  * The components an agent can run. Equal hash, equal components: they are kept once per hash.
@@ -1349,7 +1509,7 @@ export type AvailableComponents = Message<"muster.v1.AvailableComponents"> & {
  * Use `create(AvailableComponentsSchema)` to create a new message.
  */
 export const AvailableComponentsSchema: GenMessage<AvailableComponents> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 33);
+  messageDesc(file_muster_v1_agents, 37);
 
 /**
  * A component or a kind of components.
@@ -1377,7 +1537,7 @@ export type ComponentDetails = Message<"muster.v1.ComponentDetails"> & {
  * Use `create(ComponentDetailsSchema)` to create a new message.
  */
 export const ComponentDetailsSchema: GenMessage<ComponentDetails> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 34);
+  messageDesc(file_muster_v1_agents, 38);
 
 /**
  * A session of an agent with a gateway.
@@ -1440,7 +1600,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
  * Use `create(AgentConnectionSchema)` to create a new message.
  */
 export const AgentConnectionSchema: GenMessage<AgentConnection> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 35);
+  messageDesc(file_muster_v1_agents, 39);
 
 /**
  * Health of an agent or of a part of it (opamp.proto, ComponentHealth).
@@ -1503,7 +1663,7 @@ export type AgentHealth = Message<"muster.v1.AgentHealth"> & {
  * Use `create(AgentHealthSchema)` to create a new message.
  */
 export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 36);
+  messageDesc(file_muster_v1_agents, 40);
 
 /**
  * @generated from message muster.v1.RemoteConfigStatus
@@ -1543,7 +1703,7 @@ export type RemoteConfigStatus = Message<"muster.v1.RemoteConfigStatus"> & {
  * Use `create(RemoteConfigStatusSchema)` to create a new message.
  */
 export const RemoteConfigStatusSchema: GenMessage<RemoteConfigStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 37);
+  messageDesc(file_muster_v1_agents, 41);
 
 /**
  * What an agent should run: the union of the files of every config that reaches it.
@@ -1586,7 +1746,7 @@ export type DesiredConfig = Message<"muster.v1.DesiredConfig"> & {
  * Use `create(DesiredConfigSchema)` to create a new message.
  */
 export const DesiredConfigSchema: GenMessage<DesiredConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 38);
+  messageDesc(file_muster_v1_agents, 42);
 
 /**
  * A rollout that failed an agent.
@@ -1635,7 +1795,7 @@ export type ExcludedRollout = Message<"muster.v1.ExcludedRollout"> & {
  * Use `create(ExcludedRolloutSchema)` to create a new message.
  */
 export const ExcludedRolloutSchema: GenMessage<ExcludedRollout> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 39);
+  messageDesc(file_muster_v1_agents, 43);
 
 /**
  * @generated from message muster.v1.ConfigContribution
@@ -1668,7 +1828,7 @@ export type ConfigContribution = Message<"muster.v1.ConfigContribution"> & {
  * Use `create(ConfigContributionSchema)` to create a new message.
  */
 export const ConfigContributionSchema: GenMessage<ConfigContribution> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 40);
+  messageDesc(file_muster_v1_agents, 44);
 
 /**
  * @generated from message muster.v1.EffectiveConfig
@@ -1701,7 +1861,7 @@ export type EffectiveConfig = Message<"muster.v1.EffectiveConfig"> & {
  * Use `create(EffectiveConfigSchema)` to create a new message.
  */
 export const EffectiveConfigSchema: GenMessage<EffectiveConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 41);
+  messageDesc(file_muster_v1_agents, 45);
 
 /**
  * One try to bring one config to one agent.
@@ -1757,7 +1917,83 @@ export type Attempt = Message<"muster.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 42);
+  messageDesc(file_muster_v1_agents, 46);
+
+/**
+ * What can happen to an agent.
+ *
+ * @generated from enum muster.v1.AgentHistoryKind
+ */
+export const AgentHistoryKind = {
+  /**
+   * Not known to this version.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It connected. The first time is `first_seen_time`.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_CONNECTED = 1;
+   */
+  CONNECTED: 1,
+
+  /**
+   * It went away.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_DISCONNECTED = 2;
+   */
+  DISCONNECTED: 2,
+
+  /**
+   * It became healthy.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_HEALTHY = 3;
+   */
+  HEALTHY: 3,
+
+  /**
+   * It became unhealthy, or was when it first reported.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_UNHEALTHY = 4;
+   */
+  UNHEALTHY: 4,
+
+  /**
+   * It started again.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_RESTARTED = 5;
+   */
+  RESTARTED: 5,
+
+  /**
+   * It said that it applied a config, or that it could not.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_CONFIG_ANSWERED = 6;
+   */
+  CONFIG_ANSWERED: 6,
+
+  /**
+   * It goes on under this uid.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_RENAMED = 7;
+   */
+  RENAMED: 7,
+} as const;
+
+/**
+ * What can happen to an agent.
+ *
+ * @generated from enum muster.v1.AgentHistoryKind
+ */
+export type AgentHistoryKind = (typeof AgentHistoryKind)[keyof typeof AgentHistoryKind] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.AgentHistoryKind.
+ */
+export const AgentHistoryKindSchema: GenEnum<AgentHistoryKind> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 0);
 
 /**
  * How an agent reaches its gateway.
@@ -1798,7 +2034,7 @@ export type Transport = (typeof Transport)[keyof typeof Transport] | UnknownEnum
  * Describes the enum muster.v1.Transport.
  */
 export const TransportSchema: GenEnum<Transport> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 0);
+  enumDesc(file_muster_v1_agents, 1);
 
 /**
  * Whether an agent shows what it should run.
@@ -1839,7 +2075,7 @@ export type DriftState = (typeof DriftState)[keyof typeof DriftState] | UnknownE
  * Describes the enum muster.v1.DriftState.
  */
 export const DriftStateSchema: GenEnum<DriftState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 1);
+  enumDesc(file_muster_v1_agents, 2);
 
 /**
  * How a place differs.
@@ -1887,7 +2123,7 @@ export type DifferenceKind = (typeof DifferenceKind)[keyof typeof DifferenceKind
  * Describes the enum muster.v1.DifferenceKind.
  */
 export const DifferenceKindSchema: GenEnum<DifferenceKind> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 2);
+  enumDesc(file_muster_v1_agents, 3);
 
 /**
  * What an agent can be asked once.
@@ -1935,7 +2171,7 @@ export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind] | UnknownE
  * Describes the enum muster.v1.ActionKind.
  */
 export const ActionKindSchema: GenEnum<ActionKind> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 3);
+  enumDesc(file_muster_v1_agents, 4);
 
 /**
  * What an agent does with a package.
@@ -1997,7 +2233,7 @@ export type PackageState = (typeof PackageState)[keyof typeof PackageState] | Un
  * Describes the enum muster.v1.PackageState.
  */
 export const PackageStateSchema: GenEnum<PackageState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 4);
+  enumDesc(file_muster_v1_agents, 5);
 
 /**
  * What an agent says of a remote config.
@@ -2045,7 +2281,7 @@ export type RemoteConfigState = (typeof RemoteConfigState)[keyof typeof RemoteCo
  * Describes the enum muster.v1.RemoteConfigState.
  */
 export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 5);
+  enumDesc(file_muster_v1_agents, 6);
 
 /**
  * Reads the fleet, and asks single agents things. Agents are never created here: an agent exists from its first report on.
@@ -2166,6 +2402,18 @@ export const AgentService: GenService<{
     methodKind: "unary";
     input: typeof ReleaseAgentRequestSchema;
     output: typeof ReleaseAgentResponseSchema;
+  },
+  /**
+   * What happened to one agent, newest first: when it came and went, became ill and well, started again, answered configs.
+   * At most 32 entries; what comes again within an hour is one entry that counts. Gone with the fleet state and with the
+   * agent. Takes a uid that it had before, too. NOT_FOUND: no such agent.
+   *
+   * @generated from rpc muster.v1.AgentService.ListAgentHistory
+   */
+  listAgentHistory: {
+    methodKind: "unary";
+    input: typeof ListAgentHistoryRequestSchema;
+    output: typeof ListAgentHistoryResponseSchema;
   },
   /**
    * Says something else of one agent: its labels, its annotations, or both. Selectors see labels a moment later, and
