@@ -7,6 +7,7 @@ import {
   ActionSchema,
   AgentSchema,
   CountAgentsResponseSchema,
+  ForgetAgentsResponseSchema,
   ListAgentHistoryResponseSchema,
   type ListAgentsResponse,
   ListAgentsResponseSchema,
@@ -132,6 +133,27 @@ export async function releaseAgent(session: Session, instanceUid: string): Promi
       ? `Agent ${instanceUid} belonged to nobody; the first credentials that report for it will own it.\n`
       : `Agent ${instanceUid} no longer belongs to ${owner}; the next credentials that report for it will own it.\n`;
   session.show(ReleaseAgentResponseSchema, released, () => text);
+}
+
+/** Options of `agents forget`. */
+export interface ForgetOptions {
+  readonly selector?: string;
+  readonly validateOnly?: boolean;
+}
+
+/** Forgets agents that are gone: some by their uids, or all that a selector matches. */
+export async function forgetAgents(
+  session: Session,
+  instanceUids: readonly string[],
+  { selector = "", validateOnly = false }: ForgetOptions,
+): Promise<void> {
+  if (instanceUids.length === 0 && selector === "") throw new CommandError("say whom: uids, or -l with a selector.");
+  const request = { instanceUids: [...instanceUids], selector, validateOnly };
+  const answer = await session.agents.forgetAgents(request, session.call);
+  const { forgottenCount, skippedCount } = answer;
+  const skipped = skippedCount === 0n ? "" : ` ${counted(skippedCount, "agent")} came back meanwhile and stay.`;
+  const would = validateOnly ? "would be forgotten" : "forgotten";
+  session.show(ForgetAgentsResponseSchema, answer, () => `${counted(forgottenCount, "agent")} ${would}.${skipped}\n`);
 }
 
 /** Options of `agents message`. */

@@ -75,6 +75,20 @@ describe("muster", () => {
     assert.deepEqual([code, err], [1, 'muster: "ring" says nothing; write key=text to set, key- to remove.\n']);
   });
 
+  it("forgets agents that are gone, and nobody who is there", async () => {
+    const gone = aUid(1_000);
+    await storeAgent(store, 1_000, "gone");
+    const refused = await muster(["agents", "forget", gone]);
+    assert.deepEqual([refused.code, /is connected/.test(refused.err)], [1, true]);
+    await store.agents.project(gone, [
+      { kind: "agent.disconnected", uid: gone, epoch: 9, n: 1, atMs: 1, reason: "closed" },
+    ]);
+    const one = ["agents", "forget", "-l", "env=gone"];
+    assert.equal((await muster([...one, "--validate-only"])).out, "1 agent would be forgotten.\n");
+    assert.equal((await muster(one)).out, "1 agent forgotten.\n");
+    assert.match((await muster(["agents", "forget"])).err, /say whom/);
+  });
+
   it("watches agents until Ctrl-C, and ends quietly then", async () => {
     const run = start(["agents", "watch", "-l", "env=prod"]);
     await until(() => run.out.includes(aUid(3)), { timeoutMs: 10_000, what: "the snapshot" });

@@ -5,6 +5,7 @@ import { action, type Run } from "./action.ts";
 import { annotateAgent, type LabelOptions, labelAgents } from "./agent-marks.ts";
 import {
   countAgents,
+  forgetAgents,
   getAgent,
   listAgents,
   refreshAgent,
@@ -89,6 +90,12 @@ function addMarks(agents: Command, run: Run): void {
 
 /** What single agents are asked. */
 function addAsks(agents: Command, run: Run): void {
+  agents
+    .command("forget [uids...]")
+    .description("forget agents that are gone, with their labels and history; one that reports again is new")
+    .option("-l, --selector <selector>", `${SELECTOR}; instead of uids`)
+    .option("--validate-only", "check everything and count, but forget nobody")
+    .action(action(run, forgetAgents));
   agents.command("restart <uid>").description("ask one agent to restart, once").action(action(run, restartAgent));
   agents
     .command("refresh <uid>")

@@ -201,7 +201,24 @@ function placesOf(labels: readonly Label[], places: Map<Label, number>): string 
 }
 
 /** Arguments of retire-agent.lua: `former` goes on as `to`. */
-export function retireArguments(p: Partition, { view, version }: VersionedView, to: InstanceUid): ScriptArguments {
+export function retireArguments(p: Partition, former: VersionedView, to: InstanceUid): ScriptArguments {
+  return leaveArguments(p, former, [], to);
+}
+
+/** Arguments of forget-agent.lua. */
+export function forgetArguments(p: Partition, found: VersionedView): ScriptArguments {
+  const { uid, connection } = found.view;
+  const session = [fleetKeys.session(p, uid), fleetKeys.actions(p, uid)];
+  return leaveArguments(p, found, session, connection?.epoch ?? Number.MAX_SAFE_INTEGER);
+}
+
+/** What both are told: who leaves, and all that it is known by. */
+function leaveArguments(
+  p: Partition,
+  { view, version }: VersionedView,
+  moreKeys: readonly string[],
+  special: string | number,
+): ScriptArguments {
   const isNew = version === 0;
   const bodies = isNew ? [] : [...bodiesOf(view)];
   const keys = [
@@ -215,9 +232,10 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
     fleetKeys.freeRows(p),
     fleetKeys.labels(p),
     fleetKeys.history(p),
+    ...moreKeys,
     ...bodies.map((address) => fleetKeys.body(p, address)),
   ];
-  const head = [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, uidBytes(view.uid)];
+  const head = [version, view.uid, CHANGES_LENGTH, special, UNUSED_BODY_TTL_S, uidBytes(view.uid)];
   return [keys, [...head, ...bodies, ...(isNew ? [] : indexedLabels(view))]];
 }
 

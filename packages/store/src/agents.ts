@@ -13,10 +13,12 @@ import {
 import { decodeRecord, type StampedView, type VersionedView } from "./agent-record.ts";
 import type { ComponentsAt } from "./components.ts";
 import { eachPartition } from "./each-partition.ts";
+import { type Forgotten, forgetAgents } from "./forget.ts";
 import { loadAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { loadConnected, openList } from "./listing.ts";
-import { mergeRanges } from "./merge-ranges.ts";
+import { loadConnected, openList, type ReadRange } from "./listing.ts";
+import { mergeRanges, type Range } from "./merge-ranges.ts";
+import type { MetadataStore } from "./metadata.ts";
 import {
   createContext,
   follow,
@@ -27,6 +29,7 @@ import {
 } from "./project-agent.ts";
 import { runBinary } from "./redis.ts";
 import { createSelect, selectables } from "./select.ts";
+import type { Settings } from "./settings.ts";
 import { createTally, type Tally } from "./tally.ts";
 
 /** Agent views. */
@@ -49,8 +52,10 @@ export interface Agents {
   select(selector: Selector, found: readonly VersionedView[]): Promise<readonly VersionedView[]>;
   /** Counts of agents that a selector matches. */
   readonly tally: Tally;
-  /** As `page`, everybody within one partition. */
-  pageOf(partition: Partition, after: string, limit: number): Promise<readonly InstanceUid[]>;
+  /** As `page`, within one partition. */
+  pageOf(partition: Partition, after: string, limit: number, selector?: Selector): Promise<readonly InstanceUid[]>;
+  /** Forgets agents as they were read, unless they came back. Answers what became of each, in their order. */
+  forget(found: readonly VersionedView[]): Promise<readonly Forgotten[]>;
   /** Uids that the projector believes to be connected at a gateway. */
   connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
 }
@@ -59,8 +64,15 @@ const EVERYBODY = parseSelector("");
 /** Agents that are looked at together. */
 const LOOK_COUNT = 1_000;
 
+/** What it is made of. */
+export interface AgentsDeps extends ProjectDeps {
+  readonly componentsAt: ComponentsAt;
+  readonly metadata: MetadataStore;
+  readonly settings: Settings;
+}
+
 /** Closes nothing: `fleet` is the caller's. */
-export function createAgents(deps: ProjectDeps & { readonly componentsAt: ComponentsAt }): Agents {
+export function createAgents(deps: AgentsDeps): Agents {
   const { fleet, partitions, componentsAt } = deps;
   const context = createContext(deps);
   const all = Array.from({ length: partitions }, (_, p) => p);
@@ -97,14 +109,19 @@ export function createAgents(deps: ProjectDeps & { readonly componentsAt: Compon
     tally: createTally({ fleet, partitions, componentsAt, lookAt }),
     get: async (uid) => (await follow(context, uid))?.found,
     project: (uid, events) => projectAgent(context, uid, events),
-    async pageOf(p, after, limit) {
-      const read = await openList(fleet, p, EVERYBODY, componentsAt);
-      return (await read(after, limit)).uids;
+    async pageOf(p, after, limit, selector = EVERYBODY) {
+      return await mergeRanges([p], after, limit, await openList(fleet, p, selector, componentsAt).then(ofPartition));
     },
+    forget: (found) => forgetAgents({ ...context, settings: deps.settings, metadata: deps.metadata }, found),
     async connectedAt(gateway, limit) {
       return (await Promise.all(all.map((p) => loadConnected(fleet, p, gateway, limit)))).flat();
     },
   };
+}
+
+/** A partition's list as one of several. */
+function ofPartition(read: ReadRange): (p: Partition, after: string, count: number) => Promise<Range> {
+  return (_, after, count) => read(after, count);
 }
 
 /** Views of one partition, in the order of the uids; null where there is none under that uid. */

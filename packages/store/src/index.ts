@@ -13,6 +13,7 @@ export { type ConfigHead, type Configs, configNotFound, generationConflict, type
 export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
 export type { Documents, Stored } from "./documents.ts";
 export type { EventBatch, Events } from "./events.ts";
+export type { Forgotten } from "./forget.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Histories } from "./history.ts";
 export type { Partition } from "./keys.ts";

@@ -81,6 +81,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("label"), marks: labels }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("leave") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("rename") }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget") }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -118,7 +119,7 @@ describe("queries", () => {
   const spec = useStore();
   const project = (uid: InstanceUid, ...events: readonly AgentEvent[]) => spec.store.agents.project(uid, events);
 
-  function eventOf(uid: InstanceUid, given: Exclude<Step, { kind: "rename" | "label" }>): AgentEvent {
+  function eventOf(uid: InstanceUid, given: Exclude<Step, { kind: "rename" | "label" | "forget" }>): AgentEvent {
     const fact = at(uid);
     if ("labels" in given) return described(uid, given.labels);
     if ("gateway" in given) {
@@ -217,12 +218,14 @@ describe("queries", () => {
         await Promise.all(many.map((uid, i) => project(uid, described(uid, { env: "prod", a: String(i) }))));
         for (const [i, each] of steps) {
           const uid = uids[i] ?? aUid();
-          if (each.kind === "rename") {
+          if (each.kind === "forget") {
+            await spec.store.agents.forget(await spec.store.agents.load([uid]));
+          } else if (each.kind === "rename") {
             const to = aUid(next++);
             uids[i] = to;
             await project(to, { kind: "agent.renamed", ...at(to), from: uid });
           } else if ("marks" in each) await label(uid, each.marks);
-          else await project(uid, eventOf(uid, each as Exclude<Step, { kind: "rename" | "label" }>));
+          else await project(uid, eventOf(uid, each as Exclude<Step, { kind: "rename" | "label" | "forget" }>));
         }
         const present = await spec.store.agents.load([...uids, ...many]);
         const seen = await selectables(spec.store.componentsAt, present);

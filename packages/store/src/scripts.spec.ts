@@ -504,6 +504,105 @@ describe("scripts", () => {
     });
   });
 
+  describe("forget-agent", () => {
+    const forget = (version: number, epoch: number, bodies: readonly string[] = [], labels: readonly string[] = []) => {
+      const lists = ["agents", "changes", "unassigned", "uses", "desired", "rows", "free", "labels", "history"];
+      const keys = ["agent:u", ...lists, "session", "actions", ...bodies.map((address) => `body:${address}`)];
+      const args = [version, "u", 100, epoch, 60, bytesOf("u"), ...bodies, ...labels.map(longLabel)];
+      return call(scripts.forgetAgent, keys, args);
+    };
+    const save = async () => {
+      const keys = [
+        "agents",
+        "changes",
+        "unassigned",
+        "uses",
+        "rows",
+        "free",
+        "labels",
+        "history",
+        "agent:u",
+        "body:b",
+      ];
+      const agent = [
+        "u",
+        0,
+        "",
+        bytesOf("u"),
+        "1",
+        "view",
+        "1",
+        "",
+        1,
+        0,
+        packHistory([happened("connected", 1)]),
+        "b",
+      ];
+      await call(scripts.saveAgents, keys, [100, 60, 1, longLabel("a"), ...agent]);
+      await spec.redis.mset("desired", "1\nconfig", "body:b", "body");
+      await spec.redis.lpush("actions", "one");
+      await putSession("session", { epoch: "5", open: "1" });
+    };
+
+    it("leaves nothing of an agent but its row, which is free, and tells watchers", async () => {
+      await save();
+      assert.equal(await forget(1, 5, ["b"], ["a"]), 1);
+      assert.deepEqual((await spec.redis.keys("*")).sort(), ["body:b", "changes", "free", "rows"]);
+      assert.deepEqual([await spec.redis.lrange("free", 0, -1), (await spec.redis.ttl("body:b")) > 0], [["0"], true]);
+      assert.deepEqual((await spec.redis.xrevrange("changes", "+", "-", "COUNT", 1))[0]?.[1], ["u", "u"]);
+    });
+
+    it("changes nothing of one that came back, or of which something else was heard", async () => {
+      await save();
+      const keys = (await spec.redis.keys("*")).sort();
+      assert.deepEqual([await forget(1, 4, ["b"], ["a"]), await forget(2, 5, ["b"], ["a"])], [2, 0]);
+      assert.deepEqual((await spec.redis.keys("*")).sort(), keys);
+    });
+
+    it("changes nothing of one that goes on under another uid, or of nobody", async () => {
+      assert.equal(await forget(0, 5), 0);
+      await spec.redis.set("agent:u", "1 > new\n");
+      assert.equal(await forget(1, 5), 0);
+      assert.deepEqual(await spec.redis.keys("*"), ["agent:u"]);
+    });
+  });
+
+  describe("forget-alias", () => {
+    const forget = () => call(scripts.forgetAlias, ["agent:u", "session"], ["new", "newer"]);
+    for (const [name, record, is] of [
+      ["an alias of the agent", "1 > newer\n", 1],
+      ["an alias of another", "1 > other\n", 0],
+      ["a view", "1 0 1-1\nview", 0],
+    ] as const) {
+      it(`${is === 1 ? "forgets" : "leaves"} ${name}`, async () => {
+        await spec.redis.set("agent:u", record);
+        await putSession("session", { epoch: "5" });
+        assert.equal(await forget(), is);
+        assert.equal(await spec.redis.exists("agent:u", "session"), is === 1 ? 0 : 2);
+      });
+    }
+    it("knows nobody", async () => assert.equal(await forget(), 0));
+  });
+
+  describe("put-metadata", () => {
+    const put = (isWhole: "0" | "1", ...args: readonly (string | number)[]) =>
+      call(scripts.putMetadata, ["metadata"], [isWhole, ...args]);
+
+    it("writes what nobody else changed meanwhile, and takes away what is nothing any more", async () => {
+      assert.deepEqual(await put("0", "a", 0, "1\nx", "b", 0, "1\ny"), [1, 1]);
+      assert.deepEqual(await put("0", "a", 0, "1\nz", "b", 1, "2\nz"), [0, 1]);
+      assert.deepEqual(await spec.redis.hgetall("metadata"), { a: "1\nx", b: "2\nz" });
+      assert.deepEqual(await put("0", "a", 1, ""), [1]);
+      assert.deepEqual(await spec.redis.hkeys("metadata"), ["b"]);
+    });
+
+    it("writes all or nothing where it must", async () => {
+      assert.deepEqual(await put("1", "a", 0, "1\nx", "b", 1, "2\ny"), [0, 0]);
+      assert.equal(await spec.redis.exists("metadata"), 0);
+      assert.deepEqual(await put("1", "a", 0, "1\nx", "b", 0, "1\ny"), [1, 1]);
+    });
+  });
+
   describe("enqueue-action", () => {
     const enqueue = (action = "sealed"): Promise<unknown> =>
       call(scripts.enqueueAction, ["session", "actions"], [action, 2, 60]);

@@ -94,6 +94,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const inventories = createInventories(fleet, encryptionKey);
   const componentsAt = createComponentsAt(inventories);
   const metadata = createMetadata(control, settled);
+  const settings = createSettings(control, encryptionKey, settled);
   const desired = createDesired(fleet, control, partitions);
   const sessions = createSessions(fleet, partitions);
   const configs = createConfigs(control, settled);
@@ -104,6 +105,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     copyBody: bodies.copy,
     componentsAt,
     metadata,
+    settings,
     desired,
     comparison,
   });
@@ -115,7 +117,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     bodies,
     inventories,
     actions: createActions(fleet, encryptionKey, partitions),
-    settings: createSettings(control, encryptionKey, settled),
+    settings,
     metadata,
     desired,
     changes: createChanges(fleet, redisUrl, partitions, onError),

@@ -11,6 +11,7 @@ import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
 import { addDetails, type DetailDeps } from "./details.ts";
 import type { ChangeFeed } from "./feed.ts";
+import { type ForgetDeps, forgetAgents } from "./forget-agents.ts";
 import { labelAgents, type MarkDeps, updateAgent } from "./mark-agents.ts";
 import { applyMask, fieldNames, parseMask } from "./mask.ts";
 import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
@@ -20,7 +21,7 @@ import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
 /** What this service reads, and what it asks with. */
 export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps, MarkDeps {
-  readonly agents: MarkDeps["agents"];
+  readonly agents: MarkDeps["agents"] & ForgetDeps["agents"];
   readonly metadata: MarkDeps["metadata"];
   readonly histories: Histories;
   readonly release: Sessions["release"];
@@ -94,6 +95,7 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
     },
     updateAgent: (request) => updateAgent(deps, request),
     labelAgents: (request, { signal }) => labelAgents(deps, request, signal),
+    forgetAgents: (request, { signal }) => forgetAgents(deps, request, signal),
   };
 }
 

@@ -5,6 +5,7 @@ import type { AgentEvent } from "@muster/fleet";
 import type { Clock } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import type { Logger, Metrics } from "@muster/telemetry";
+import { createForgetGone } from "./forget-gone.ts";
 import { type ProjectDeps, project } from "./project.ts";
 import { reap } from "./reap.ts";
 
@@ -15,6 +16,8 @@ export interface ProjectorDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How long agents that went away are remembered; 0: for ever. */
+  readonly retentionMs: number;
   onError(error: unknown): void;
 }
 
@@ -22,15 +25,16 @@ export interface ProjectorDeps {
 export interface Projector {
   /** Projects until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
-  /** Looks after dead gateways, and after the lag, until the signal aborts. */
+  /** Looks after dead gateways, agents that do not come back, and the lag, until the signal aborts. */
   watch(signal: AbortSignal): Promise<void>;
 }
 
 const REAP_MS = 2_000;
 
-export function createProjector({ store, queue, clock, log, metrics, onError }: ProjectorDeps): Projector {
+export function createProjector(options: ProjectorDeps): Projector {
+  const { store, queue, clock, log, metrics, retentionMs, onError } = options;
   const consumer = `projector-${randomUUID()}`;
-  const counts = { agents: 0, changed: 0, reaped: 0, lag: 0 };
+  const counts = { agents: 0, changed: 0, reaped: 0, forgotten: 0, lag: 0 };
   const deps: ProjectDeps = {
     project: store.agents.project,
     loadDesired: store.desired.load,
@@ -57,12 +61,21 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
     nowMs: clock.nowMs,
     onReaped: (gateway: string, count: number) => log.warn("gateway.lost", { gateway, agents: count }),
   };
+  const { pageOf, load, forget } = store.agents;
+  const { partitions } = store;
+  const forgetGone = createForgetGone({ partitions, retentionMs, pageOf, load, forget, nowMs: clock.nowMs });
+  const tidy = async (): Promise<void> => {
+    const count = await forgetGone();
+    if (count > 0) log.info("agents.forgotten", { agents: count });
+    counts.forgotten += count;
+  };
   return {
     run: (signal) => store.events.consume(consumer, (batches) => project(batches, deps), signal),
     async watch(signal) {
       while (!signal.aborted) {
         try {
           counts.reaped += await reap(reapDeps);
+          await tidy();
           counts.lag = await store.events.lag();
         } catch (error) {
           onError(error);
@@ -75,13 +88,24 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
 
 function observe(
   metrics: Metrics,
-  counts: { readonly agents: number; readonly changed: number; readonly reaped: number; readonly lag: number },
+  counts: {
+    readonly agents: number;
+    readonly changed: number;
+    readonly reaped: number;
+    readonly forgotten: number;
+    readonly lag: number;
+  },
 ): void {
   const counter = (name: string, help: string, read: () => number): void =>
     metrics.observe(name, { help, kind: "counter" }, read);
   counter("muster_projector_agents_total", "How many agents' events were folded?", () => counts.agents);
   counter("muster_projector_changed_agents_total", "How many views changed by it?", () => counts.changed);
   counter("muster_projector_lost_agents_total", "How many agents were lost with their gateway?", () => counts.reaped);
+  counter(
+    "muster_projector_forgotten_agents_total",
+    "How many agents were forgotten that did not come back?",
+    () => counts.forgotten,
+  );
   metrics.observe(
     "muster_projector_lag_entries",
     { help: "How many stream entries wait to be projected?", kind: "gauge" },
