@@ -33,15 +33,19 @@ export interface ListAgentsOptions {
   readonly selector?: string;
   readonly limit: number;
   readonly all?: boolean;
+  readonly sort?: string;
 }
 
 /** Lists agents, as many pages as it takes. */
-export async function listAgents(session: Session, { selector = "", limit, all }: ListAgentsOptions): Promise<void> {
+export async function listAgents(
+  session: Session,
+  { selector = "", limit, all, sort: orderBy = "" }: ListAgentsOptions,
+): Promise<void> {
   const wanted = all === true ? Number.POSITIVE_INFINITY : limit;
   const listed: ListAgentsResponse = create(ListAgentsResponseSchema);
   do {
     const pageSize = Math.min(MAX_PAGE, wanted - listed.agents.length);
-    const request = { selector, pageSize, pageToken: listed.nextPageToken };
+    const request = { selector, orderBy, pageSize, pageToken: listed.nextPageToken };
     const page = await session.agents.listAgents(request, session.call);
     listed.agents.push(...page.agents);
     listed.nextPageToken = page.nextPageToken;

@@ -41,6 +41,13 @@ describe("muster", () => {
     assert.match(out, new RegExp(`${aUid(2)} +otelcol +- +yes`));
     assert.match((await muster(["agents", "list", "--limit", "5"])).out, /5 agents of more; see all with --all/);
     assert.equal((await json(["agents", "list", "--all"])).agents.length, 60);
+    const sorted = await json(["agents", "list", "--limit", "4", "--sort", "env desc"]);
+    const uids = sorted.agents.map(({ instanceUid }: { readonly instanceUid: string }) => instanceUid);
+    assert.deepEqual(
+      uids,
+      [1, 2, 3, 4].map((n) => aUid(n)),
+      "prod first",
+    );
   });
 
   it("counts agents, and groups them by what they have of a key", async () => {

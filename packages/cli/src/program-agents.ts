@@ -30,6 +30,10 @@ export function addAgents(program: Command, run: Run): void {
     .option("-l, --selector <selector>", SELECTOR)
     .option("--limit <n>", "how many at most", countOption(1), 50)
     .option("--all", "all of them")
+    .option(
+      "--sort <key>",
+      'an attribute, label or fact, first_seen_time or update_time; "host.name desc" turns it round',
+    )
     .action(action(run, listAgents));
   agents
     .command("count")

@@ -17,7 +17,7 @@ import { type Forgotten, forgetAgents } from "./forget.ts";
 import { loadAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { loadConnected, openList, type ReadRange } from "./listing.ts";
-import { mergeRanges, type Range } from "./merge-ranges.ts";
+import { type Direction, mergeRanges, type Range } from "./merge-ranges.ts";
 import type { MetadataStore } from "./metadata.ts";
 import {
   createContext,
@@ -44,10 +44,12 @@ export interface Agents {
    */
   project(uid: InstanceUid, events: readonly AgentEvent[]): Promise<Projected>;
   /**
-   * Up to `limit` uids above `after`, in order, of agents that a selector may match (default: everybody). How far the
-   * index narrows them is its own affair: `select` has the last word.
+   * Up to `limit` uids beyond `after`, in order or the other way round, of agents that a selector may match (default:
+   * everybody). How far the index narrows them is its own affair: `select` has the last word.
    */
-  page(after: string, limit: number, selector?: Selector): Promise<readonly InstanceUid[]>;
+  page(after: string, limit: number, selector?: Selector, direction?: Direction): Promise<readonly InstanceUid[]>;
+  /** What selectors see of some agents, in their order. */
+  selectable(found: readonly VersionedView[]): Promise<readonly Selectable[]>;
   /** Those of some agents that a selector matches, by labels and facts. */
   select(selector: Selector, found: readonly VersionedView[]): Promise<readonly VersionedView[]>;
   /** Counts of agents that a selector matches. */
@@ -76,12 +78,11 @@ export function createAgents(deps: AgentsDeps): Agents {
   const { fleet, partitions, componentsAt } = deps;
   const context = createContext(deps);
   const all = Array.from({ length: partitions }, (_, p) => p);
-  const page: Agents["page"] = async (after, limit, selector = EVERYBODY) => {
-    const lists = await Promise.all(all.map((p) => openList(fleet, p, selector, componentsAt)));
-    return await mergeRanges(all, after, limit, async (p, from, count) => {
-      const read = lists[p];
-      return read === undefined ? { uids: [], upTo: null } : await read(from, count);
-    });
+  const page: Agents["page"] = async (after, limit, selector = EVERYBODY, direction = "up") => {
+    const lists = await Promise.all(all.map((p) => openList(fleet, p, selector, componentsAt, direction)));
+    const read = async (p: Partition, from: string, count: number): Promise<Range> =>
+      (await lists[p]?.(from, count)) ?? { uids: [], upTo: null };
+    return await mergeRanges(all, after, limit, read, direction);
   };
   const load: Agents["load"] = async (uids) => {
     const stored = await eachPartition(
@@ -106,6 +107,7 @@ export function createAgents(deps: AgentsDeps): Agents {
     page,
     load,
     select,
+    selectable: (found) => selectables(componentsAt, found),
     tally: createTally({ fleet, partitions, componentsAt, lookAt }),
     get: async (uid) => (await follow(context, uid))?.found,
     project: (uid, events) => projectAgent(context, uid, events),

@@ -17,6 +17,7 @@ export type { Forgotten } from "./forget.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
 export type { Histories } from "./history.ts";
 export type { Partition } from "./keys.ts";
+export type { Direction } from "./merge-ranges.ts";
 export type { MetadataStore, MetadataWrite } from "./metadata.ts";
 export type { Json } from "./packed.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";

@@ -19,6 +19,7 @@ import {
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import fc from "fast-check";
 import { MAX_INDEXED_VALUE } from "./labels.ts";
+import type { Direction } from "./merge-ranges.ts";
 import { createSelect, selectables } from "./select.ts";
 import { useStore } from "./spec-store.ts";
 import type { Summary } from "./tally.ts";
@@ -169,13 +170,14 @@ describe("queries", () => {
     await project(uid, { kind: "agent.metadata-changed", ...at(uid) });
   }
 
-  async function listAll(text: string): Promise<readonly InstanceUid[]> {
+  async function listAll(text: string, direction?: Direction): Promise<readonly InstanceUid[]> {
     const selector = parseSelector(text);
     const found: InstanceUid[] = [];
     for (let after: string | undefined = ""; after !== undefined; ) {
-      const page: readonly InstanceUid[] = await spec.store.agents.page(after, 7, selector);
+      const page: readonly InstanceUid[] = await spec.store.agents.page(after, 7, selector, direction);
       const views = await spec.store.agents.load(page);
-      found.push(...(await spec.store.agents.select(selector, views)).map(({ view }) => view.uid));
+      const some = (await spec.store.agents.select(selector, views)).map(({ view }) => view.uid);
+      found.push(...page.filter((uid) => some.includes(uid)));
       after = page.length < 7 ? undefined : page.at(-1);
     }
     return found;
@@ -232,7 +234,9 @@ describe("queries", () => {
         for (const [text, key] of queries) {
           const selector = parseSelector(text);
           const matching = present.filter((_, i) => matches(selector, seen[i] ?? new Map()));
-          assert.deepEqual(await listAll(text), matching.map(({ view }) => view.uid).sort(), text);
+          const uids = matching.map(({ view }) => view.uid).sort();
+          assert.deepEqual(await listAll(text), uids, text);
+          assert.deepEqual(await listAll(text, "down"), uids.toReversed(), `${text}, the other way round`);
           const { tally } = spec.store.agents;
           assert.equal(await tally.count(selector, signal), matching.length, text);
           const values = (await selectables(spec.store.componentsAt, matching)).map((each) => each.get(key));

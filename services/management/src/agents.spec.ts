@@ -129,7 +129,7 @@ describe("AgentService", () => {
         pageSize: -1,
         selector: "env in",
         pageToken: "?",
-        orderBy: "name",
+        orderBy: "name,zone",
         readMask: { paths: ["nonsense"] },
       }),
     );

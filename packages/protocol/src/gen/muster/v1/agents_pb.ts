@@ -45,7 +45,9 @@ export type ListAgentsRequest = Message<"muster.v1.ListAgentsRequest"> & {
   selector: string;
 
   /**
-   * The order of the list. Only `instance_uid` (the default) is offered.
+   * The order of the list: `instance_uid` (the default), or where the selector matches at most 10,000 agents any attribute,
+   * label or fact, `first_seen_time` or `update_time`; ` desc` after it turns it round. Values are compared as text; agents
+   * that have none come last either way, and those with the same value are in the order of their uids.
    *
    * @generated from field: string order_by = 4;
    */
@@ -2367,7 +2369,7 @@ export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
  */
 export const AgentService: GenService<{
   /**
-   * Lists agents in the order of their instance uid, a page at a time.
+   * Lists agents, a page at a time. FAILED_PRECONDITION: in this order, the selector matches too many.
    * INVALID_ARGUMENT: the selector does not parse, the page size or token is malformed.
    *
    * @generated from rpc muster.v1.AgentService.ListAgents
