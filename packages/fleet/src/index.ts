@@ -120,7 +120,6 @@ export type {
 export { AGENTS_PLACEHOLDER, MAX_QUERY_AGENTS, renderQuery } from "./gate-query.ts";
 export { assessGates } from "./gate-rules.ts";
 export { assessGate, judgeValue } from "./gate-verdict.ts";
-export { HISTORY_KINDS, type HistoryEntry, type HistoryKind, happenings } from "./history.ts";
 export {
   assessGroup,
   byPriority,
@@ -131,6 +130,7 @@ export {
   groupsNamed,
   type RolloutPolicy,
 } from "./group.ts";
+export { HISTORY_KINDS, type HistoryEntry, type HistoryKind, happenings } from "./history.ts";
 export {
   type ConfigHash,
   type ConfigId,

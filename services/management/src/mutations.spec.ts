@@ -15,7 +15,7 @@ const READS = /^(get|list|watch|count|summarize|explain|plan|diff|blame|validate
 
 const unused = {} as never; // no method is called
 const tables = [
-  { desc: AgentService, table: mutations.agentMutations() },
+  { desc: AgentService, table: mutations.agentMutations(unused) },
   { desc: ConfigService, table: mutations.configMutations(unused) },
   { desc: RolloutService, table: mutations.rolloutMutations(unused) },
   { desc: CalendarService, table: mutations.calendarMutations(unused) },
