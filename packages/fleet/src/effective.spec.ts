@@ -61,14 +61,16 @@ describe("which config an agent claims to have", () => {
     const applying = { ...told, acknowledgement: anAgent({ ack: { hash: other, state: "applying" } }).acknowledgement };
     assert.deepEqual(
       [
-        mustCompare(told, told),
-        mustCompare(told, sick),
-        mustCompare(told, shown),
-        mustCompare(told, applying),
-        mustCompare(applying, told),
-        mustCompare(applied, { ...applied, health: null }),
+        mustCompare(told, told, false),
+        mustCompare(told, sick, true),
+        mustCompare(told, shown, false),
+        mustCompare(told, applying, false),
+        mustCompare(applying, told, false),
+        mustCompare(applied, { ...applied, health: null }, false),
+        mustCompare(applied, { ...applied, connection: null }, false),
+        mustCompare(applied, applied, true),
       ],
-      [false, false, true, true, true, true],
+      [false, false, true, true, true, false, true, true],
     );
   });
 

@@ -42,13 +42,16 @@ export function claims(claim: Claim | null, desired: Pick<Desired, "hash"> | nul
   return claim !== null && desired !== null && (claim.hash === null || claim.hash === desired.hash);
 }
 
-/** Whether what an agent shows is to be compared anew: what it claims or shows is another, or nobody could tell before. */
-export function mustCompare(before: AgentView, after: AgentView): boolean {
-  if (before === after) return false;
+/**
+ * Whether what an agent shows is to be compared anew: what it claims or shows is another. Where nobody could tell before, it is
+ * also tried again when the agent connects, or when somebody asks for it: what it should run may be known by now.
+ */
+export function mustCompare(before: AgentView, after: AgentView, isAsked: boolean): boolean {
+  if (before === after && !isAsked) return false;
   const [old, now] = [claimOf(before), claimOf(after)];
   if (now === null) return after.drift !== null;
   const isOther = old?.hash !== now.hash || before.effectiveConfig?.value.body !== after.effectiveConfig?.value.body;
-  return isOther || after.drift === null;
+  return isOther || (after.drift === null && (isAsked || before.connection !== after.connection));
 }
 
 /** A view with what came of the comparison. Answers the same object when it says so already. */

@@ -86,7 +86,7 @@ describe("the fact config.drift", () => {
     await project(capabilities("ReportsRemoteConfig"), await shows(GOOD), acknowledged("applied"));
     assert.equal(await drift(), null);
     await wish();
-    await project({ kind: "agent.disconnected", ...at(), reason: "closed" });
+    await project({ kind: "agent.metadata-changed", uid, epoch: 0, n: 0, atMs: 1 });
     assert.equal(await drift(), false);
   });
 
@@ -98,6 +98,13 @@ describe("the fact config.drift", () => {
     assert.equal(await drift(), null);
     await project({ ...(await shows(GOOD)), sizeBytes: 600_000 } as AgentEvent);
     assert.equal(await drift(), null);
+  });
+
+  it("is told when the agent connects, where nobody could tell before", async () => {
+    await project(capabilities("ReportsRemoteConfig"), await shows(GOOD), acknowledged("applied"));
+    await wish();
+    await project({ kind: "agent.disconnected", ...at(), reason: "closed" });
+    assert.equal(await drift(), false);
   });
 
   it("reads a body once for all who show and should run the same", async () => {

@@ -163,11 +163,11 @@ export async function projectAgent(
     const said = [...formers.map(({ view }) => view.uid), ...(isHinted && uid !== before.view.uid ? [uid] : [])];
     const mustLookUp = isHinted || target.found === undefined || formers.length > 0;
     const labelled = mustLookUp ? await lookedUp(context, folded, said) : folded;
-    const after = mustCompare(before.view, labelled) ? await compared(context, labelled) : labelled;
+    const after = mustCompare(before.view, labelled, isHinted) ? await compared(context, labelled) : labelled;
     if (after !== before.view) {
       await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
       const packed = packView(after);
-      const history = Buffer.concat([...(await historiesOf(context, formers)), packHistory(happened)]);
+      const history = await historyOf(context, formers, happened);
       const saved = await save(context, { before, after, packed, history });
       if (saved === null) continue;
       remembered.set(after.uid, saved, { size: packed.length });
@@ -194,6 +194,18 @@ function foldAll(
     at = next;
   }
   return [at, happened];
+}
+
+const NO_HISTORY = Buffer.alloc(0);
+
+/** What happened, after what happened to the agent under its former uids; mostly nothing did. */
+async function historyOf(
+  context: ProjectContext,
+  formers: readonly VersionedView[],
+  happened: readonly HistoryEntry[],
+): Promise<Buffer> {
+  if (formers.length === 0) return happened.length === 0 ? NO_HISTORY : packHistory(happened);
+  return Buffer.concat([...(await historiesOf(context, formers)), packHistory(happened)]);
 }
 
 /** What happened to an agent under its former uids. */

@@ -70,8 +70,10 @@ export function createComparison({ bodies, configs, partitionOf }: ShownDeps): C
   async function compare(view: AgentView, desired: Desired): Promise<readonly ConfigDifference[] | null | undefined> {
     const address = view.effectiveConfig?.value.body;
     if (address === undefined) return null;
-    const [body, offered] = await Promise.all([bodies.get(partitionOf(view.uid), address), offeredTree(desired)]);
-    if (body === undefined || offered === undefined) return undefined;
+    const offered = await offeredTree(desired); // mostly remembered
+    if (offered === undefined) return undefined;
+    const body = await bodies.get(partitionOf(view.uid), address);
+    if (body === undefined) return undefined;
     const effective = offered === null ? null : readConfig(decodeEffective(body));
     return offered === null || effective === null ? null : diffConfigs(offered, effective);
   }

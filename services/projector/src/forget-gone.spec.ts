@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type AgentView, type InstanceUid, matches, selectableOf } from "@muster/fleet";
+import type { AgentView, InstanceUid } from "@muster/fleet";
 import { anAgent, aUid } from "@muster/fleet/builders";
-import { createForgetGone, isGone } from "./forget-gone.ts";
+import { type ForgetGoneDeps, forgetGone, isGone } from "./forget-gone.ts";
 
 const [DAY_MS, NOW_MS] = [86_400_000, 1_000 * 86_400_000];
 const away = (days: number, n = 1) =>
@@ -37,47 +37,25 @@ describe("agents that do not come back", () => {
   for (const { name, view, days = 7, is } of cases)
     it(name, () => assert.equal(isGone(view, days * DAY_MS, NOW_MS), is));
 
-  /** A fleet of two partitions, by the parity of its numbers. */
-  function aFleet(views: readonly AgentView[]) {
-    const fleet = new Map<InstanceUid, AgentView>(views.map((view) => [view.uid, view]));
-    const looked: InstanceUid[] = [];
-    const pass = createForgetGone({
-      partitions: 2,
+  it("are told apart from those that stay, and counted", async () => {
+    const views = [since(away(8, 1)), since(away(1, 2)), anAgent({ uid: aUid(3) }), since(away(9, 4))];
+    const counts: number[] = [];
+    const forgotten: InstanceUid[] = [];
+    const deps: ForgetGoneDeps = {
       retentionMs: 7 * DAY_MS,
-      async pageOf(partition, after, limit, selector) {
-        const some = [...fleet.values()].filter(
-          ({ uid }) => Number.parseInt(uid.slice(-1), 16) % 2 === partition && uid > after,
-        );
-        return some
-          .filter((view) => matches(selector, selectableOf(view, [])))
-          .map(({ uid }) => uid)
-          .sort()
-          .slice(0, limit);
-      },
-      async load(uids) {
-        looked.push(...uids);
-        return uids.flatMap((uid) => fleet.get(uid) ?? []).map((view) => ({ view, version: 1 }));
-      },
+      load: async (uids) => views.filter(({ uid }) => uids.includes(uid)).map((view) => ({ view, version: 1 })),
       async forget(found) {
-        for (const { view } of found) fleet.delete(view.uid);
-        return found.map(() => "forgotten");
+        forgotten.push(...found.map(({ view }) => view.uid));
+        return found.map(({ view }) => (view.uid === aUid(4) ? "back" : "forgotten"));
       },
       nowMs: () => NOW_MS,
-    });
-    return { fleet, looked, pass };
-  }
-
-  it("are found a few at a time, in one partition after the other, and nobody else is looked at", async () => {
-    const gone = Array.from({ length: 700 }, (_, i) => since(away(i % 3 === 0 ? 8 : 1, i + 1)));
-    const { fleet, looked, pass } = aFleet([...gone, anAgent({ uid: aUid(5_000) })]);
-    const counts: number[] = [];
-    for (let i = 0; i < 6; i++) counts.push(await pass());
-    assert.equal(
-      counts.reduce((sum, count) => sum + count, 0),
-      234,
+      onForgotten: (count) => counts.push(count),
+    };
+    await forgetGone(
+      deps,
+      [1, 2, 3, 4].map((n) => aUid(n)),
     );
-    assert.ok(counts.every((count) => count <= 250));
-    assert.equal(fleet.size, 467);
-    assert.ok(!looked.includes(aUid(5_000)));
+    await forgetGone(deps, [aUid(2)]);
+    assert.deepEqual([forgotten, counts], [[aUid(1), aUid(4)], [1]]);
   });
 });

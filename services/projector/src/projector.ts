@@ -1,13 +1,14 @@
 // A projector, wired: event streams → views, and the reaper beside. main.ts opens it.
 
 import { randomUUID } from "node:crypto";
-import type { AgentEvent } from "@muster/fleet";
+import { type AgentEvent, type InstanceUid, parseSelector } from "@muster/fleet";
 import type { Clock } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import type { Logger, Metrics } from "@muster/telemetry";
-import { createForgetGone } from "./forget-gone.ts";
+import { forgetGone, GONE } from "./forget-gone.ts";
 import { type ProjectDeps, project } from "./project.ts";
 import { reap } from "./reap.ts";
+import { createSweep } from "./sweep.ts";
 
 /** What a projector needs of its process. */
 export interface ProjectorDeps {
@@ -30,9 +31,11 @@ export interface Projector {
 }
 
 const REAP_MS = 2_000;
+/** Who says that it applied a config while nobody could tell whether it shows it: what it should run was not known then. */
+const UNTOLD = parseSelector("config.status=applied,connected=true,!config.drift");
 
 export function createProjector(options: ProjectorDeps): Projector {
-  const { store, queue, clock, log, metrics, retentionMs, onError } = options;
+  const { store, queue, clock, log, metrics, onError } = options;
   const consumer = `projector-${randomUUID()}`;
   const counts = { agents: 0, changed: 0, reaped: 0, forgotten: 0, lag: 0 };
   const deps: ProjectDeps = {
@@ -61,21 +64,14 @@ export function createProjector(options: ProjectorDeps): Projector {
     nowMs: clock.nowMs,
     onReaped: (gateway: string, count: number) => log.warn("gateway.lost", { gateway, agents: count }),
   };
-  const { pageOf, load, forget } = store.agents;
-  const { partitions } = store;
-  const forgetGone = createForgetGone({ partitions, retentionMs, pageOf, load, forget, nowMs: clock.nowMs });
-  const tidy = async (): Promise<void> => {
-    const count = await forgetGone();
-    if (count > 0) log.info("agents.forgotten", { agents: count });
-    counts.forgotten += count;
-  };
+  const sweeps = createSweeps(options, counts, reapDeps.project);
   return {
     run: (signal) => store.events.consume(consumer, (batches) => project(batches, deps), signal),
     async watch(signal) {
       while (!signal.aborted) {
         try {
           counts.reaped += await reap(reapDeps);
-          await tidy();
+          for (const sweep of sweeps) await sweep();
           counts.lag = await store.events.lag();
         } catch (error) {
           onError(error);
@@ -84,6 +80,33 @@ export function createProjector(options: ProjectorDeps): Projector {
       }
     },
   };
+}
+
+/** What no event brings about. */
+function createSweeps(
+  { store, log, clock: { nowMs }, retentionMs }: ProjectorDeps,
+  counts: { forgotten: number },
+  projectAll: (events: readonly AgentEvent[]) => Promise<void>,
+): readonly (() => Promise<void>)[] {
+  const { pageOf, load, forget } = store.agents;
+  const { partitions } = store;
+  const onForgotten = (count: number): void => {
+    log.info("agents.forgotten", { agents: count });
+    counts.forgotten += count;
+  };
+  const gone = { retentionMs, load, forget, nowMs, onForgotten };
+  const lookAgain = (uids: readonly InstanceUid[]): readonly AgentEvent[] =>
+    uids.map((uid) => ({ kind: "agent.metadata-changed", uid, epoch: 0, n: 0, atMs: nowMs() }));
+  const forgetting = {
+    partitions,
+    selector: GONE,
+    pageOf,
+    visit: (uids: readonly InstanceUid[]) => forgetGone(gone, uids),
+  };
+  return [
+    ...(retentionMs === 0 ? [] : [createSweep(forgetting)]),
+    createSweep({ partitions, selector: UNTOLD, pageOf, visit: (uids) => projectAll(lookAgain(uids)) }),
+  ];
 }
 
 function observe(
