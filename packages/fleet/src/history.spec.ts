@@ -73,6 +73,12 @@ describe("what happened to an agent", () => {
       ],
       is: [`config_answered failed ${"a".repeat(12)} no port`, `config_answered applied ${"a".repeat(12)}`],
     },
+    { name: "nothing, where it came with a config", events: () => [answered("applied"), answered("applied")], is: [] },
+    {
+      name: "that it came and could not",
+      events: () => [answered("failed")],
+      is: [`config_answered failed ${"a".repeat(12)}`],
+    },
     {
       name: "that it was another before",
       events: () => [{ kind: "agent.renamed", ...at(), from: aUid(2) }],

@@ -1,7 +1,8 @@
 // What happened to an agent, as the few lines that a person wants to read: read off the change that an event made to its view.
 // Bounded and coalesced where it is kept (the store); attempts.ts has what is needed to judge. Pure.
 //
-// An agent of which nothing is worth telling has no history: its first connect, its first healthy report and heartbeats are none.
+// An agent of which nothing is worth telling has no history: its first connect, its first healthy report, a config that it came with,
+// and heartbeats are none.
 
 import type { AgentEvent } from "./event.ts";
 import type { AgentView } from "./view.ts";
@@ -51,7 +52,8 @@ export function happenings(before: AgentView, event: AgentEvent, after: AgentVie
     case "agent.config-acknowledged": {
       const { hash, state, error } = event;
       const old = before.acknowledgement?.value;
-      const isNews = state === "applied" || state === "failed";
+      // An agent that comes with a config that it has is as it should be.
+      const isNews = state === "failed" || (state === "applied" && old !== undefined);
       if (!isNews || (old?.hash === hash && old.state === state) || after.acknowledgement === before.acknowledgement)
         return [];
       return [entry("config_answered", event.atMs, { reason: state, hash: hash.slice(0, HASH_CHARS), message: error })];
