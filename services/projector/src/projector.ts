@@ -13,8 +13,8 @@ import { createSweep } from "./sweep.ts";
 /** What a projector needs of its process. */
 export interface ProjectorDeps {
   readonly store: Store;
-  readonly queue: WorkQueue;
-  readonly clock: Clock;
+  readonly queue: Pick<WorkQueue, "requestReconcile" | "requestAssign">;
+  readonly clock: Pick<Clock, "nowMs" | "delay">;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** How long agents that went away are remembered; 0: for ever. */
@@ -101,11 +101,12 @@ function createSweeps(
     partitions,
     selector: GONE,
     pageOf,
+    nowMs,
     visit: (uids: readonly InstanceUid[]) => forgetGone(gone, uids),
   };
   return [
     ...(retentionMs === 0 ? [] : [createSweep(forgetting)]),
-    createSweep({ partitions, selector: UNTOLD, pageOf, visit: (uids) => projectAll(lookAgain(uids)) }),
+    createSweep({ partitions, selector: UNTOLD, pageOf, nowMs, visit: (uids) => projectAll(lookAgain(uids)) }),
   ];
 }
 
