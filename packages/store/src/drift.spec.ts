@@ -113,7 +113,7 @@ describe("the fact config.drift", () => {
     await project(capabilities("ReportsEffectiveConfig"), event);
     const found = await spec.store.agents.get(uid);
     assert.ok(found !== undefined);
-    await spec.redis.del(...(await spec.redis.keys("muster:*:body:*")));
+    for (const key of await spec.keys("muster:*:body:*")) await spec.redis.del(key);
     const [desired = null] = await spec.store.desired.load([uid]);
     assert.deepEqual(await spec.store.comparison.drift(found.view, desired), { hash: HASH, isDrifted: false });
   });
