@@ -3,6 +3,8 @@
 import { type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Agent, type Attempt, Transport } from "@muster/protocol/muster/agents";
+import { driftWord } from "./drift-text.ts";
+import { usageText } from "./history-text.ts";
 import { actionLines, messageLines, packageLines, reportPairs } from "./report-text.ts";
 import { formatPairs, formatTable } from "./table.ts";
 import { counted, formatAge, msOf, oneLine, STATE_WORDS, shortHash, wordOf } from "./text.ts";
@@ -96,13 +98,19 @@ export function formatAgent(agent: Agent, nowMs: number, withBodies: boolean): s
         ? "nothing yet"
         : `${wordOf(STATE_WORDS, status.state)} ${shortHash(status.hash)} ${oneLine(status.errorMessage, 500)}`,
     ],
+    ["drift", driftWord(agent)],
     ["first seen", formatAge(msOf(agent.firstSeenTime), nowMs)],
+    ["last seen", formatAge(msOf(agent.lastSeenTime), nowMs)],
     ["last change", formatAge(msOf(agent.updateTime), nowMs)],
+    ...(agent.restartCount === 0 ? [] : [["restarts", String(agent.restartCount)] as const]),
+    ...(agent.resourceUsage === undefined ? [] : [["takes", usageText(agent.resourceUsage)] as const]),
     ["capabilities", agent.capabilities.join(" ") || "-"],
     ...(agent.owner === "" ? [] : [["owner", oneLine(agent.owner, 200)] as const]),
     ...reportPairs(agent, nowMs),
   ]);
   const sections = [
+    section("labels", pairLines(agent.labels)),
+    section("annotations", pairLines(agent.annotations)),
     section("attributes", attributeLines(agent)),
     section(
       "attempts",
@@ -129,6 +137,14 @@ function connectionText(agent: Agent, nowMs: number): string {
   const { transport, remoteAddress, gatewayId, connectTime } = connection;
   const how = `${wordOf(TRANSPORT_WORDS, transport)} from ${remoteAddress || "?"} at gateway ${gatewayId || "?"}`;
   return `yes, ${how}, since ${formatAge(msOf(connectTime), nowMs)}`;
+}
+
+function pairLines(texts: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1));
+  return formatPairs(
+    pairs.map(([key, text]) => [key, oneLine(text, 200)] as const),
+    2,
+  );
 }
 
 function attributeLines({ identifyingAttributes, nonIdentifyingAttributes }: Agent): string {

@@ -7,6 +7,8 @@ import {
   ActionSchema,
   AgentSchema,
   CountAgentsResponseSchema,
+  ForgetAgentsResponseSchema,
+  ListAgentHistoryResponseSchema,
   type ListAgentsResponse,
   ListAgentsResponseSchema,
   ReleaseAgentResponseSchema,
@@ -16,7 +18,9 @@ import {
 } from "@muster/protocol/muster/agents";
 import { formatAgent, formatAgentLine, formatAgents } from "./agent-text.ts";
 import { readInput } from "./document.ts";
+import { formatDrift } from "./drift-text.ts";
 import { CommandError } from "./failure.ts";
+import { formatHistory } from "./history-text.ts";
 import { formatJsonLine, type Session } from "./session.ts";
 import { steady } from "./steady.ts";
 import { formatTable } from "./table.ts";
@@ -29,15 +33,19 @@ export interface ListAgentsOptions {
   readonly selector?: string;
   readonly limit: number;
   readonly all?: boolean;
+  readonly sort?: string;
 }
 
 /** Lists agents, as many pages as it takes. */
-export async function listAgents(session: Session, { selector = "", limit, all }: ListAgentsOptions): Promise<void> {
+export async function listAgents(
+  session: Session,
+  { selector = "", limit, all, sort: orderBy = "" }: ListAgentsOptions,
+): Promise<void> {
   const wanted = all === true ? Number.POSITIVE_INFINITY : limit;
   const listed: ListAgentsResponse = create(ListAgentsResponseSchema);
   do {
     const pageSize = Math.min(MAX_PAGE, wanted - listed.agents.length);
-    const request = { selector, pageSize, pageToken: listed.nextPageToken };
+    const request = { selector, orderBy, pageSize, pageToken: listed.nextPageToken };
     const page = await session.agents.listAgents(request, session.call);
     listed.agents.push(...page.agents);
     listed.nextPageToken = page.nextPageToken;
@@ -95,6 +103,19 @@ export async function getAgent(
   session.show(AgentSchema, agent, () => formatAgent(agent, session.nowMs(), effectiveConfig));
 }
 
+/** Shows where what one agent runs differs from what it should run. */
+export async function showDrift(session: Session, instanceUid: string): Promise<void> {
+  const readMask = { paths: ["instance_uid", "config_drift"] };
+  const { agent = create(AgentSchema) } = await session.agents.getAgent({ instanceUid, readMask }, session.call);
+  session.show(AgentSchema, agent, () => formatDrift(agent));
+}
+
+/** Shows what happened to one agent. */
+export async function showHistory(session: Session, instanceUid: string): Promise<void> {
+  const history = await session.agents.listAgentHistory({ instanceUid }, session.call);
+  session.show(ListAgentHistoryResponseSchema, history, () => formatHistory(history.entries, session.nowMs()));
+}
+
 /** Asks one agent to restart itself. */
 export async function restartAgent(session: Session, instanceUid: string): Promise<void> {
   const { action } = await session.agents.restartAgent({ instanceUid }, session.call);
@@ -116,6 +137,27 @@ export async function releaseAgent(session: Session, instanceUid: string): Promi
       ? `Agent ${instanceUid} belonged to nobody; the first credentials that report for it will own it.\n`
       : `Agent ${instanceUid} no longer belongs to ${owner}; the next credentials that report for it will own it.\n`;
   session.show(ReleaseAgentResponseSchema, released, () => text);
+}
+
+/** Options of `agents forget`. */
+export interface ForgetOptions {
+  readonly selector?: string;
+  readonly validateOnly?: boolean;
+}
+
+/** Forgets agents that are gone: some by their uids, or all that a selector matches. */
+export async function forgetAgents(
+  session: Session,
+  instanceUids: readonly string[],
+  { selector = "", validateOnly = false }: ForgetOptions,
+): Promise<void> {
+  if (instanceUids.length === 0 && selector === "") throw new CommandError("say whom: uids, or -l with a selector.");
+  const request = { instanceUids: [...instanceUids], selector, validateOnly };
+  const answer = await session.agents.forgetAgents(request, session.call);
+  const { forgottenCount, skippedCount } = answer;
+  const skipped = skippedCount === 0n ? "" : ` ${counted(skippedCount, "agent")} came back meanwhile and stay.`;
+  const would = validateOnly ? "would be forgotten" : "forgotten";
+  session.show(ForgetAgentsResponseSchema, answer, () => `${counted(forgottenCount, "agent")} ${would}.${skipped}\n`);
 }
 
 /** Options of `agents message`. */

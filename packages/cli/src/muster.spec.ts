@@ -42,6 +42,13 @@ describe("muster", () => {
     assert.match(out, new RegExp(`${aUid(2)} +otelcol +- +yes`));
     assert.match((await muster(["agents", "list", "--limit", "5"])).out, /5 agents of more; see all with --all/);
     assert.equal((await json(["agents", "list", "--all"])).agents.length, 60);
+    const sorted = await json(["agents", "list", "--limit", "4", "--sort", "env desc"]);
+    const uids = sorted.agents.map(({ instanceUid }: { readonly instanceUid: string }) => instanceUid);
+    assert.deepEqual(
+      uids,
+      [1, 2, 3, 4].map((n) => aUid(n)),
+      "prod first",
+    );
   });
 
   it("counts agents, and groups them by what they have of a key", async () => {
@@ -55,6 +62,39 @@ describe("muster", () => {
   it("shows one agent", async () => {
     assert.match((await muster(["agents", "get", aUid(1)])).out, /env +prod/);
     assert.equal((await json(["agents", "get", aUid(1)])).instanceUid, aUid(1));
+  });
+
+  it("labels and annotates agents, one or all that a selector matches", async () => {
+    const uid = aUid(50);
+    assert.match(
+      (await muster(["agents", "label", uid, "ring=one", "canary="])).out,
+      /has the labels\n {2}canary=\n {2}ring=one\n/,
+    );
+    assert.match((await muster(["agents", "label", uid, "canary-"])).out, /has the labels\n {2}ring=one\n/);
+    await muster(["agents", "annotate", uid, "note=handle with care"]);
+    assert.match(
+      (await muster(["agents", "get", uid])).out,
+      /labels\n {2}ring +one\n\nannotations\n {2}note +handle with care\n/,
+    );
+    const all = ["agents", "label", "-l", "env=prod", "ring=two"];
+    assert.match((await muster([...all, "--validate-only"])).out, /^3 agents match, 3 would change.\n$/);
+    assert.match((await muster(all)).out, /^3 agents match, 3 changed.\n$/);
+    const { err, code } = await muster(["agents", "label", uid, "ring"]);
+    assert.deepEqual([code, err], [1, 'muster: "ring" says nothing; write key=text to set, key- to remove.\n']);
+  });
+
+  it("forgets agents that are gone, and nobody who is there", async () => {
+    const gone = aUid(1_000);
+    await storeAgent(store, 1_000, "gone");
+    const refused = await muster(["agents", "forget", gone]);
+    assert.deepEqual([refused.code, /is connected/.test(refused.err)], [1, true]);
+    await store.agents.project(gone, [
+      { kind: "agent.disconnected", uid: gone, epoch: 9, n: 1, atMs: 1, reason: "closed" },
+    ]);
+    const one = ["agents", "forget", "-l", "env=gone"];
+    assert.equal((await muster([...one, "--validate-only"])).out, "1 agent would be forgotten.\n");
+    assert.equal((await muster(one)).out, "1 agent forgotten.\n");
+    assert.match((await muster(["agents", "forget"])).err, /say whom/);
   });
 
   it("watches agents until Ctrl-C, and ends quietly then", async () => {

@@ -3,26 +3,15 @@
 
 import { Command, Option } from "commander";
 import { action, EXIT_CODES, type Run } from "./action.ts";
-import {
-  countAgents,
-  getAgent,
-  listAgents,
-  refreshAgent,
-  releaseAgent,
-  restartAgent,
-  sendMessage,
-  summarizeAgents,
-  watchAgents,
-} from "./agents.ts";
 import { offerConnection, showConnection, withdrawConnection } from "./connections.ts";
-import { countOption, serverOption, spanOption } from "./input.ts";
+import { serverOption, spanOption } from "./input.ts";
 import { offerPackages, showPackages, withdrawPackages } from "./packages.ts";
+import { addAgents } from "./program-agents.ts";
 import { addConfigs, addSecrets } from "./program-configs.ts";
 import { addAudit, addFleet, addGroups, addPolicies } from "./program-kept.ts";
 import { addCalendars, addRollouts } from "./program-rollouts.ts";
 
 const DEFAULT_SERVER = "127.0.0.1:4321";
-const SELECTOR = "which agents: env=prod,region in (eu,us),!canary,host.name=web-*,connected=true";
 /** The whole command line; `env` is where the defaults of global options may come from. */
 export function createProgram(run: Run, write: (text: string) => void, writeError: (text: string) => void): Command {
   const program = new Command("muster")
@@ -66,56 +55,6 @@ export function createProgram(run: Run, write: (text: string) => void, writeErro
   addFleet(program, run);
   addAudit(program, run);
   return program;
-}
-
-function addAgents(program: Command, run: Run): void {
-  const agents = program.command("agents").description("what the fleet runs and how it fares");
-  agents
-    .command("list")
-    .description("list agents")
-    .option("-l, --selector <selector>", SELECTOR)
-    .option("--limit <n>", "how many at most", countOption(1), 50)
-    .option("--all", "all of them")
-    .action(action(run, listAgents));
-  agents
-    .command("count")
-    .description("count agents")
-    .option("-l, --selector <selector>", SELECTOR)
-    .action(action(run, countAgents));
-  agents
-    .command("summarize <key>")
-    .description("count agents by what they have of an attribute or a fact: cloud.region, version, config.status")
-    .option("-l, --selector <selector>", SELECTOR)
-    .option("--limit <n>", "how many values at most", countOption(1), 50)
-    .action(action(run, summarizeAgents));
-  agents
-    .command("get <uid>")
-    .alias("show")
-    .description("show one agent with its attempts and all that it reported")
-    .option("--effective-config", "show the config it says it runs; may hold secrets")
-    .action(action(run, getAgent));
-  agents
-    .command("watch")
-    .description("show agents and each change until interrupted")
-    .option("-l, --selector <selector>", SELECTOR)
-    .action(action(run, watchAgents));
-  agents.command("restart <uid>").description("ask one agent to restart, once").action(action(run, restartAgent));
-  agents
-    .command("refresh <uid>")
-    .description("ask one agent to tell its whole state again")
-    .action(action(run, refreshAgent));
-  agents
-    .command("release <uid>")
-    .description("let the next credentials that report for an agent own it")
-    .action(action(run, releaseAgent));
-  agents
-    .command("message <uid>")
-    .description("send one custom message to one agent, once")
-    .requiredOption("--capability <name>", "one of the agent's custom capabilities")
-    .option("--type <type>", "what the message is, within the capability")
-    .addOption(new Option("--data <text>", "what it says").conflicts("file"))
-    .option("-f, --file <file>", "a file that it carries; - reads standard input")
-    .action(action(run, sendMessage));
 }
 
 const OFFER_FILE = "YAML or JSON; - reads standard input";

@@ -16,11 +16,13 @@ import {
   type AgentUnrecognizedReported,
   type DisconnectReason,
   type Fence,
+  type Health,
   isNewer,
   type SettingsKind,
 } from "./event.ts";
 import type { InstanceUid } from "./ids.ts";
-import type { AgentView, Connection, UnrecognizedPart } from "./view.ts";
+import { type Metadata, operatorLabels } from "./metadata.ts";
+import type { AgentView, Connection, Runs, UnrecognizedPart } from "./view.ts";
 
 /** How many custom messages an agent's record keeps; the oldest go first. */
 export const MAX_CUSTOM_MESSAGES = 16;
@@ -102,6 +104,8 @@ function applyMore(agent: AgentView, event: Exclude<AgentEvent, { kind: ConfigEv
       return withUnrecognized(agent, event);
     case "agent.renamed":
       return withPrevious(agent, [event.from]);
+    case "agent.metadata-changed":
+      return agent; // who folds looks it up: withMetadata
     default:
       return assertNever(event);
   }
@@ -170,7 +174,22 @@ function withHealth(agent: AgentView, event: AgentHealthChanged): AgentView {
   // What it did before its last offer, though it is heard of later, does not count.
   const hasDropped = before?.value.healthy === true && !health.healthy && isNewer(event, agent.attempts.at(-1) ?? null);
   const drops = (before?.drops ?? 0) + (hasDropped ? 1 : 0);
-  return { ...agent, health: { epoch, n, atMs, value: health, sinceMs: isAsBefore ? before.sinceMs : atMs, drops } };
+  const runs = runsAfter(agent, health);
+  return {
+    ...agent,
+    runs,
+    health: { epoch, n, atMs, value: health, sinceMs: isAsBefore ? before.sinceMs : atMs, drops },
+  };
+}
+
+/** A later start than the last one is a restart; between the two an agent may say that it does not run. */
+function runsAfter({ health: before, runs }: AgentView, { startTimeUnixNano: start }: Health): Runs | null {
+  const known = before === null ? "0" : before.value.startTimeUnixNano;
+  const lastStart = known === "0" ? (runs?.lastStart ?? "") : known;
+  if (start === known || lastStart === "") return runs;
+  if (start === "0") return { restarts: runs?.restarts ?? 0, lastStart };
+  const restarts = (runs?.restarts ?? 0) + (BigInt(start) > BigInt(lastStart) ? 1 : 0);
+  return restarts === 0 ? null : { restarts, lastStart: "" };
 }
 
 function withAttempts(agent: AgentView, attempts: readonly Attempt[]): AgentView {
@@ -198,6 +217,14 @@ function withUnrecognized(agent: AgentView, { epoch, n, part, body }: AgentUnrec
   return { ...agent, unrecognized: [...others, { epoch, n, part, body }].slice(-MAX_UNRECOGNIZED) };
 }
 
+/** What operators say of the agent, as it was looked up. Answers the same object when the view says so already. */
+export function withMetadata(agent: AgentView, metadata: Metadata): AgentView {
+  const labels = operatorLabels(metadata);
+  const { metadata: before } = agent;
+  if (before === labels || JSON.stringify(before) === JSON.stringify(labels)) return agent;
+  return { ...agent, metadata: labels };
+}
+
 function withPrevious(agent: AgentView, uids: readonly InstanceUid[]): AgentView {
   const news = [...new Set(uids)].filter((uid) => uid !== agent.uid && !agent.previousUids.includes(uid));
   if (news.length === 0) return agent;
@@ -216,6 +243,8 @@ export function adopt(agent: AgentView, former: AgentView): AgentView {
   }
   merged["firstSeenAtMs"] = Math.min(agent.firstSeenAtMs, former.firstSeenAtMs);
   merged["attempts"] = joinAttempts(former.attempts, agent.attempts);
+  merged["runs"] = agent.runs ?? former.runs;
+  merged["drift"] = agent.drift ?? former.drift;
   merged["previousUids"] = [];
   // Field for field an AgentView: only values of the same fields were exchanged.
   let view = merged as unknown as AgentView;

@@ -1,91 +1,83 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
-import { stringify } from "yaml";
-import type { ConfigFile } from "./config.ts";
-import { decodeEffective, encodeEffective, showsConfig } from "./effective.ts";
-
-const file = (text: string, name = "a.yaml"): ConfigFile => ({
-  name,
-  contentType: "text/yaml",
-  body: Buffer.from(text),
-});
-const shows = (effective: string, ...offered: readonly string[]) =>
-  showsConfig(
-    [file(effective)],
-    offered.map((text) => file(text)),
-  );
+import { type AgentTraits, aHash, anAgent } from "./builders.ts";
+import { claimOf, claims, decodeEffective, encodeEffective, mustCompare, withDrift } from "./effective.ts";
 
 describe("an effective config", () => {
-  const cases: readonly { name: string; effective: string; offered: readonly string[]; is: boolean | null }[] = [
-    {
-      name: "has what is the same but for order and style",
-      effective: "{b: 2, a: [x]}",
-      offered: ["a:\n- x\nb: 2"],
-      is: true,
-    },
-    {
-      name: "has what stands among defaults",
-      effective: "r: {otlp: {port: 1, tls: null}}",
-      offered: ["r: {otlp: {port: 1}}"],
-      is: true,
-    },
-    { name: "has a component without settings", effective: "e: {nop: {}}", offered: ["e: {nop: }"], is: true },
-    { name: "lacks a component", effective: "e: {nop: {}}", offered: ["e: {nop: , debug: }"], is: false },
-    { name: "lacks a value", effective: "a: {b: 1}", offered: ["a: {b: 2}"], is: false },
-    { name: "has a list with more in it", effective: "x: [opamp, a, m, b]", offered: ["x: [a, b]"], is: true },
-    { name: "lacks a list in another order", effective: "x: [b, a]", offered: ["x: [a, b]"], is: false },
-    {
-      name: "has what several files make, the later ones winning",
-      effective: "a: {b: 2, c: 3}",
-      offered: ["a: {b: 1, c: 3}", "a: {b: 2}"],
-      is: true,
-    },
-    {
-      name: "has what it redacted",
-      effective: "k: '[REDACTED]'\np: '****'",
-      offered: ["k: s3cret\np: other"],
-      is: true,
-    },
-    { name: "has what only the agent can resolve", effective: "k: abc", offered: ["k: '${env:KEY}'"], is: true },
-    { name: "has an escaped dollar", effective: "k: $a", offered: ["k: $$a"], is: true },
-    { name: "lacks another escaped one", effective: "k: b", offered: ["k: '$${a}'"], is: false },
-    { name: "has numbers however they are written", effective: "a: 1000\nb: '5'", offered: ["a: 1e3\nb: 5"], is: true },
-    {
-      name: "has what anchors stand for",
-      effective: "a: {x: 1}\nb: {x: 1, y: 2}",
-      offered: ["a: &m {x: 1}\nb: {<<: *m, y: 2}"],
-      is: true,
-    },
-    {
-      name: "cannot be told from one that is no YAML map",
-      effective: "[INPUT]\n  Name cpu",
-      offered: ["a: 1"],
-      is: null,
-    },
-    { name: "cannot be told from what is no YAML map", effective: "a: 1", offered: ["- 1"], is: null },
-    { name: "cannot be told from nothing", effective: "a: 1", offered: [""], is: null },
-  ];
-  for (const { name, effective, offered, is } of cases) it(name, () => assert.equal(shows(effective, ...offered), is));
+  it("is read as it was stored", () => {
+    const files = [
+      { name: "a.yaml", contentType: "text/yaml", body: Buffer.from("a: 1") },
+      { name: "", contentType: "", body: Buffer.from([0, 255]) },
+    ];
+    assert.deepEqual(decodeEffective(encodeEffective(files)), files);
+  });
+});
 
-  it("has itself, whatever is added to it", () => {
-    const scalar = fc.oneof(fc.string(), fc.integer(), fc.boolean());
-    const { map } = fc.letrec<{ map: Record<string, unknown>; any: unknown }>((tie) => ({
-      map: fc.dictionary(fc.string({ minLength: 1 }), tie("any"), { maxKeys: 4 }),
-      any: fc.oneof({ depthSize: "small" }, scalar, tie("map"), fc.array(scalar, { maxLength: 3 })),
-    }));
-    fc.assert(
-      fc.property(map, (content) => {
-        const text = stringify(content);
-        const more = stringify({ ...content, "added by the agent": { x: 1 } });
-        const expected = Object.keys(content).length === 0 ? null : true;
-        assert.equal(shows(more, text), expected);
-      }),
+describe("which config an agent claims to have", () => {
+  const [now, other] = [aHash("a"), aHash("b")];
+  const silent = { capabilities: ["ReportsEffectiveConfig"] };
+  const cases: readonly { name: string; traits: AgentTraits; is: boolean }[] = [
+    { name: "the one that it says it applied", traits: { ack: { hash: now, state: "applied" } }, is: true },
+    { name: "none while it is at work", traits: { ack: { hash: now, state: "applying" } }, is: false },
+    { name: "none when it failed", traits: { ack: { hash: now, state: "failed" } }, is: false },
+    { name: "another", traits: { ack: { hash: other, state: "applied" } }, is: false },
+    { name: "none before it says anything", traits: {}, is: false },
+    { name: "what it should run, where it tells no status", traits: silent, is: true },
+    {
+      name: "what it was offered last, where it tells no status",
+      traits: { ...silent, offered: { hash: now, atMs: 1 } },
+      is: true,
+    },
+    {
+      name: "what it was offered before, as long as nothing else was",
+      traits: { ...silent, offered: { hash: other, atMs: 1 } },
+      is: false,
+    },
+    {
+      name: "what it says, though it lists no capability for that",
+      traits: { ...silent, ack: { hash: other, state: "applied" } },
+      is: false,
+    },
+  ];
+  for (const { name, traits, is } of cases) {
+    it(`is ${name}`, () => {
+      const claim = claimOf(anAgent({ effectiveConfigAtMs: 1, ...traits }));
+      assert.equal(claims(claim, { hash: now }), is);
+      assert.equal(claims(claim, null), false);
+    });
+  }
+
+  it("is none where it shows nothing", () =>
+    assert.equal(claimOf(anAgent({ ack: { hash: now, state: "applied" } })), null));
+
+  it("is compared when it claims or shows another, or nobody could tell", () => {
+    const applied = anAgent({ effectiveConfigAtMs: 1, ack: { hash: now, state: "applied" } });
+    const told = withDrift(applied, { hash: now, isDrifted: false });
+    const sick = { ...told, health: anAgent({ healthy: false }).health };
+    const shown = {
+      ...told,
+      effectiveConfig: told.effectiveConfig && { ...told.effectiveConfig, value: { body: "c", sizeBytes: 1 } },
+    };
+    const applying = { ...told, acknowledgement: anAgent({ ack: { hash: other, state: "applying" } }).acknowledgement };
+    assert.deepEqual(
+      [
+        mustCompare(told, told, false),
+        mustCompare(told, sick, true),
+        mustCompare(told, shown, false),
+        mustCompare(told, applying, false),
+        mustCompare(applying, told, false),
+        mustCompare(applied, { ...applied, health: null }, false),
+        mustCompare(applied, { ...applied, connection: null }, false),
+        mustCompare(applied, applied, true),
+      ],
+      [false, false, true, true, true, false, true, true],
     );
   });
 
-  it("is read as it was stored", () => {
-    const files = [file("a: 1"), { name: "", contentType: "", body: Buffer.from([0, 255]) }];
-    assert.deepEqual(decodeEffective(encodeEffective(files)), files);
+  it("changes a view only where the verdict is another", () => {
+    const told = withDrift(anAgent(), { hash: now, isDrifted: false });
+    assert.equal(withDrift(told, { hash: now, isDrifted: false }), told);
+    assert.equal(withDrift(told, { hash: now, isDrifted: true }).drift?.isDrifted, true);
+    assert.equal(withDrift(told, null).drift, null);
   });
 });

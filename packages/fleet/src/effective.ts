@@ -1,9 +1,11 @@
-// The effective config of an agent: how it is kept, and whether it has what the agent was offered. Pure. It is what came of
-// an offer: merged with configs of the agent's own, defaults filled in, secrets redacted. So what was offered must be found
-// in it, and need not be all of it (R81).
+// The effective config of an agent as it is kept, and whether it drifted from what the agent should run: the view holds the
+// verdict (the fact `config.drift`), config-diff.ts the differences. Pure.
 
+import type { Desired } from "./compose.ts";
 import type { ConfigFile } from "./config.ts";
-import { isConfigMap, mergeFiles } from "./merge.ts";
+import { hasCapability } from "./facts.ts";
+import type { ConfigHash } from "./ids.ts";
+import type { AgentView } from "./view.ts";
 
 /** The files of an effective config as they are stored and addressed. */
 export function encodeEffective(files: readonly ConfigFile[]): Buffer {
@@ -17,42 +19,44 @@ export function decodeEffective(stored: Uint8Array): readonly ConfigFile[] {
   return content.map(([name, contentType, base64]) => ({ name, contentType, body: Buffer.from(base64, "base64") }));
 }
 
+/** A config that an agent says it has by now; null where what it shows is not to be compared with any. */
+export interface Claim {
+  /** null: it tells no status, and is taken to have what it should run. */
+  readonly hash: ConfigHash | null;
+}
+
 /**
- * Whether an effective config has what was offered. Null where nobody can tell: one of them is no YAML map, or nothing was
- * offered. What only the agent can resolve (`${...}`), and what it redacted, counts as the same.
+ * Which config the effective config of an agent should show: the one that it says it applied. An agent that tells no status
+ * should show what it was last offered. Null while it is at work, failed, or shows nothing.
  */
-export function showsConfig(effective: readonly ConfigFile[], offered: readonly ConfigFile[]): boolean | null {
-  const [shown, wanted] = [mergeFiles(effective), mergeFiles(offered)];
-  if (shown === null || wanted === null || Object.keys(wanted).length === 0) return null;
-  return has(shown, wanted);
+export function claimOf(view: AgentView): Claim | null {
+  const { acknowledgement: ack, effectiveConfig, capabilities } = view;
+  if (effectiveConfig === null || capabilities === null) return null;
+  const tellsStatus = hasCapability(view, "ReportsRemoteConfig") || (ack !== null && ack.value.state !== "unset");
+  if (!tellsStatus) return { hash: view.attempts.at(-1)?.hash ?? null };
+  return ack?.value.state === "applied" ? { hash: ack.value.hash } : null;
 }
 
-function has(shown: unknown, wanted: unknown): boolean {
-  if (isEmpty(wanted)) return typeof shown === "object" || shown === undefined; // null is an object, too
-  if (isConfigMap(wanted)) {
-    return isConfigMap(shown) && Object.entries(wanted).every(([key, value]) => key in shown && has(shown[key], value));
-  }
-  if (Array.isArray(wanted)) return Array.isArray(shown) && hasInOrder(shown, wanted);
-  return isSameScalar(shown, wanted);
+/** Whether an agent claims to have what it should run. */
+export function claims(claim: Claim | null, desired: Pick<Desired, "hash"> | null): boolean {
+  return claim !== null && desired !== null && (claim.hash === null || claim.hash === desired.hash);
 }
 
-function isEmpty(value: unknown): boolean {
-  if (value === null || value === undefined) return true;
-  return typeof value === "object" && Object.keys(value).length === 0;
+/**
+ * Whether what an agent shows is to be compared anew: what it claims or shows is another. Where nobody could tell before, it is
+ * also tried again when the agent connects, or when somebody asks for it: what it should run may be known by now.
+ */
+export function mustCompare(before: AgentView, after: AgentView, isAsked: boolean): boolean {
+  if (before === after && !isAsked) return false;
+  const [old, now] = [claimOf(before), claimOf(after)];
+  if (now === null) return after.drift !== null;
+  const isOther = old?.hash !== now.hash || before.effectiveConfig?.value.body !== after.effectiveConfig?.value.body;
+  return isOther || (after.drift === null && (isAsked || before.connection !== after.connection));
 }
 
-/** Whether a list has all of another in its order: agents add extensions and processors of their own. */
-function hasInOrder(shown: readonly unknown[], wanted: readonly unknown[]): boolean {
-  let at = 0;
-  for (const item of shown) if (at < wanted.length && has(item, wanted[at])) at += 1;
-  return at === wanted.length;
-}
-
-const REDACTED = /^(\[redacted\]|\*+)$/i;
-
-function isSameScalar(shown: unknown, wanted: unknown): boolean {
-  const [a, b] = [String(shown), String(wanted)];
-  if (REDACTED.test(a) || b.replaceAll("$$", "").includes("${")) return true;
-  const plain = b.replaceAll("$$", "$");
-  return a === b || a === plain || (a.trim() !== "" && Number(a) === Number(plain));
+/** A view with what came of the comparison. Answers the same object when it says so already. */
+export function withDrift(view: AgentView, drift: AgentView["drift"]): AgentView {
+  const { drift: before } = view;
+  const isSame = before?.hash === drift?.hash && before?.isDrifted === drift?.isDrifted;
+  return isSame ? view : { ...view, drift };
 }

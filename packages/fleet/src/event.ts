@@ -205,6 +205,11 @@ export interface AgentRenamed extends Fact {
   readonly from: InstanceUid;
 }
 
+/** Operators say something else of the agent: a hint to look it up again, which carries nothing itself. */
+export interface AgentMetadataChanged extends Fact {
+  readonly kind: "agent.metadata-changed";
+}
+
 /** Every fact we record about an agent. */
 export type AgentEvent =
   | AgentConnected
@@ -223,7 +228,8 @@ export type AgentEvent =
   | AgentUnrecognizedReported
   | AgentSettingsOffered
   | AgentActionSent
-  | AgentRenamed;
+  | AgentRenamed
+  | AgentMetadataChanged;
 
 const EVENT_KINDS: Readonly<Record<AgentEvent["kind"], true>> = {
   "agent.connected": true,
@@ -243,6 +249,7 @@ const EVENT_KINDS: Readonly<Record<AgentEvent["kind"], true>> = {
   "agent.settings-offered": true,
   "agent.action-sent": true,
   "agent.renamed": true,
+  "agent.metadata-changed": true,
 };
 
 /** Whether this is a kind of event that this version knows; gateways may be newer than who reads them. */

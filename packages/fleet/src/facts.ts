@@ -3,6 +3,7 @@
 import { FACET_NAMES } from "./agent.ts";
 import type { AttributeValue } from "./event.ts";
 import type { InstanceUid } from "./ids.ts";
+import type { OperatorLabels } from "./metadata.ts";
 import type { Selectable } from "./selector.ts";
 import type { AgentView, Description } from "./view.ts";
 
@@ -34,22 +35,49 @@ export function updatedAtMs(agent: AgentView): number {
   return Math.max(agent.firstSeenAtMs, ...last, ...FACET_NAMES.map((name) => agent[name]?.atMs ?? 0));
 }
 
+/** When it was last there: now while a session is live; else when the session ended, or it was last heard of. */
+export function lastSeenAtMs(agent: AgentView, nowMs: number): number {
+  return isConnected(agent) ? nowMs : updatedAtMs(agent);
+}
+
 /**
- * What selectors see of an agent: every attribute that is a single value, as text; where a key is both
- * identifying and not, the identifying one counts. Byte order marks in front are no part of a text.
+ * What selectors see of an agent: every attribute that is a single value, as text, and what operators labelled it. Where a key
+ * is several of these, the operators' label counts first, then the identifying attribute. Byte order marks in front are no
+ * part of a text.
  */
-export function labelsOf({ description }: Pick<AgentView, "description">): ReadonlyMap<string, string> {
-  if (description === null) return UNLABELLED;
-  const before = known.get(description);
+export function labelsOf({
+  description,
+  metadata,
+}: Pick<AgentView, "description" | "metadata">): ReadonlyMap<string, string> {
+  const reported =
+    description === null ? UNLABELLED : remembered(known, description, () => labelsIn(description.value));
+  if (metadata === null || metadata.labels.length === 0) return reported;
+  const { labels, of } = remembered(labelled, metadata, () => labelledAs(reported, metadata));
+  return of === reported ? labels : labelledAs(reported, metadata).labels;
+}
+
+function labelledAs(reported: ReadonlyMap<string, string>, { labels }: OperatorLabels): Labelled {
+  return { of: reported, labels: new Map([...reported, ...labels]) };
+}
+
+function remembered<Key extends object, Value>(answers: WeakMap<Key, Value>, key: Key, answer: () => Value): Value {
+  const before = answers.get(key);
   if (before !== undefined) return before;
-  const labels = labelsIn(description.value);
-  known.set(description, labels);
-  return labels;
+  const value = answer();
+  answers.set(key, value);
+  return value;
+}
+
+/** The labels of an agent with those of operators, and without. */
+interface Labelled {
+  readonly of: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
 }
 
 const UNLABELLED: ReadonlyMap<string, string> = new Map();
 /** A pass over a rollout asks several times, and descriptions hardly ever change. A pure function's answers. */
 const known = new WeakMap<object, ReadonlyMap<string, string>>();
+const labelled = new WeakMap<OperatorLabels, Labelled>();
 
 function labelsIn({ identifying, nonIdentifying }: Description): ReadonlyMap<string, string> {
   const labels = new Map<string, string>();
@@ -83,6 +111,7 @@ export function selectableOf(agent: AgentView, components: readonly string[]): S
     ["connected", String(isConnected(agent))],
     ["healthy", agent.health === null ? undefined : String(agent.health.value.healthy)],
     ["config.status", agent.acknowledgement?.value.state],
+    ["config.drift", agent.drift === null ? undefined : String(agent.drift.isDrifted)],
     ["gateway", agent.connection?.value.gateway ?? undefined],
     ["version", labels.get(VERSION_KEY)],
     ["capability", agent.capabilities?.value],

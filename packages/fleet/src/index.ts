@@ -1,7 +1,7 @@
 // What a fleet is: agents, events, configs, selectors, desired state, rollouts. Pure: no I/O, no clock, no
 // randomness. Every decision Muster makes is a function in here; services only load, call, and write.
 
-export { adopt, apply, MAX_ACTIONS, MAX_CUSTOM_MESSAGES } from "./agent.ts";
+export { adopt, apply, MAX_ACTIONS, MAX_CUSTOM_MESSAGES, withMetadata } from "./agent.ts";
 export {
   type Assessment,
   assess,
@@ -50,6 +50,12 @@ export {
   MAX_REVISION_BYTES,
   type Revision,
 } from "./config.ts";
+export {
+  type ConfigDifference,
+  diffConfigs,
+  isDrift,
+  showsConfig,
+} from "./config-diff.ts";
 export { type Conflict, findConflicts, type OwnedFile } from "./conflicts.ts";
 export { type ContentChange, contentChanges } from "./content-changes.ts";
 export {
@@ -64,7 +70,15 @@ export {
   type Wanted,
   withValues,
 } from "./desired.ts";
-export { decodeEffective, encodeEffective, showsConfig } from "./effective.ts";
+export {
+  type Claim,
+  claimOf,
+  claims,
+  decodeEffective,
+  encodeEffective,
+  mustCompare,
+  withDrift,
+} from "./effective.ts";
 export { assertNever, FleetError, type FleetErrorCode, type FleetErrorOptions, type Violation } from "./error.ts";
 export {
   type AckState,
@@ -90,6 +104,7 @@ export {
   hasCapability,
   isConnected,
   labelsOf,
+  lastSeenAtMs,
   originOf,
   selectableOf,
   updatedAtMs,
@@ -119,6 +134,7 @@ export {
   groupsNamed,
   type RolloutPolicy,
 } from "./group.ts";
+export { HISTORY_KINDS, type HistoryEntry, type HistoryKind, happenings } from "./history.ts";
 export {
   type ConfigHash,
   type ConfigId,
@@ -135,7 +151,28 @@ export {
 } from "./ids.ts";
 export { type Judged, judge, type WaveEntry } from "./judge.ts";
 export { layersAfter } from "./layers.ts";
-export { mergeFiles } from "./merge.ts";
+export { type ConfigMap, mergeFiles } from "./merge.ts";
+export {
+  assessMetadata,
+  changeMetadata,
+  isMarked,
+  joinMetadata,
+  MAX_ANNOTATION_BYTES,
+  MAX_ANNOTATIONS_BYTES,
+  MAX_LABELS,
+  type Metadata,
+  type MetadataChange,
+  NO_CHANGE,
+  NO_METADATA,
+  type OperatorLabels,
+  operatorLabels,
+  type Pairs,
+  parseAnnotations,
+  parseChange,
+  parseLabels,
+  replaceMetadata,
+  sorted,
+} from "./metadata.ts";
 export { entriesBeyond, ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
 export { type Around, peersOf, type Standing } from "./peers.ts";
@@ -215,6 +252,7 @@ export {
   type Selector,
 } from "./selector.ts";
 export { fillFiles, type Reference, type ValueOf } from "./template.ts";
+export { type ResourceUsage, usageOf } from "./usage.ts";
 export {
   requirementOf,
   UID_VARIABLE,
@@ -230,10 +268,12 @@ export {
   type Connection,
   type CustomMessage,
   type Description,
+  type Drift,
   type EffectiveConfigRef,
   type Facet,
   type InventoryRef,
   type PackagesReport,
+  type Runs,
   type SentAction,
   type SettingsAcknowledgement,
   type UnrecognizedPart,

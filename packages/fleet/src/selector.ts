@@ -30,6 +30,7 @@ export const FACT_KEYS: ReadonlySet<string> = new Set([
   "connected",
   "healthy",
   "config.status",
+  "config.drift",
   "gateway",
   "version",
   "capability",
@@ -50,6 +51,7 @@ const FACT_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
   ["connected", ["true", "false"]],
   ["healthy", ["true", "false"]],
   ["config.status", ACK_STATES],
+  ["config.drift", ["true", "false"]],
 ]);
 
 /** Longest selector; it is evaluated for every agent of the fleet. */

@@ -12,6 +12,7 @@ import type {
   Transport,
 } from "./event.ts";
 import type { ConfigHash, GatewayId, InstanceUid } from "./ids.ts";
+import type { OperatorLabels } from "./metadata.ts";
 
 /** One aspect of an agent as last reported, with the fence that guards it (A1). */
 export interface Facet<Value> extends Fence {
@@ -108,6 +109,20 @@ export interface SentAction extends Fence {
   readonly action: ActionKind;
 }
 
+/** Whether an agent shows what it says it runs. */
+export interface Drift {
+  /** What its effective config was compared with. */
+  readonly hash: ConfigHash;
+  readonly isDrifted: boolean;
+}
+
+/** How often an agent started again. */
+export interface Runs {
+  readonly restarts: number;
+  /** Nanoseconds since 1970 as decimal text: when it last started before it stopped; "" while its health says it. */
+  readonly lastStart: string;
+}
+
 /** Everything known of one agent. */
 export interface AgentView {
   readonly uid: InstanceUid;
@@ -135,6 +150,12 @@ export interface AgentView {
   readonly actions: readonly SentAction[];
   /** Uids it had before it was given this one, oldest first. */
   readonly previousUids: readonly InstanceUid[];
+  /** What operators say of it: control state, which the projector looks up; null when nobody ever said anything. */
+  readonly metadata: OperatorLabels | null;
+  /** null: nobody can tell. */
+  readonly drift: Drift | null;
+  /** null: it was never seen to stop or to start again. */
+  readonly runs: Runs | null;
 }
 
 /** The view of an agent of which nothing is known yet. */
@@ -159,5 +180,8 @@ export function unknownAgent(uid: InstanceUid, atMs: number): AgentView {
     unrecognized: [],
     actions: [],
     previousUids: [],
+    metadata: null,
+    drift: null,
+    runs: null,
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type AgentView, apply, unknownAgent } from "@muster/fleet";
-import { aUid } from "@muster/fleet/builders";
+import { aHash, anAgent, aUid } from "@muster/fleet/builders";
 import fc from "fast-check";
 import { decodeRecord, MAX_EDITS, packView, saveArguments } from "./agent-record.ts";
 
@@ -21,7 +21,9 @@ describe("a record", () => {
     const facets = Object.entries(nobody).filter(([name]) => name !== "uid" && name !== "firstSeenAtMs");
     const names = fc.array(fc.oneof(fc.constantFrom("ReportsStatus", "ReportsHealth", "bit-40"), text));
     const capabilities = facet.chain((each) => names.map((list) => ({ ...each, value: list })));
-    const arbitraryOf = (name: string) => (name === "capabilities" ? capabilities : facet);
+    const drift = fc.record({ hash: text, isDrifted: fc.boolean() }, plain);
+    const special: Readonly<Record<string, fc.Arbitrary<unknown>>> = { capabilities, drift };
+    const arbitraryOf = (name: string) => special[name] ?? facet;
     const arbitraries = facets.map(([name, none]) => {
       return [name, none === null ? fc.option(arbitraryOf(name)) : fc.array(facet)] as const;
     });
@@ -35,6 +37,22 @@ describe("a record", () => {
       assert.deepEqual(decodeRecord(uid, record(`7 ${row} 5-1`, any)), { kind: "view", stored });
     });
     fc.assert(property, { numRuns: 500 });
+  });
+
+  it("tells in one byte whether an agent shows what it acknowledged", () => {
+    const view = anAgent({ ack: { hash: aHash(), state: "applied" } });
+    const size = (isDrifted: boolean, hash = aHash()) => packView({ ...view, drift: { hash, isDrifted } }).length;
+    const before = packView({ ...view, metadata: { generation: 1, labels: [], hasAnnotations: false } }).length;
+    const after = packView({
+      ...view,
+      metadata: { generation: 1, labels: [], hasAnnotations: false },
+      drift: { hash: aHash(), isDrifted: true },
+    });
+    assert.equal(after.length, before + 1);
+    assert.ok(size(false, aHash("b")) > size(false) + 60);
+    const stored = { ...view, drift: { hash: aHash(), isDrifted: true } };
+    const record = Buffer.concat([Buffer.from("1 1 1-1\n"), packView(stored)]);
+    assert.deepEqual(decodeRecord(uid, record), { kind: "view", stored: { view: stored, version: 1, stamp: "1-1" } });
   });
 
   it("tells where an agent went on, and that there is none", () => {
@@ -57,7 +75,7 @@ describe("views to be saved", () => {
       nonIdentifying,
     } as const;
     const after = apply(before, event);
-    return { before: { view: before, version: 0, stamp: "" }, after, packed: packView(after) };
+    return { before: { view: before, version: 0, stamp: "" }, after, packed: packView(after), history: Buffer.of() };
   };
   const COUNT_OF_LABELS = 2;
   const countsOf = (replacements: Parameters<typeof saveArguments>[1]) =>

@@ -1,7 +1,7 @@
 // One agent's record: one packed string, or the uid that the agent goes on under. Turns records into views and changes of
 // views into arguments of the scripts that save them. Pure.
 
-import { type AgentView, bodiesOf, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
+import { type AgentView, bodiesOf, type Drift, type InstanceUid, originOf, unknownAgent } from "@muster/fleet";
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fullCapabilities, shortCapabilities } from "./capability-places.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
@@ -63,14 +63,18 @@ const FACETS = [
   "unrecognized",
   "actions",
   "previousUids",
+  "metadata",
+  "drift",
+  "runs",
 ] as const satisfies readonly (keyof AgentView)[];
 type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
-/** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of. */
+/** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of, to the last that it knows. */
 export function packView(view: AgentView): Buffer {
-  const facets: Facets = { ...view, capabilities: shortened(view.capabilities) };
+  const facets: Facets = { ...view, capabilities: shortened(view.capabilities), drift: shortDrift(view) };
   const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
-  return pack(FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json)))); // a view is a value of JSON
+  const packed = FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json))); // a view is a value of JSON
+  return pack(packed.slice(0, packed.findLastIndex((facet) => facet !== 0) + 1));
 }
 
 function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
@@ -78,12 +82,23 @@ function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
   const view: Record<string, unknown> = { ...unknownAgent(uid, 0) };
   for (const [i, name] of FACETS.entries()) if (facets[i] !== undefined && facets[i] !== 0) view[name] = facets[i];
   view["capabilities"] = spelledOut(view["capabilities"] as ReturnType<typeof shortened>); // as packView wrote it
+  view["drift"] = fullDrift(view as unknown as AgentView, view["drift"] as ReturnType<typeof shortDrift>);
   return view as unknown as AgentView; // its facets are those of a view
 }
 
 function shortened(capabilities: AgentView["capabilities"]) {
   if (capabilities === null) return null;
   return { ...capabilities, value: shortCapabilities(capabilities.value) };
+}
+
+/** Most were compared with what they acknowledged: one byte says so. */
+function shortDrift({ drift, acknowledgement }: AgentView): boolean | Drift | null {
+  return drift !== null && drift.hash === acknowledgement?.value?.hash ? drift.isDrifted : drift;
+}
+
+function fullDrift({ acknowledgement }: AgentView, packed: ReturnType<typeof shortDrift>): Drift | null {
+  if (typeof packed !== "boolean") return packed;
+  return acknowledgement === null ? null : { hash: acknowledgement.value.hash, isDrifted: packed };
 }
 
 function spelledOut(packed: ReturnType<typeof shortened>): AgentView["capabilities"] {
@@ -100,6 +115,8 @@ export interface Replacement {
   readonly after: AgentView;
   /** `after`, as it is kept. */
   readonly packed: Buffer;
+  /** What happened to the agent by it, packed. */
+  readonly history: Buffer;
 }
 
 /** Labels that agents join or leave in one command: Redis takes some 12 µs for each, and serves nobody else meanwhile. */
@@ -138,24 +155,33 @@ function sharedKeys(p: Partition): string[] {
     fleetKeys.rows(p),
     fleetKeys.freeRows(p),
     fleetKeys.labels(p),
+    fleetKeys.history(p),
   ];
 }
 
 /** Adds what the script is told of one agent. */
 function addReplacement(
   p: Partition,
-  { before: { view: before, version, stamp }, after, packed }: Replacement,
+  { before: { view: before, version, stamp }, after, packed, history }: Replacement,
   command: SaveCommand,
 ): void {
   const isNew = version === 0;
   const [joins, leaves] = changedLabels(isNew ? null : before, after);
   const [used, unused] = changedBodies(isNew, before, after);
   // Who is known by another origin has another rank, and so maybe another config.
-  const mustDecide = isNew || before.description !== after.description || originOf(before) !== originOf(after);
+  const isRelabelled = before.description !== after.description || before.metadata !== after.metadata;
+  const mustDecide = isNew || isRelabelled || originOf(before) !== originOf(after);
   const { keys, agents, places } = command;
   keys.push(fleetKeys.agent(p, after.uid));
-  agents.push(after.uid, version, stamp, isNew ? uidBytes(after.uid) : "", mustDecide ? "1" : "0", packed);
-  agents.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length);
+  agents.push(
+    after.uid,
+    version,
+    stamp,
+    isNew || history.length > 0 ? uidBytes(after.uid) : "",
+    mustDecide ? "1" : "0",
+    packed,
+  );
+  agents.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length, history);
   for (const address of [...used, ...unused]) {
     keys.push(fleetKeys.body(p, address));
     agents.push(address);
@@ -175,7 +201,24 @@ function placesOf(labels: readonly Label[], places: Map<Label, number>): string 
 }
 
 /** Arguments of retire-agent.lua: `former` goes on as `to`. */
-export function retireArguments(p: Partition, { view, version }: VersionedView, to: InstanceUid): ScriptArguments {
+export function retireArguments(p: Partition, former: VersionedView, to: InstanceUid): ScriptArguments {
+  return leaveArguments(p, former, [], to);
+}
+
+/** Arguments of forget-agent.lua. */
+export function forgetArguments(p: Partition, found: VersionedView): ScriptArguments {
+  const { uid, connection } = found.view;
+  const session = [fleetKeys.session(p, uid), fleetKeys.actions(p, uid)];
+  return leaveArguments(p, found, session, connection?.epoch ?? Number.MAX_SAFE_INTEGER);
+}
+
+/** What both are told: who leaves, and all that it is known by. */
+function leaveArguments(
+  p: Partition,
+  { view, version }: VersionedView,
+  moreKeys: readonly string[],
+  special: string | number,
+): ScriptArguments {
   const isNew = version === 0;
   const bodies = isNew ? [] : [...bodiesOf(view)];
   const keys = [
@@ -188,9 +231,11 @@ export function retireArguments(p: Partition, { view, version }: VersionedView, 
     fleetKeys.rows(p),
     fleetKeys.freeRows(p),
     fleetKeys.labels(p),
+    fleetKeys.history(p),
+    ...moreKeys,
     ...bodies.map((address) => fleetKeys.body(p, address)),
   ];
-  const head = [version, view.uid, CHANGES_LENGTH, to, UNUSED_BODY_TTL_S, uidBytes(view.uid)];
+  const head = [version, view.uid, CHANGES_LENGTH, special, UNUSED_BODY_TTL_S, uidBytes(view.uid)];
   return [keys, [...head, ...bodies, ...(isNew ? [] : indexedLabels(view))]];
 }
 

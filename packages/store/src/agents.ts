@@ -10,24 +10,26 @@ import {
   type Selectable,
   type Selector,
 } from "@muster/fleet";
-import type { Redis } from "ioredis";
 import { decodeRecord, type StampedView, type VersionedView } from "./agent-record.ts";
 import type { ComponentsAt } from "./components.ts";
 import { eachPartition } from "./each-partition.ts";
+import { type Forgotten, forgetAgents } from "./forget.ts";
 import { loadAgents } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { loadConnected, openList } from "./listing.ts";
-import { mergeRanges } from "./merge-ranges.ts";
+import { loadConnected, openList, type ReadRange } from "./listing.ts";
+import { type Direction, mergeRanges, type Range } from "./merge-ranges.ts";
+import type { MetadataStore } from "./metadata.ts";
 import {
-  type CopyBody,
   createContext,
   follow,
   type ProjectContext,
+  type ProjectDeps,
   type Projected,
   projectAgent,
 } from "./project-agent.ts";
 import { runBinary } from "./redis.ts";
 import { createSelect, selectables } from "./select.ts";
+import type { Settings } from "./settings.ts";
 import { createTally, type Tally } from "./tally.ts";
 
 /** Agent views. */
@@ -42,16 +44,20 @@ export interface Agents {
    */
   project(uid: InstanceUid, events: readonly AgentEvent[]): Promise<Projected>;
   /**
-   * Up to `limit` uids above `after`, in order, of agents that a selector may match (default: everybody). How far the
-   * index narrows them is its own affair: `select` has the last word.
+   * Up to `limit` uids beyond `after`, in order or the other way round, of agents that a selector may match (default:
+   * everybody). How far the index narrows them is its own affair: `select` has the last word.
    */
-  page(after: string, limit: number, selector?: Selector): Promise<readonly InstanceUid[]>;
+  page(after: string, limit: number, selector?: Selector, direction?: Direction): Promise<readonly InstanceUid[]>;
+  /** What selectors see of some agents, in their order. */
+  selectable(found: readonly VersionedView[]): Promise<readonly Selectable[]>;
   /** Those of some agents that a selector matches, by labels and facts. */
   select(selector: Selector, found: readonly VersionedView[]): Promise<readonly VersionedView[]>;
   /** Counts of agents that a selector matches. */
   readonly tally: Tally;
-  /** As `page`, everybody within one partition. */
-  pageOf(partition: Partition, after: string, limit: number): Promise<readonly InstanceUid[]>;
+  /** As `page`, within one partition. */
+  pageOf(partition: Partition, after: string, limit: number, selector?: Selector): Promise<readonly InstanceUid[]>;
+  /** Forgets agents as they were read, unless they came back. Answers what became of each, in their order. */
+  forget(found: readonly VersionedView[]): Promise<readonly Forgotten[]>;
   /** Uids that the projector believes to be connected at a gateway. */
   connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
 }
@@ -60,16 +66,23 @@ const EVERYBODY = parseSelector("");
 /** Agents that are looked at together. */
 const LOOK_COUNT = 1_000;
 
-/** @param copyBody brings a body along when an agent goes on in another partition. Closes nothing: `fleet` is the caller's */
-export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBody, componentsAt: ComponentsAt): Agents {
-  const context = createContext(fleet, partitions, copyBody);
+/** What it is made of. */
+export interface AgentsDeps extends ProjectDeps {
+  readonly componentsAt: ComponentsAt;
+  readonly metadata: MetadataStore;
+  readonly settings: Settings;
+}
+
+/** Closes nothing: `fleet` is the caller's. */
+export function createAgents(deps: AgentsDeps): Agents {
+  const { fleet, partitions, componentsAt } = deps;
+  const context = createContext(deps);
   const all = Array.from({ length: partitions }, (_, p) => p);
-  const page: Agents["page"] = async (after, limit, selector = EVERYBODY) => {
-    const lists = await Promise.all(all.map((p) => openList(fleet, p, selector, componentsAt)));
-    return await mergeRanges(all, after, limit, async (p, from, count) => {
-      const read = lists[p];
-      return read === undefined ? { uids: [], upTo: null } : await read(from, count);
-    });
+  const page: Agents["page"] = async (after, limit, selector = EVERYBODY, direction = "up") => {
+    const lists = await Promise.all(all.map((p) => openList(fleet, p, selector, componentsAt, direction)));
+    const read = async (p: Partition, from: string, count: number): Promise<Range> =>
+      (await lists[p]?.(from, count)) ?? { uids: [], upTo: null };
+    return await mergeRanges(all, after, limit, read, direction);
   };
   const load: Agents["load"] = async (uids) => {
     const stored = await eachPartition(
@@ -94,17 +107,23 @@ export function createAgents(fleet: Redis, partitions: number, copyBody: CopyBod
     page,
     load,
     select,
+    selectable: (found) => selectables(componentsAt, found),
     tally: createTally({ fleet, partitions, componentsAt, lookAt }),
     get: async (uid) => (await follow(context, uid))?.found,
     project: (uid, events) => projectAgent(context, uid, events),
-    async pageOf(p, after, limit) {
-      const read = await openList(fleet, p, EVERYBODY, componentsAt);
-      return (await read(after, limit)).uids;
+    async pageOf(p, after, limit, selector = EVERYBODY) {
+      return await mergeRanges([p], after, limit, await openList(fleet, p, selector, componentsAt).then(ofPartition));
     },
+    forget: (found) => forgetAgents({ ...context, settings: deps.settings, metadata: deps.metadata }, found),
     async connectedAt(gateway, limit) {
       return (await Promise.all(all.map((p) => loadConnected(fleet, p, gateway, limit)))).flat();
     },
   };
+}
+
+/** A partition's list as one of several. */
+function ofPartition(read: ReadRange): (p: Partition, after: string, count: number) => Promise<Range> {
+  return (_, after, count) => read(after, count);
 }
 
 /** Views of one partition, in the order of the uids; null where there is none under that uid. */

@@ -1,9 +1,10 @@
 // The event streams as the projector reads them: one consumer group over all partitions, at least once.
 // An entry leaves the stream when it is acknowledged, so a stream's length is its lag and nothing unread is trimmed.
 
-import { type AgentEvent, isEventKind } from "@muster/fleet";
+import { type AgentEvent, type InstanceUid, isEventKind } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { askedTogether } from "./cluster.ts";
+import { eachPartition } from "./each-partition.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { closeRedis, isRedisAway, type OnRedisError, openPatient, untilReady } from "./redis.ts";
 
@@ -40,6 +41,8 @@ export interface Events {
     project: (batches: readonly EventBatch[]) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Has the projector look up again what operators say of some agents. */
+  lookAgain(uids: readonly InstanceUid[], nowMs: number): Promise<void>;
   /** Entries that wait in all streams. */
   lag(): Promise<number>;
 }
@@ -59,6 +62,19 @@ export function createEvents(
     async lag() {
       const lengths = await Promise.all(all.map((p) => fleet.xlen(fleetKeys.events(p))));
       return lengths.reduce((sum, length) => sum + length, 0);
+    },
+    async lookAgain(uids, nowMs) {
+      const head = { kind: "agent.metadata-changed", epoch: 0, n: 0, atMs: nowMs } as const;
+      await eachPartition(
+        uids,
+        partitions,
+        (uid) => uid,
+        async (p, some) => {
+          const events: readonly AgentEvent[] = some.map((uid) => ({ ...head, uid }));
+          await fleet.xadd(fleetKeys.events(p), "*", "e", JSON.stringify(events));
+          return some;
+        },
+      );
     },
     async consume(consumer, project, signal) {
       const consumeSome = async (some: readonly Partition[]): Promise<void> => {

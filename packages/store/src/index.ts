@@ -20,8 +20,12 @@ export {
 export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
 export type { Documents, Stored } from "./documents.ts";
 export type { EventBatch, Events } from "./events.ts";
+export type { Forgotten } from "./forget.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";
+export type { Histories } from "./history.ts";
 export type { Partition } from "./keys.ts";
+export type { Direction } from "./merge-ranges.ts";
+export type { MetadataStore, MetadataWrite } from "./metadata.ts";
 export type { Json } from "./packed.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";
@@ -37,5 +41,6 @@ export {
 } from "./secrets.ts";
 export type { Checkpoint, FlushOutcome, OpenedSession, OpeningHeartbeat, SessionFlush, Sessions } from "./sessions.ts";
 export type { Settings, SettingsRecord } from "./settings.ts";
+export type { Comparison } from "./shown.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";
 export type { Summary, Tally } from "./tally.ts";

@@ -6,13 +6,14 @@
 // muster:gateways                      zset    gateways         gateway ids by last renewal
 // muster:gateway:<id>                  string  that gateway     its lease, with what it says of itself
 // muster:gateway:<id>:inbox            stream  rollout, gateways  hints: ids to look at again; trimmed, safe to lose
-// muster:{p}:events                    stream  gateways         facts about the agents of partition p
+// muster:{p}:events                    stream  gateways, management hints  facts about the agents of partition p
 // muster:{p}:dead-letters              stream  projector        entries that could not be read
 // muster:{p}:agents                    zset    projector        16 bytes of each uid and 3 of its row, by uid
 // muster:{p}:agent:<uid>               string  projector        packed view of one agent, with its version and row; or the uid it goes on under
 // muster:{p}:rows                      string  projector        16 bytes of the uid of each row
 // muster:{p}:free-rows                 list    projector        rows whose agents went on under other uids
 // muster:{p}:labels                    hash    projector        which rows have an attribute or are connected at a gateway (lua/lib/labels.lua)
+// muster:{p}:history                   hash    projector        16 bytes of a uid → what happened to the agent, packed; bounded
 // muster:{p}:changes                   stream  projector, rollout  uids that changed, for watchers; trimmed
 // muster:{p}:unassigned                zset    projector adds, rollout strikes  uids whose desired config is to be decided
 // muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on
@@ -44,6 +45,7 @@
 // muster:{ctl}:assignments-version     string  rollout          counts their changes
 // muster:{ctl}:admissions              string  rollout          counts the times that rollouts took more agents
 // muster:{ctl}:settings:<uid>          hash    management, gateways move  sealed connection settings and packages that are offered
+// muster:{ctl}:metadata                hash    management, projector moves  uid → what operators say of the agent: labels, annotations
 // muster:{ctl}:calendars               hash    management       id → calendar: when nothing may change
 // muster:{ctl}:groups                  hash    management       id → group: a saved selector
 // muster:{ctl}:policies                hash    management       id → how rollouts are to go
@@ -79,6 +81,7 @@ export const fleetKeys = {
   rows: (p: Partition) => `muster:{${p}}:rows`,
   freeRows: (p: Partition) => `muster:{${p}}:free-rows`,
   labels: (p: Partition) => `muster:{${p}}:labels`,
+  history: (p: Partition) => `muster:{${p}}:history`,
   changes: (p: Partition) => `muster:{${p}}:changes`,
   unassigned: (p: Partition) => `muster:{${p}}:unassigned`,
   assignedVersion: (p: Partition) => `muster:{${p}}:assigned-version`,
@@ -114,6 +117,7 @@ export const controlKeys = {
   assignmentsVersion: "muster:{ctl}:assignments-version",
   admissions: "muster:{ctl}:admissions",
   settings: (uid: string) => `muster:{ctl}:settings:${uid}`,
+  metadata: "muster:{ctl}:metadata",
   calendars: "muster:{ctl}:calendars",
   groups: "muster:{ctl}:groups",
   policies: "muster:{ctl}:policies",

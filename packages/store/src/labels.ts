@@ -22,33 +22,56 @@ export function longLabel(key: string): Label {
   return `${Buffer.byteLength(key)}:${key}`;
 }
 
-/** What agents are found by, of each facet of their views. */
-export const INDEXED = {
-  connection({ connection }: AgentView): readonly Label[] {
-    const gateway = connection?.value.gateway ?? null;
-    return gateway === null ? [] : [labelOf("gateway", gateway)];
+/** Something that agents are found by. */
+interface Indexed {
+  /** What of a view it is read off. */
+  readonly facets: readonly (keyof AgentView)[];
+  readonly labels: (view: AgentView) => readonly Label[];
+}
+
+const INDEXED: readonly Indexed[] = [
+  {
+    facets: ["connection"],
+    labels({ connection }) {
+      const gateway = connection?.value.gateway ?? null;
+      return gateway === null ? [] : [labelOf("gateway", gateway)];
+    },
   },
-  description(view: AgentView): readonly Label[] {
+  {
+    facets: ["description", "metadata"],
     // A fact hides an attribute of the same name.
-    return [...labelsOf(view)].flatMap(([key, value]) => (FACT_KEYS.has(key) ? [] : [labelOf(key, value)]));
+    labels: (view) => [...labelsOf(view)].flatMap(([key, value]) => (FACT_KEYS.has(key) ? [] : [labelOf(key, value)])),
   },
-  health({ health }: AgentView): readonly Label[] {
-    return health === null ? [] : [labelOf("healthy", String(health.value.healthy))];
+  {
+    facets: ["health"],
+    labels: ({ health }) => (health === null ? [] : [labelOf("healthy", String(health.value.healthy))]),
   },
-  acknowledgement({ acknowledgement }: AgentView): readonly Label[] {
-    return acknowledgement === null ? [] : [labelOf("config.status", acknowledgement.value.state)];
+  {
+    facets: ["acknowledgement"],
+    labels: ({ acknowledgement }) =>
+      acknowledgement === null ? [] : [labelOf("config.status", acknowledgement.value.state)],
   },
-  /** All together are one value: agents of a kind have the same. */
-  capabilities({ capabilities }: AgentView): readonly Label[] {
-    const short = shortCapabilities(capabilities?.value ?? []);
-    return short.length === 0 ? [] : [labelOf("capability", JSON.stringify(short))];
+  {
+    facets: ["drift"],
+    labels: ({ drift }) => (drift === null ? [] : [labelOf("config.drift", String(drift.isDrifted))]),
   },
-  /** Components are indexed by where their inventory is: many agents share one, and it may be told later. */
-  components({ components }: AgentView): readonly Label[] {
-    const address = components?.value.address;
-    return typeof address === "string" ? [labelOf("component", address)] : [];
+  {
+    // All together are one value: agents of a kind have the same.
+    facets: ["capabilities"],
+    labels({ capabilities }) {
+      const short = shortCapabilities(capabilities?.value ?? []);
+      return short.length === 0 ? [] : [labelOf("capability", JSON.stringify(short))];
+    },
   },
-} as const satisfies Partial<Record<keyof AgentView, (view: AgentView) => readonly Label[]>>;
+  {
+    // Components are indexed by where their inventory is: many agents share one, and it may be told later.
+    facets: ["components"],
+    labels({ components }) {
+      const address = components?.value.address;
+      return typeof address === "string" ? [labelOf("component", address)] : [];
+    },
+  },
+];
 
 /** Of everybody: every agent has one of these. */
 export const EVERYBODY: readonly Label[] = [labelOf("connected", "true"), labelOf("connected", "false")];
@@ -60,15 +83,14 @@ export function presenceOf(view: AgentView): Label {
 
 /** Everything that an agent is found by. */
 export function indexedLabels(view: AgentView): ReadonlySet<Label> {
-  return new Set([presenceOf(view), ...Object.values(INDEXED).flatMap((labels) => labels(view))]);
+  return new Set([presenceOf(view), ...INDEXED.flatMap(({ labels }) => labels(view))]);
 }
 
 /** What a view is found by that it was not found by before, and the other way round. Most changes touch nothing of it. */
 export function changedLabels(before: AgentView | null, after: AgentView): readonly [joins: Label[], leaves: Label[]] {
   if (before === null) return [[...indexedLabels(after)], []];
-  const facets = Object.entries(INDEXED) as readonly [keyof typeof INDEXED, (view: AgentView) => readonly Label[]][]; // its own
-  const changed = facets.filter(([facet]) => before[facet] !== after[facet]).map(([, labels]) => labels);
-  const read = (view: AgentView) => new Set([presenceOf(view), ...changed.flatMap((labels) => labels(view))]);
+  const changed = INDEXED.filter(({ facets }) => facets.some((facet) => before[facet] !== after[facet]));
+  const read = (view: AgentView) => new Set([presenceOf(view), ...changed.flatMap(({ labels }) => labels(view))]);
   return comingAndGoing(read(before), read(after));
 }
 

@@ -7,7 +7,7 @@ import type { ComponentsAt } from "./components.ts";
 import { loadRows } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { countOf, hasRow, rowsIn } from "./labels.ts";
-import type { Range } from "./merge-ranges.ts";
+import { type Direction, isBeyond, type Range } from "./merge-ranges.ts";
 import { findRows } from "./query.ts";
 import { runBinary } from "./redis.ts";
 import { UID_BYTES, uidAt, uidBytes } from "./uid-bytes.ts";
@@ -17,7 +17,7 @@ const MAX_WALKED = 10_000;
 /** What it costs to gather one agent, in agents that are walked. */
 const GATHER_COST = 3;
 
-/** Reads a partition's list above a uid: about so many of it. */
+/** Reads a partition's list beyond a uid: about so many of it. */
 export type ReadRange = (after: string, count: number) => Promise<Range>;
 
 /** The list of everybody whom a selector may match. */
@@ -26,17 +26,18 @@ export async function openList(
   p: Partition,
   selector: Selector,
   componentsAt: ComponentsAt,
+  direction: Direction = "up",
 ): Promise<ReadRange> {
   const matching = selector.requirements.length === 0 ? null : await findRows(fleet, p, selector, componentsAt);
-  if (matching === null) return (after, count) => walk(fleet, p, after, count);
+  if (matching === null) return (after, count) => walk(fleet, p, { after, count, direction });
   const { rows } = matching;
   const matched = countOf(rows);
   return async (after, count) => {
     const walked = Math.ceil((1.25 * count * 8 * rows.length) / matched);
     if (matched > 0 && walked < GATHER_COST * matched)
-      return await walk(fleet, p, after, Math.min(walked, MAX_WALKED), rows);
+      return await walk(fleet, p, { after, count: Math.min(walked, MAX_WALKED), direction }, rows);
     const uids = await uidsOf(fleet, p, rowsIn(rows));
-    return { uids: uids.filter((uid) => uid > after), upTo: null };
+    return { uids: uids.filter((uid) => isBeyond(uid, after, direction)), upTo: null };
   };
 }
 
@@ -56,13 +57,23 @@ export async function loadConnected(
 async function walk(
   fleet: Redis,
   p: Partition,
-  after: string,
-  count: number,
+  { after, count, direction }: { readonly after: string; readonly count: number; readonly direction: Direction },
   rows: Uint8Array | null = null,
 ): Promise<Range> {
-  // Above the uid, whatever its row is.
-  const above = after === "" ? "-" : Buffer.concat([Buffer.from("("), uidBytes(after as InstanceUid), ROWS_END]); // a page token
-  const members = await fleet.zrangebylexBuffer(fleetKeys.agents(p), above, "+", "LIMIT", 0, count);
+  const key = fleetKeys.agents(p);
+  // Beyond the uid, whatever its row is.
+  const bytes = after === "" ? null : Buffer.concat([Buffer.from("("), uidBytes(after as InstanceUid)]); // a page token
+  const members =
+    direction === "up"
+      ? await fleet.zrangebylexBuffer(
+          key,
+          bytes === null ? "-" : Buffer.concat([bytes, ROWS_END]),
+          "+",
+          "LIMIT",
+          0,
+          count,
+        )
+      : await fleet.zrevrangebylexBuffer(key, bytes ?? "+", "-", "LIMIT", 0, count);
   const found = rows === null ? members : members.filter((each) => hasRow(rows, each.readUIntBE(UID_BYTES, 3)));
   const last = members.at(-1);
   return {

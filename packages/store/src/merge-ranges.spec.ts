@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aUid } from "@muster/fleet/builders";
 import fc from "fast-check";
-import { mergeRanges } from "./merge-ranges.ts";
+import { type Direction, mergeRanges } from "./merge-ranges.ts";
 
 describe("ranges of partitions", () => {
   it("make one list in order, however uneven they are and however much is read at a time", async () => {
@@ -11,16 +11,21 @@ describe("ranges of partitions", () => {
       fc.integer({ min: 1, max: 30 }),
       fc.integer({ min: 0, max: 60 }),
       fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
-      async (places, limit, start, counts) => {
-        const uids = places.map((_, i) => aUid(i + 1));
+      fc.constantFrom<Direction>("up", "down"),
+      async (places, limit, start, counts, direction) => {
+        const upwards = places.map((place, i) => ({ place, uid: aUid(i + 1) }));
+        const all = direction === "up" ? upwards : upwards.toReversed();
         const after = start === 0 ? "" : aUid(start);
-        const merged = await mergeRanges([0, 1, 2, 3], after, limit, async (p, above) => {
-          const rest = uids.filter((uid, i) => places[i] === p && uid > above);
+        const isRest = (uid: string, from: string) => from === "" || (direction === "up" ? uid > from : uid < from);
+        const read: Parameters<typeof mergeRanges>[3] = async (p, from) => {
+          const rest = all.filter(({ uid, place }) => place === p && isRest(uid, from)).map(({ uid }) => uid);
           const count = counts.next().value ?? 1;
           const walked = rest.slice(0, count);
           return { uids: walked, upTo: rest.length <= count ? null : (walked.at(-1) ?? null) };
-        });
-        assert.deepEqual(merged, uids.filter((uid) => uid > after).slice(0, limit));
+        };
+        const merged = await mergeRanges([0, 1, 2, 3], after, limit, read, direction);
+        const expected = all.map(({ uid }) => uid).filter((uid) => isRest(uid, after));
+        assert.deepEqual(merged, expected.slice(0, limit));
       },
     );
     await fc.assert(property, { numRuns: 500 });

@@ -4,6 +4,9 @@
 import type { InstanceUid } from "@muster/fleet";
 import type { Partition } from "./keys.ts";
 
+/** Which way a list is walked: up, or from its end down. */
+export type Direction = "up" | "down";
+
 /** A piece of a partition's list. */
 export interface Range {
   /** In any order. */
@@ -12,12 +15,19 @@ export interface Range {
   readonly upTo: InstanceUid | null;
 }
 
-/** Up to `limit` uids above `after`. @param read about `count` of a partition above a uid, or what there is */
+/** Whether the first uid comes after the second on the way; "" is where the way begins. */
+export function isBeyond(uid: string, other: string, direction: Direction): boolean {
+  if (other === "") return uid !== "";
+  return direction === "up" ? uid > other : uid < other;
+}
+
+/** Up to `limit` uids beyond `after`. @param read about `count` of a partition beyond a uid, or what there is */
 export async function mergeRanges(
   partitions: readonly Partition[],
   after: string,
   limit: number,
   read: (p: Partition, after: string, count: number) => Promise<Range>,
+  direction: Direction = "up",
 ): Promise<readonly InstanceUid[]> {
   const share = Math.min(limit, Math.ceil((1.25 * limit) / partitions.length) + 4);
   const uids = new Map<Partition, readonly InstanceUid[]>();
@@ -31,10 +41,11 @@ export async function mergeRanges(
       if (upTo === null) ends.delete(p);
       else ends.set(p, upTo);
     }
-    const known = [...uids.values()].flat().sort();
-    // The page ends here at the latest: what is above, nobody has to know.
+    const sorted = [...uids.values()].flat().sort();
+    const known = direction === "up" ? sorted : sorted.reverse();
+    // The page ends here at the latest: what is beyond, nobody has to know.
     const last = known[limit - 1];
-    behind = [...ends].filter(([, end]) => last === undefined || end < last).map(([p]) => p);
+    behind = [...ends].filter(([, end]) => last === undefined || isBeyond(last, end, direction)).map(([p]) => p);
     if (behind.length === 0) return known.slice(0, limit);
   }
 }

@@ -33,6 +33,9 @@ export const SHAPES: readonly (readonly string[])[] = [
   ["hash", "hasFailed"],
   ["configId", "revision", "hash", "order", "rolloutId"],
   ["hash", "contributions", "assignedAtMs"],
+  ["generation", "labels", "hasAnnotations"],
+  ["hash", "isDrifted"],
+  ["restarts", "lastStart"],
 ];
 
 /** The next field of a shape by its name; `END` where a shape may end. */

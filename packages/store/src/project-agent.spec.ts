@@ -42,9 +42,13 @@ const renamed = (uid: InstanceUid, from: InstanceUid, epoch = 2): AgentEvent => 
 
 describe("views that are remembered", () => {
   const spec = useStore();
+  const deps = () => {
+    const { partitions, metadata, desired, comparison } = spec.store;
+    return { fleet: spec.redis, partitions, metadata, desired, comparison };
+  };
 
   it("are few where they are large", async () => {
-    const context = createContext(spec.redis, spec.store.partitions, async () => undefined);
+    const context = createContext({ ...deps(), copyBody: async () => undefined });
     const uids = Array.from({ length: 20 }, (_, i) => aUid(i + 1));
     const large = "x".repeat(MAX_REMEMBERED_BYTES / 16);
     for (const uid of uids) await projectAgent(context, uid, [described(uid, 1, 1, large)]);
@@ -55,6 +59,10 @@ describe("views that are remembered", () => {
 
 describe("an agent that goes on under another uid", () => {
   const spec = useStore();
+  const deps = () => {
+    const { partitions, metadata, desired, comparison } = spec.store;
+    return { fleet: spec.redis, partitions, metadata, desired, comparison };
+  };
   const project = (uid: InstanceUid, ...events: readonly AgentEvent[]) => spec.store.agents.project(uid, events);
   const partitionOf = (uid: InstanceUid) => spec.store.sessions.partitionOf(uid);
   const view = async (uid: InstanceUid) => (await spec.store.agents.get(uid))?.view ?? assert.fail(`${uid} is unknown`);
@@ -209,6 +217,9 @@ describe("an agent that goes on under another uid", () => {
     const dying = Object.create(spec.redis, {
       "muster-retire-agent": { value: async () => Promise.reject(new Error("killed")) },
     });
-    await assert.rejects(projectAgent(createContext(dying, spec.store.partitions, copy), NEW, events), /killed/);
+    await assert.rejects(
+      projectAgent(createContext({ ...deps(), fleet: dying, copyBody: copy }), NEW, events),
+      /killed/,
+    );
   }
 });

@@ -5,9 +5,28 @@
 //   P2. The new uid's view has everything before the old one's is replaced by an alias, and an alias is never undone.
 //       A crash in between leaves two views: the repeated events, or the next ones of the new uid, take it from there.
 //   P3. What is said of the old uid afterwards counts for the new one; its bodies are brought along.
-//   P4. A remembered view saves a read and proves nothing: only a save over it shows that it still was the stored one.
+//   P4. What operators say is looked up after the record was read: who saves over a newer record reads both again. It is
+//       looked up where there is no view yet, and where somebody says that it changed; no other event costs anything.
+//   P5. A remembered view saves a read and proves nothing: only a save over it shows that it still was the stored one.
 
-import { type AgentEvent, type AgentView, adopt, apply, bodiesOf, type InstanceUid, unknownAgent } from "@muster/fleet";
+import {
+  type AgentEvent,
+  type AgentView,
+  adopt,
+  apply,
+  bodiesOf,
+  claimOf,
+  type DesiredRecord,
+  type HistoryEntry,
+  happenings,
+  type InstanceUid,
+  joinMetadata,
+  type Metadata,
+  mustCompare,
+  unknownAgent,
+  withDrift,
+  withMetadata,
+} from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { LRUCache } from "lru-cache";
 import {
@@ -21,24 +40,39 @@ import {
   type VersionedView,
 } from "./agent-record.ts";
 import { type Ask, createBatches } from "./batches.ts";
+import type { DesiredConfigs } from "./desired.ts";
 import { loadAgents, retireAgent, saveAgents } from "./gen/scripts.ts";
+import { loadHistory, packHistory } from "./history.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
+import type { MetadataStore } from "./metadata.ts";
 import { run, runBinary } from "./redis.ts";
+import type { Comparison } from "./shown.ts";
 
 /** Stores a body of one partition in another, too. */
 export type CopyBody = (from: Partition, to: Partition, address: string) => Promise<void>;
 
-/** What it works on. */
-export interface ProjectContext {
+/** What it is made of. */
+export interface ProjectDeps {
   readonly fleet: Redis;
   readonly partitions: number;
   readonly copyBody: CopyBody;
+  readonly metadata: Pick<MetadataStore, "load" | "move">;
+  readonly desired: Pick<DesiredConfigs, "load">;
+  readonly comparison: Pick<Comparison, "drift">;
+}
+
+/** What it works on. */
+export interface ProjectContext extends ProjectDeps {
   /** Views as they were last read or saved here. */
   readonly remembered: LRUCache<InstanceUid, StampedView>;
   /** Reads what is kept under a uid; undefined: nothing. */
   readonly read: Ask<InstanceUid, AgentRecord | undefined>;
   /** Replaces a view. Answers the stamp of the new one, "" when the record is not what it was any more. */
   readonly replace: Ask<Replacement, string>;
+  /** Reads what operators say of an agent. */
+  readonly lookUp: Ask<InstanceUid, Metadata>;
+  /** Reads what an agent should run. */
+  readonly wanted: Ask<InstanceUid, DesiredRecord | null>;
 }
 
 /** What became of a view. */
@@ -62,13 +96,16 @@ export const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
 /** Agents of one command: Redis serves nobody else for some milliseconds. */
 const MAX_READS = 250;
 const MAX_SAVES = 64;
+/** Of reads that see to partitions themselves, or know none: gathered all together. */
+const ANY: Partition = 0;
 
 /** Everything that projecting works on. Closes nothing: `fleet` is the caller's. */
-export function createContext(fleet: Redis, partitions: number, copyBody: CopyBody): ProjectContext {
+export function createContext(deps: ProjectDeps): ProjectContext {
+  const { fleet, metadata, desired } = deps;
   return {
-    fleet,
-    partitions,
-    copyBody,
+    ...deps,
+    lookUp: createBatches((_, uids) => metadata.load(uids), MAX_READS),
+    wanted: createBatches((_, uids) => desired.load(uids), MAX_READS),
     remembered: new LRUCache({ max: MAX_REMEMBERED, maxSize: MAX_REMEMBERED_BYTES }),
     read: createBatches(async (p, uids) => {
       const keys = uids.map((uid) => fleetKeys.agent(p, uid));
@@ -107,29 +144,97 @@ export async function projectAgent(
   uid: InstanceUid,
   events: readonly AgentEvent[],
 ): Promise<Projected> {
-  const { remembered } = context;
+  const { remembered, metadata } = context;
   const atMs = events[0]?.atMs ?? 0;
   let first: AgentView | null = null;
   for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
     const own = remembered.get(uid);
-    remembered.delete(uid); // it is set again by what proves it (P4)
+    remembered.delete(uid); // it is set again by what proves it (P5)
     const target = own === undefined ? await follow(context, uid) : { uid, found: own };
     if (target === null) return nothing(uid, atMs);
+    // What operators say makes no agent: it is of one that is there, or was forgotten meanwhile.
+    if (target.found === undefined && events.every(isHint)) return nothing(uid, atMs);
     const before = target.found ?? { view: unknownAgent(target.uid, atMs), version: 0, stamp: "" };
     const formers = await loadFormers(context, before.view, events);
     const known = formers.reduce((view, former) => adopt(view, former.view), before.view);
-    const after = events.reduce(apply, known);
+    const [folded, happened] = foldAll(before.view, known, events);
+    // Who said something of a former uid a moment ago did not know that the agent goes on under another.
+    const isHinted = events.some(isHint);
+    const said = [...formers.map(({ view }) => view.uid), ...(isHinted && uid !== before.view.uid ? [uid] : [])];
+    const mustLookUp = isHinted || target.found === undefined || formers.length > 0;
+    const labelled = mustLookUp ? await lookedUp(context, folded, said) : folded;
+    const after = mustCompare(before.view, labelled, isHinted) ? await compared(context, labelled) : labelled;
     if (after !== before.view) {
       await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
       const packed = packView(after);
-      const saved = await save(context, { before, after, packed });
+      const history = await historyOf(context, formers, happened);
+      const saved = await save(context, { before, after, packed, history });
       if (saved === null) continue;
       remembered.set(after.uid, saved, { size: packed.length });
       first ??= before.view;
     } else if (own !== undefined) continue;
+    for (const former of said) await metadata.move(former, after.uid);
     if (await retireAll(context, formers, after.uid)) return { before: first ?? before.view, after };
   }
   throw new Error(`the view of agent ${uid} was changed by others ${MAX_CONFLICTS} times in a row`);
+}
+
+/** The view after some events, and what happened by them. */
+function foldAll(
+  original: AgentView,
+  adopted: AgentView,
+  events: readonly AgentEvent[],
+): readonly [AgentView, readonly HistoryEntry[]] {
+  const happened: HistoryEntry[] = [];
+  let at = adopted;
+  for (const event of events) {
+    const next = apply(at, event);
+    // What the agent was before is adopted by now.
+    happened.push(...happenings(event.kind === "agent.renamed" ? original : at, event, next));
+    at = next;
+  }
+  return [at, happened];
+}
+
+const NO_HISTORY = Buffer.alloc(0);
+
+/** What happened, after what happened to the agent under its former uids; mostly nothing did. */
+async function historyOf(
+  context: ProjectContext,
+  formers: readonly VersionedView[],
+  happened: readonly HistoryEntry[],
+): Promise<Buffer> {
+  if (formers.length === 0) return happened.length === 0 ? NO_HISTORY : packHistory(happened);
+  return Buffer.concat([...(await historiesOf(context, formers)), packHistory(happened)]);
+}
+
+/** What happened to an agent under its former uids. */
+function historiesOf(
+  { fleet, partitions }: ProjectContext,
+  formers: readonly VersionedView[],
+): Promise<readonly Buffer[]> {
+  return Promise.all(formers.map(({ view }) => loadHistory(fleet, partitions, view.uid)));
+}
+
+function isHint({ kind }: AgentEvent): boolean {
+  return kind === "agent.metadata-changed";
+}
+
+/** A view with what operators say of the agent, those included who said it of one of its former uids. */
+async function lookedUp(
+  { lookUp }: ProjectContext,
+  view: AgentView,
+  formers: readonly InstanceUid[],
+): Promise<AgentView> {
+  const own = lookUp(ANY, view.uid);
+  const others = await Promise.all(formers.map((uid) => lookUp(ANY, uid)));
+  return withMetadata(view, others.reduce(joinMetadata, await own));
+}
+
+/** A view with whether the agent shows what it should run. */
+async function compared({ wanted, comparison }: ProjectContext, view: AgentView): Promise<AgentView> {
+  const isTold = claimOf(view) !== null;
+  return withDrift(view, isTold ? await comparison.drift(view, await wanted(ANY, view.uid)) : null);
 }
 
 function nothing(uid: InstanceUid, atMs: number): Projected {

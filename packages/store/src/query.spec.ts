@@ -5,19 +5,26 @@ import { describe, it } from "node:test";
 import {
   type AgentEvent,
   type AttributeValue,
+  encodeEffective,
   FleetError,
+  hashFiles,
   type InstanceUid,
   matches,
+  NO_METADATA,
+  parseConfigId,
   parseGatewayId,
   parseSelector,
+  replaceMetadata,
 } from "@muster/fleet";
-import { aHash, aUid } from "@muster/fleet/builders";
+import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import fc from "fast-check";
 import { MAX_INDEXED_VALUE } from "./labels.ts";
+import type { Direction } from "./merge-ranges.ts";
 import { createSelect, selectables } from "./select.ts";
 import { useStore } from "./spec-store.ts";
 import type { Summary } from "./tally.ts";
 
+const file = (text: string) => ({ name: "a.yaml", contentType: "text/yaml", body: Buffer.from(text) });
 let clock = 0;
 const at = (uid: InstanceUid) => ({ uid, epoch: 1, n: ++clock, atMs: clock });
 const described = (uid: InstanceUid, labels: Readonly<Record<string, AttributeValue>>): AgentEvent => ({
@@ -36,6 +43,7 @@ const FACTS = {
   connected: ["true", "false"],
   healthy: ["true", "false"],
   "config.status": ["unset", "applying", "applied", "failed"],
+  "config.drift": ["true", "false"],
   gateway: ["gw-1", "gw-2"],
   version: ["1.2.3", "prod", ""],
   capability: ["ReportsStatus", "AcceptsRemoteConfig", "bit-40"],
@@ -70,8 +78,11 @@ const step = fc.oneof(
       inventory: fc.constantFrom(...Object.keys(INVENTORIES)),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("show"), shown: fc.constantFrom("a: 1", "a: 2") }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("label"), marks: labels }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("leave") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("rename") }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget") }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -109,7 +120,7 @@ describe("queries", () => {
   const spec = useStore();
   const project = (uid: InstanceUid, ...events: readonly AgentEvent[]) => spec.store.agents.project(uid, events);
 
-  function eventOf(uid: InstanceUid, given: Exclude<Step, { kind: "rename" }>): AgentEvent {
+  function eventOf(uid: InstanceUid, given: Exclude<Step, { kind: "rename" | "label" | "forget" }>): AgentEvent {
     const fact = at(uid);
     if ("labels" in given) return described(uid, given.labels);
     if ("gateway" in given) {
@@ -123,6 +134,10 @@ describe("queries", () => {
     }
     if ("state" in given)
       return { kind: "agent.config-acknowledged", ...fact, hash: aHash(), state: given.state, error: "" };
+    if ("shown" in given) {
+      const body = spec.store.bodies.addressOf(encodeEffective([file(given.shown)]));
+      return { kind: "agent.effective-config-reported", ...fact, body, sizeBytes: 1 };
+    }
     if ("names" in given) return { kind: "agent.capabilities-changed", ...fact, capabilities: given.names };
     if ("inventory" in given) {
       const address = spec.store.inventories.addressOf(given.inventory);
@@ -131,13 +146,44 @@ describe("queries", () => {
     return { kind: "agent.disconnected", ...fact, reason: "closed" };
   }
 
-  async function listAll(text: string): Promise<readonly InstanceUid[]> {
+  /** What everybody should run, under the hash that they acknowledge, and the bodies of what they may show. */
+  async function wish(uids: readonly InstanceUid[]): Promise<void> {
+    const { configs, bodies, desired, partitions } = spec.store;
+    const configId = parseConfigId("base");
+    await configs.create(
+      { id: configId, description: "", selector: "", order: 1, isFragment: false, createdAtMs: 0, updatedAtMs: 0 },
+      "",
+    );
+    const files = [file("a: 1")];
+    await configs.publish(
+      { configId, hash: hashFiles(files), files, message: "", author: "", variables: [], secrets: [], createdAtMs: 0 },
+      "",
+    );
+    for (const shown of ["a: 1", "a: 2"]) {
+      const body = encodeEffective([file(shown)]);
+      for (let p = 0; p < partitions; p++) await bodies.put(p, bodies.addressOf(body), body);
+    }
+    const contributions = [{ configId, revision: 1, hash: hashFiles(files), order: 1, rolloutId: ROLLOUT_ID }];
+    const decisions = uids.map((uid) => ({ uid, desired: { hash: aHash(), contributions } }));
+    await desired.assign(decisions, 1, 1);
+  }
+
+  /** What operators say is not what agents report: whatever is text here may be said. */
+  async function label(uid: InstanceUid, marks: Readonly<Record<string, AttributeValue>>): Promise<void> {
+    const [before = NO_METADATA] = await spec.store.metadata.load([uid]);
+    const said = Object.entries(marks).map(([key, value]) => [key, String(value)] as const);
+    await spec.store.metadata.put([{ uid, before, after: { ...replaceMetadata(before, { labels: said }) } }]);
+    await project(uid, { kind: "agent.metadata-changed", ...at(uid) });
+  }
+
+  async function listAll(text: string, direction?: Direction): Promise<readonly InstanceUid[]> {
     const selector = parseSelector(text);
     const found: InstanceUid[] = [];
     for (let after: string | undefined = ""; after !== undefined; ) {
-      const page: readonly InstanceUid[] = await spec.store.agents.page(after, 7, selector);
+      const page: readonly InstanceUid[] = await spec.store.agents.page(after, 7, selector, direction);
       const views = await spec.store.agents.load(page);
-      found.push(...(await spec.store.agents.select(selector, views)).map(({ view }) => view.uid));
+      const some = (await spec.store.agents.select(selector, views)).map(({ view }) => view.uid);
+      found.push(...page.filter((uid) => some.includes(uid)));
       after = page.length < 7 ? undefined : page.at(-1);
     }
     return found;
@@ -173,24 +219,30 @@ describe("queries", () => {
           await spec.store.inventories.put(spec.store.inventories.addressOf(inventory), Buffer.alloc(1), names);
         }
         const uids = Array.from({ length: 20 }, (_, i) => aUid(i + 1));
+        await wish(uids);
         let next = 1_000;
         // Many with the same label, so that it becomes a bitmap while others have few.
         const many = Array.from({ length: 4 * crowd }, (_, i) => aUid(i + 100));
         await Promise.all(many.map((uid, i) => project(uid, described(uid, { env: "prod", a: String(i) }))));
         for (const [i, each] of steps) {
           const uid = uids[i] ?? aUid();
-          if (each.kind === "rename") {
+          if (each.kind === "forget") {
+            await spec.store.agents.forget(await spec.store.agents.load([uid]));
+          } else if (each.kind === "rename") {
             const to = aUid(next++);
             uids[i] = to;
             await project(to, { kind: "agent.renamed", ...at(to), from: uid });
-          } else await project(uid, eventOf(uid, each as Exclude<Step, { kind: "rename" }>));
+          } else if ("marks" in each) await label(uid, each.marks);
+          else await project(uid, eventOf(uid, each as Exclude<Step, { kind: "rename" | "label" | "forget" }>));
         }
         const present = await spec.store.agents.load([...uids, ...many]);
         const seen = await selectables(spec.store.componentsAt, present);
         for (const [text, key] of queries) {
           const selector = parseSelector(text);
           const matching = present.filter((_, i) => matches(selector, seen[i] ?? new Map()));
-          assert.deepEqual(await listAll(text), matching.map(({ view }) => view.uid).sort(), text);
+          const uids = matching.map(({ view }) => view.uid).sort();
+          assert.deepEqual(await listAll(text), uids, text);
+          assert.deepEqual(await listAll(text, "down"), uids.toReversed(), `${text}, the other way round`);
           const { tally } = spec.store.agents;
           assert.equal(await tally.count(selector, signal), matching.length, text);
           const values = (await selectables(spec.store.componentsAt, matching)).map((each) => each.get(key));

@@ -3,12 +3,14 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { beforeEach, describe, it } from "node:test";
+import type { HistoryEntry } from "@muster/fleet";
 import * as scripts from "./gen/scripts.ts";
+import { packHistory, unpackHistory } from "./history.ts";
 import { bitmapIn, longLabel, rowsIn } from "./labels.ts";
 import { run, runBinary } from "./redis.ts";
 import { useStore } from "./spec-store.ts";
 
-type Args = readonly (string | number)[];
+type Args = readonly (string | number | Buffer)[];
 type Script = Parameters<typeof run>[1];
 
 describe("scripts", () => {
@@ -172,6 +174,9 @@ describe("scripts", () => {
   const headOf = async (uid: string): Promise<readonly string[] | null> =>
     (await spec.redis.get(`agent:${uid}`))?.split("\n")[0]?.split(" ") ?? null;
   const putAgent = (version: number, row: number) => spec.redis.set("agent:u", `${version} ${row} 1-1\nview`);
+  const happened = (kind: HistoryEntry["kind"], atS: number, reason = ""): HistoryEntry => {
+    return { kind, firstAtMs: 1_000 * atS, lastAtMs: 1_000 * atS, count: 1, reason, hash: "", message: "" };
+  };
   /** 16 bytes that stand for a uid. */
   const bytesOf = (uid: string): string => uid.padEnd(16, ".");
   const member = (uid: string, row: number): string => `${bytesOf(uid)}\0\0${String.fromCharCode(row)}`;
@@ -197,11 +202,12 @@ describe("scripts", () => {
       readonly joins?: readonly string[];
       readonly leaves?: readonly string[];
       readonly uid?: string;
+      readonly history?: Buffer;
     }
     const saveAll = async (...given: readonly Save[]): Promise<unknown> => {
-      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels"];
+      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels", "history"];
       const labels: string[] = [];
-      const args: (string | number)[] = [];
+      const args: (string | number | Buffer)[] = [];
       const placesOf = (some: readonly string[]): string =>
         some.map((label) => labels.push(longLabel(label))).join(" ");
       for (const {
@@ -212,13 +218,14 @@ describe("scripts", () => {
         joins = [],
         leaves = [],
         uid = "u",
+        history = "",
         ...rest
       } of given) {
         const bodies = [...used, ...unused];
         const { stamp = (await headOf(uid))?.[2] ?? "" } = rest;
         keys.push(`agent:${uid}`, ...bodies.map((address) => `body:${address}`));
         args.push(uid, version, stamp, bytesOf(uid), decide, `view ${version + 1}`, placesOf(joins), placesOf(leaves));
-        args.push(used.length, unused.length, ...bodies);
+        args.push(used.length, unused.length, history, ...bodies);
       }
       return await call(scripts.saveAgents, keys, [100, 60, labels.length, ...labels, ...args]);
     };
@@ -245,6 +252,42 @@ describe("scripts", () => {
         ["2 0", "1 1", "1 0", "1 2"],
       );
       assert.equal(await spec.redis.get("rows"), [bytesOf("c"), bytesOf("b"), bytesOf("d")].join(""));
+    });
+
+    it("keeps what happened, the newest of it, and counts what comes again soon", async () => {
+      const add = async (version: number, ...entries: readonly HistoryEntry[]) => {
+        await save({ version, history: packHistory(entries) });
+        const packed = (await spec.redis.hgetBuffer("history", bytesOf("u"))) ?? Buffer.alloc(0);
+        return unpackHistory(packed).map(({ kind, count, firstAtMs, lastAtMs }) => [
+          kind,
+          count,
+          firstAtMs / 1_000,
+          lastAtMs / 1_000,
+        ]);
+      };
+      assert.deepEqual(await add(0, happened("unhealthy", 10), happened("healthy", 15)), [
+        ["unhealthy", 1, 10, 10],
+        ["healthy", 1, 15, 15],
+      ]);
+      assert.deepEqual(await add(1, happened("unhealthy", 20), happened("healthy", 25), happened("unhealthy", 30)), [
+        ["healthy", 2, 15, 25],
+        ["unhealthy", 3, 10, 30],
+      ]);
+      assert.deepEqual(await add(2, happened("healthy", 3_626)), [
+        ["healthy", 2, 15, 25],
+        ["unhealthy", 3, 10, 30],
+        ["healthy", 1, 3_626, 3_626],
+      ]);
+      const many = Array.from({ length: 40 }, (_, i) => happened("connected", 4_000 + i, `gw-${i}`));
+      const kept = await add(3, ...many);
+      assert.deepEqual([kept.length, kept.at(-1)], [32, ["connected", 1, 4_039, 4_039]]);
+      const long = Array.from({ length: 40 }, (_, i) => happened("connected", 5_000 + i, `${i}${"x".repeat(100)}`));
+      assert.equal((await add(4, ...long)).length, 8, "as many as fit into 1,024 bytes");
+    });
+
+    it("keeps nothing of an agent to which nothing happened", async () => {
+      await save();
+      assert.equal(await spec.redis.exists("history"), 0);
     });
 
     it("asks for a decision only when told to, under the version that asks", async () => {
@@ -393,13 +436,24 @@ describe("scripts", () => {
   describe("retire-agent", () => {
     const retire = (version: number, bodies: readonly string[] = [], labels: readonly string[] = []) => {
       const bodyKeys = bodies.map((address) => `body:${address}`);
-      const own = ["agent:u", "agents", "changes", "unassigned", "uses", "desired", "rows", "free", "labels"];
+      const own = [
+        "agent:u",
+        "agents",
+        "changes",
+        "unassigned",
+        "uses",
+        "desired",
+        "rows",
+        "free",
+        "labels",
+        "history",
+      ];
       const args = [version, "u", 100, "new", 60, bytesOf("u"), ...bodies, ...labels.map(longLabel)];
       return call(scripts.retireAgent, [...own, ...bodyKeys], args);
     };
 
     it("replaces the record by where it leads, and takes the agent off every list", async () => {
-      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels", "agent:u"];
+      const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels", "history", "agent:u"];
       await call(scripts.saveAgents, keys, [
         100,
         60,
@@ -416,6 +470,7 @@ describe("scripts", () => {
         "",
         0,
         0,
+        packHistory([happened("connected", 1)]),
       ]);
       await spec.redis.set("desired", "1\nconfig");
       assert.equal(await retire(1, [], ["a", "b"]), 1);
@@ -444,6 +499,105 @@ describe("scripts", () => {
       await putAgent(2, 0);
       assert.equal(await retire(1, ["b"], ["a"]), 0);
       assert.deepEqual(await spec.keys("*"), ["agent:u"]);
+    });
+  });
+
+  describe("forget-agent", () => {
+    const forget = (version: number, epoch: number, bodies: readonly string[] = [], labels: readonly string[] = []) => {
+      const lists = ["agents", "changes", "unassigned", "uses", "desired", "rows", "free", "labels", "history"];
+      const keys = ["agent:u", ...lists, "session", "actions", ...bodies.map((address) => `body:${address}`)];
+      const args = [version, "u", 100, epoch, 60, bytesOf("u"), ...bodies, ...labels.map(longLabel)];
+      return call(scripts.forgetAgent, keys, args);
+    };
+    const save = async () => {
+      const keys = [
+        "agents",
+        "changes",
+        "unassigned",
+        "uses",
+        "rows",
+        "free",
+        "labels",
+        "history",
+        "agent:u",
+        "body:b",
+      ];
+      const agent = [
+        "u",
+        0,
+        "",
+        bytesOf("u"),
+        "1",
+        "view",
+        "1",
+        "",
+        1,
+        0,
+        packHistory([happened("connected", 1)]),
+        "b",
+      ];
+      await call(scripts.saveAgents, keys, [100, 60, 1, longLabel("a"), ...agent]);
+      await spec.redis.mset("desired", "1\nconfig", "body:b", "body");
+      await spec.redis.lpush("actions", "one");
+      await putSession("session", { epoch: "5", open: "1" });
+    };
+
+    it("leaves nothing of an agent but its row, which is free, and tells watchers", async () => {
+      await save();
+      assert.equal(await forget(1, 5, ["b"], ["a"]), 1);
+      assert.deepEqual(await spec.keys("*"), ["body:b", "changes", "free", "rows"]);
+      assert.deepEqual([await spec.redis.lrange("free", 0, -1), (await spec.redis.ttl("body:b")) > 0], [["0"], true]);
+      assert.deepEqual((await spec.redis.xrevrange("changes", "+", "-", "COUNT", 1))[0]?.[1], ["u", "u"]);
+    });
+
+    it("changes nothing of one that came back, or of which something else was heard", async () => {
+      await save();
+      const keys = await spec.keys("*");
+      assert.deepEqual([await forget(1, 4, ["b"], ["a"]), await forget(2, 5, ["b"], ["a"])], [2, 0]);
+      assert.deepEqual(await spec.keys("*"), keys);
+    });
+
+    it("changes nothing of one that goes on under another uid, or of nobody", async () => {
+      assert.equal(await forget(0, 5), 0);
+      await spec.redis.set("agent:u", "1 > new\n");
+      assert.equal(await forget(1, 5), 0);
+      assert.deepEqual(await spec.keys("*"), ["agent:u"]);
+    });
+  });
+
+  describe("forget-alias", () => {
+    const forget = () => call(scripts.forgetAlias, ["agent:u", "session"], ["new", "newer"]);
+    for (const [name, record, is] of [
+      ["an alias of the agent", "1 > newer\n", 1],
+      ["an alias of another", "1 > other\n", 0],
+      ["a view", "1 0 1-1\nview", 0],
+    ] as const) {
+      it(`${is === 1 ? "forgets" : "leaves"} ${name}`, async () => {
+        await spec.redis.set("agent:u", record);
+        await putSession("session", { epoch: "5" });
+        assert.equal(await forget(), is);
+        assert.equal(await spec.redis.exists("agent:u", "session"), is === 1 ? 0 : 2);
+      });
+    }
+    it("knows nobody", async () => assert.equal(await forget(), 0));
+  });
+
+  describe("put-metadata", () => {
+    const put = (isWhole: "0" | "1", ...args: readonly (string | number)[]) =>
+      call(scripts.putMetadata, ["metadata"], [isWhole, ...args]);
+
+    it("writes what nobody else changed meanwhile, and takes away what is nothing any more", async () => {
+      assert.deepEqual(await put("0", "a", 0, "1\nx", "b", 0, "1\ny"), [1, 1]);
+      assert.deepEqual(await put("0", "a", 0, "1\nz", "b", 1, "2\nz"), [0, 1]);
+      assert.deepEqual(await spec.redis.hgetall("metadata"), { a: "1\nx", b: "2\nz" });
+      assert.deepEqual(await put("0", "a", 1, ""), [1]);
+      assert.deepEqual(await spec.redis.hkeys("metadata"), ["b"]);
+    });
+
+    it("writes all or nothing where it must", async () => {
+      assert.deepEqual(await put("1", "a", 0, "1\nx", "b", 1, "2\ny"), [0, 0]);
+      assert.equal(await spec.redis.exists("metadata"), 0);
+      assert.deepEqual(await put("1", "a", 0, "1\nx", "b", 0, "1\ny"), [1, 1]);
     });
   });
 

@@ -28,6 +28,8 @@ export interface Settings {
   ): Promise<void>;
   /** Offers nothing of a kind any more. Answers whether something was. */
   withdraw(uid: InstanceUid, kind: SettingsKind): Promise<boolean>;
+  /** Offers nothing of any kind any more to agents that are forgotten. */
+  remove(uids: readonly InstanceUid[]): Promise<void>;
   /** What is offered; null where nothing is. */
   load(uid: InstanceUid): Promise<Readonly<Record<SettingsKind, SettingsRecord | null>>>;
   /** What was offered to `from` is offered to `to`, except where `to` has settings of its own. */
@@ -50,6 +52,10 @@ export function createSettings(control: Redis, secret: Uint8Array, settle: () =>
       const count = await control.hdel(controlKeys.settings(uid), kind);
       await settle();
       return count === 1;
+    },
+    async remove(uids) {
+      const counts = await Promise.all(uids.map((uid) => control.del(controlKeys.settings(uid))));
+      if (counts.some((count) => count > 0)) await settle();
     },
     async load(uid) {
       const [connection = null, packages = null] = await control.hmgetBuffer(controlKeys.settings(uid), ...KINDS);

@@ -16,14 +16,16 @@ import { createDocuments, type Documents } from "./documents.ts";
 import { type Durability, detectDurability, settle } from "./durable.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createGateways, type Gateways } from "./gateways.ts";
+import { createHistories, type Histories } from "./history.ts";
 import { createInventories, type Inventories } from "./inventories.ts";
 import { controlKeys } from "./keys.ts";
+import { createMetadata, type MetadataStore } from "./metadata.ts";
 import { closeRedis, type OnRedisError, openHot } from "./redis.ts";
 import { createRollouts, type Rollouts } from "./rollouts.ts";
 import { createSecrets, type Secrets } from "./secrets.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSettings, type Settings } from "./settings.ts";
-import { createShown } from "./shown.ts";
+import { type Comparison, createComparison } from "./shown.ts";
 
 /** Where the store is and how it is laid out. */
 export interface StoreOptions {
@@ -52,6 +54,7 @@ export interface Store {
   readonly actions: Actions;
   readonly inventories: Inventories;
   readonly settings: Settings;
+  readonly metadata: MetadataStore;
   readonly desired: DesiredConfigs;
   readonly changes: Changes;
   readonly gateways: Gateways;
@@ -65,6 +68,8 @@ export interface Store {
   readonly secrets: Secrets;
   readonly cohorts: Cohorts;
   readonly componentsAt: ComponentsAt;
+  readonly comparison: Comparison;
+  readonly histories: Histories;
   readonly partitions: number;
   /** How safe an answered control write is; "eventually" deserves a warning. */
   readonly durability: Durability;
@@ -90,11 +95,22 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const bodies = createBodies(fleet, encryptionKey);
   const inventories = createInventories(fleet, encryptionKey);
   const componentsAt = createComponentsAt(inventories);
-  const agents = createAgents(fleet, partitions, bodies.copy, componentsAt);
+  const metadata = createMetadata(control, settled);
+  const settings = createSettings(control, encryptionKey, settled);
   const desired = createDesired(fleet, control, partitions);
   const sessions = createSessions(fleet, partitions);
   const configs = createConfigs(control, settled);
-  const shown = createShown({ bodies, configs, partitionOf: sessions.partitionOf });
+  const comparison = createComparison({ bodies, configs, partitionOf: sessions.partitionOf });
+  const agents = createAgents({
+    fleet,
+    partitions,
+    copyBody: bodies.copy,
+    componentsAt,
+    metadata,
+    settings,
+    desired,
+    comparison,
+  });
   const rollouts = createRollouts(control, controlUrl, settled, gateways.incarnation, onError);
   return {
     sessions,
@@ -103,7 +119,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     bodies,
     inventories,
     actions: createActions(fleet, encryptionKey, partitions),
-    settings: createSettings(control, encryptionKey, settled),
+    settings,
+    metadata,
     desired,
     changes: createChanges(fleet, redisUrl, partitions, onError),
     gateways,
@@ -115,8 +132,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     audit: createAudit(control, encryptionKey),
     answers: createAnswers(control, encryptionKey),
     secrets: createSecrets(control, encryptionKey, settled),
-    cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown }),
+    cohorts: createCohorts({ agents, desired, componentsAt, exclusions: rollouts.exclusions, shown: comparison.shown }),
     componentsAt,
+    comparison,
+    histories: createHistories(fleet, partitions),
     partitions,
     durability,
     isReady: () => fleet.status === "ready" && control.status === "ready",

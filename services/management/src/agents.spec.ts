@@ -4,7 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { parseConfigId, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
-import { ActionKind } from "@muster/protocol/muster/agents";
+import { ActionKind, AgentHistoryKind } from "@muster/protocol/muster/agents";
 import { AvailableComponentsSchema } from "@muster/protocol/opamp";
 import { BadRequestSchema } from "@muster/protocol/rpc/error_details";
 import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
@@ -129,7 +129,7 @@ describe("AgentService", () => {
         pageSize: -1,
         selector: "env in",
         pageToken: "?",
-        orderBy: "name",
+        orderBy: "name,zone",
         readMask: { paths: ["nonsense"] },
       }),
     );
@@ -271,6 +271,18 @@ describe("AgentService", () => {
     for (const each of [uid, former]) assert.equal(await open(each, "bob"), false, each);
     assert.equal(await ownerOf(), "bob");
     assert.equal((await api.agents.releaseAgent({ instanceUid: aUid(1) })).formerOwner, "", "nobody owned it");
+  });
+
+  it("tells what happened to an agent, newest first", async () => {
+    const uid = await storeAgent(api.store, 700, { healthy: true });
+    await storeAgent(api.store, 700, { healthy: false, connected: false, epoch: 2 });
+    const { entries } = await api.agents.listAgentHistory({ instanceUid: uid });
+    const told = entries.map(({ kind, reason, count, time }) => [kind, reason, count, time?.seconds]);
+    assert.deepEqual(told.sort(), [
+      [AgentHistoryKind.DISCONNECTED, "closed", 1, 2n],
+      [AgentHistoryKind.UNHEALTHY, "", 1, 2n],
+    ]);
+    assert.deepEqual((await api.agents.listAgentHistory({ instanceUid: aUid(1) })).entries, []);
   });
 
   it("names the agent that it does not know, and refuses what is no uid", async () => {

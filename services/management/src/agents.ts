@@ -4,21 +4,35 @@
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type InstanceUid, parseInstanceUid, parseSelector, type Selector } from "@muster/fleet";
-import { type Agent, AgentSchema, type AgentService } from "@muster/protocol/muster/agents";
-import type { Sessions, Summary, Tally, VersionedView } from "@muster/store";
+import { type Agent, AgentSchema, type AgentService, type ListAgentsRequest } from "@muster/protocol/muster/agents";
+import type { Direction, Histories, Sessions, Summary } from "@muster/store";
 import { type ActionDeps, ask, parseMessage } from "./actions.ts";
 import type { MethodsOf } from "./call.ts";
 import { checked, invalid } from "./checked.ts";
 import { addDetails, type DetailDeps } from "./details.ts";
 import type { ChangeFeed } from "./feed.ts";
+import { type ForgetDeps, forgetAgents } from "./forget-agents.ts";
+import { labelAgents, type MarkDeps, updateAgent } from "./mark-agents.ts";
 import { applyMask, fieldNames, parseMask } from "./mask.ts";
-import { decodePageToken, encodeToken, parsePageSize } from "./paging.ts";
-import { existingAgent, type FindAgent, loadSelected, toAgents } from "./records.ts";
+import {
+  type OrderDeps,
+  type Page,
+  type Place,
+  type Placed,
+  parseOrderBy,
+  parsePlace,
+  sortedPage,
+} from "./order-agents.ts";
+import { encodeToken, parsePageSize } from "./paging.ts";
+import { existingAgent, loadSelected, toAgents } from "./records.ts";
+import { toHistoryEntry } from "./translate-history.ts";
 import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
 /** What this service reads, and what it asks with. */
-export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps {
-  readonly agents: WatchDeps["agents"] & FindAgent & { readonly tally: Tally };
+export interface AgentDeps extends WatchDeps, ActionDeps, DetailDeps, MarkDeps {
+  readonly agents: MarkDeps["agents"] & ForgetDeps["agents"] & OrderDeps["agents"];
+  readonly metadata: MarkDeps["metadata"];
+  readonly histories: Histories;
   readonly release: Sessions["release"];
   readonly feed: ChangeFeed;
 }
@@ -35,19 +49,7 @@ const MAX_PAGE_BYTES = 3 * 1024 * 1024;
 /** The methods of AgentService. */
 export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentService> {
   return {
-    async listAgents(request, { signal }) {
-      const list = ["agents", request.selector];
-      const { pageSize, selector, mask, after } = checked({
-        pageSize: () => parsePageSize(request.pageSize),
-        selector: () => parseSelector(request.selector),
-        mask: () => parseMask("read_mask", request.readMask, fieldNames(AgentSchema)),
-        order: () => parseOrderBy(request.orderBy),
-        after: () => decodePageToken(list, request.pageToken),
-      });
-      const page = await scan(deps, selector, after, pageSize, signal);
-      const { agents, next } = await fill(deps, page, mask);
-      return { agents, nextPageToken: next === null ? "" : encodeToken(list, next) };
-    },
+    listAgents: (request, { signal }) => listAgents(deps, request, signal),
     async getAgent(request) {
       const { uid, mask } = checked({
         uid: () => parseInstanceUid(request.instanceUid),
@@ -84,12 +86,32 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
     async releaseAgent({ instanceUid, validateOnly }) {
       return { formerOwner: await release(deps, parseInstanceUid(instanceUid), validateOnly) };
     },
+    async listAgentHistory(request) {
+      const { view } = await existingAgent(deps.agents, parseInstanceUid(request.instanceUid));
+      return { entries: (await deps.histories.load(view.uid)).map(toHistoryEntry) };
+    },
+    updateAgent: (request) => updateAgent(deps, request),
+    labelAgents: (request, { signal }) => labelAgents(deps, request, signal),
+    forgetAgents: (request, { signal }) => forgetAgents(deps, request, signal),
   };
 }
 
-function parseOrderBy(orderBy: string): void {
-  if (orderBy === "" || orderBy === "instance_uid") return;
-  throw invalid("order_by", `"${orderBy}" is not offered; agents are listed by instance_uid.`);
+async function listAgents(deps: AgentDeps, request: ListAgentsRequest, signal: AbortSignal) {
+  const list = ["agents", request.selector, request.orderBy];
+  const { pageSize, selector, mask, order, after } = checked({
+    pageSize: () => parsePageSize(request.pageSize),
+    selector: () => parseSelector(request.selector),
+    mask: () => parseMask("read_mask", request.readMask, fieldNames(AgentSchema)),
+    order: () => parseOrderBy(request.orderBy),
+    after: () => parsePlace(list, request.pageToken),
+  });
+  const { key, direction } = order;
+  const page: Page =
+    key === null
+      ? await scan(deps, selector, { after: after?.[1] ?? "", pageSize, direction }, signal)
+      : await sortedPage(deps, selector, { key, direction, after, pageSize }, signal);
+  const { agents, next } = await fill(deps, page, mask);
+  return { agents, nextPageToken: next === null ? "" : encodeToken(list, next) };
 }
 
 function parseGroupBy(groupBy: string): string {
@@ -107,34 +129,27 @@ function toSummary({ groups, withoutCount, totalCount }: Summary, limit: number)
   };
 }
 
-interface Page {
-  readonly found: readonly VersionedView[];
-  /** The uid to go on after; null at the end of the list. */
-  readonly next: string | null;
-}
-
 /** Walks the list until the page is full, the list ends or the budget is used up. */
 async function scan(
   deps: AgentDeps,
   selector: Selector,
-  after: string,
-  pageSize: number,
+  { after, pageSize, direction }: { readonly after: string; readonly pageSize: number; readonly direction: Direction },
   signal: AbortSignal,
 ): Promise<Page> {
   const batch = selector.requirements.length === 0 ? Math.min(BATCH, pageSize + 1) : BATCH;
-  const found: VersionedView[] = [];
+  const found: Placed[] = [];
   let last = after;
   for (let looked = 0; looked < SCAN_BUDGET; looked += batch) {
     signal.throwIfAborted();
-    const uids = await deps.agents.page(last, batch, selector);
+    const uids = await deps.agents.page(last, batch, selector, direction);
     for (const each of await loadSelected(deps, selector, uids)) {
-      if (found.length === pageSize) return { found, next: found.at(-1)?.view.uid ?? null };
-      found.push(each);
+      if (found.length === pageSize) return { found, next: found.at(-1)?.place ?? null };
+      found.push({ ...each, place: [null, each.view.uid] });
     }
     if (uids.length < batch) return { found, next: null };
     last = uids.at(-1) ?? last;
   }
-  return { found, next: last };
+  return { found, next: [null, last] };
 }
 
 /** Turns records into a page of at most MAX_PAGE_BYTES. */
@@ -142,15 +157,14 @@ async function fill(
   deps: AgentDeps,
   { found, next }: Page,
   mask: ReadonlySet<string> | "all",
-): Promise<{ readonly agents: Agent[]; readonly next: string | null }> {
+): Promise<{ readonly agents: Agent[]; readonly next: Place | null }> {
   const all = await toAgents(deps, found);
   const agents: Agent[] = [];
   let bytes = 0;
   for (const agent of all) {
     const masked = applyMask(AgentSchema, agent, mask);
     bytes += toBinary(AgentSchema, masked).byteLength;
-    if (bytes > MAX_PAGE_BYTES && agents.length > 0)
-      return { agents, next: found[agents.length - 1]?.view.uid ?? null };
+    if (bytes > MAX_PAGE_BYTES && agents.length > 0) return { agents, next: found[agents.length - 1]?.place ?? null };
     agents.push(masked);
   }
   return { agents, next };

@@ -2,16 +2,19 @@
 // caller's read mask leaves out.
 
 import { create } from "@bufbuild/protobuf";
-import type { AgentView, CustomMessage } from "@muster/fleet";
-import { type Agent, AvailableComponentsSchema } from "@muster/protocol/muster/agents";
-import type { Partition } from "@muster/store";
+import { type AgentView, type CustomMessage, claimOf, claims } from "@muster/fleet";
+import { type Agent, AvailableComponentsSchema, ConfigDriftSchema } from "@muster/protocol/muster/agents";
+import type { Comparison, DesiredConfigs, Partition } from "@muster/store";
 import { toAction, toAttempts, toEffectiveFiles } from "./translate-agent.ts";
+import { toDifferences } from "./translate-drift.ts";
 import { toComponents, toCustomMessage } from "./translate-reports.ts";
 
 /** Where bodies are read. */
 export interface DetailDeps {
   readonly bodies: { get(partition: Partition, address: string): Promise<Uint8Array | undefined> };
   readonly inventories: { get(address: string): Promise<Uint8Array | undefined> };
+  readonly desired: Pick<DesiredConfigs, "load">;
+  readonly comparison: Pick<Comparison, "differences">;
   partitionOf(uid: AgentView["uid"]): Partition;
   /** The name of the credentials that own the uid; "" when nobody authenticated for it. */
   ownerIdentity(uid: AgentView["uid"]): Promise<string>;
@@ -22,14 +25,16 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 
 /** Adds to an agent what lists leave out, as far as `keep` asks for it. */
 export async function addDetails(
-  { bodies, inventories, partitionOf, ownerIdentity }: DetailDeps,
+  deps: DetailDeps,
   agent: Agent,
   view: AgentView,
   keep: ReadonlySet<string> | "all",
 ): Promise<void> {
+  const { bodies, inventories, partitionOf, ownerIdentity } = deps;
   const partition = partitionOf(view.uid);
   const read = (address: string): Promise<Uint8Array | undefined> => bodies.get(partition, address);
   const isKept = (name: string): boolean => keep === "all" || keep.has(name);
+  if (isKept("config_drift")) await addDrift(deps, agent, view);
   agent.attempts = toAttempts(view.attempts);
   agent.actions = view.actions.toReversed().map(toAction);
   const { effectiveConfig, components } = view;
@@ -45,6 +50,14 @@ export async function addDetails(
   if (isKept("owner")) agent.owner = await ownerIdentity(view.uid);
   if (isKept("unrecognized")) agent.unrecognized = await readUnrecognized(view, read);
   if (isKept("custom_messages")) agent.customMessages = await readMessages(view.customMessages, read);
+}
+
+/** As they are now: the view may have been compared before something else was assigned. */
+async function addDrift({ desired, comparison }: DetailDeps, agent: Agent, view: AgentView): Promise<void> {
+  const [wanted = null] = await desired.load([view.uid]);
+  if (wanted === null || !claims(claimOf(view), wanted)) return;
+  const differences = await comparison.differences(view, wanted);
+  if (differences !== null) agent.configDrift = create(ConfigDriftSchema, toDifferences(wanted.hash, differences));
 }
 
 type Read = (address: string) => Promise<Uint8Array | undefined>;

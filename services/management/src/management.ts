@@ -57,56 +57,38 @@ export async function openManagement(
   { store, queue, clock, background, onError }: ManagementDeps,
   signal: AbortSignal,
 ): Promise<readonly Served[]> {
-  const { agents, desired, bodies, inventories, changes, configs, rollouts, actions, gateways, componentsAt } = store;
+  const { changes, gateways, rollouts, secrets } = store;
   const { nowMs } = clock;
-  const { secrets } = store;
   const hide = createHide({ secrets, nowMs });
   const feed = await openChangeFeed({ changes, delay: clock.delay, onError }, signal);
   background("change feed", feed.ended);
   const hints = openRolloutHints(rollouts, signal);
-  const { partitionOf, owner, ownerIdentity, release } = store.sessions;
   const requestReconcile: Parameters<typeof createRolloutService>[0]["requestReconcile"] = (id) =>
     background("reconcile request", queue.requestReconcile(id));
   const hintSettings = (uid: InstanceUid) => background("settings hint", hintOwner(uid));
   async function hintOwner(uid: InstanceUid): Promise<void> {
-    const gateway = await owner(uid);
+    const gateway = await store.sessions.owner(uid);
     if (gateway !== null) await gateways.hint(gateway, { kind: "settings", uid });
   }
-  const newRolloutId = () => parseRolloutId(v7());
-  const offering = { agents, settings: store.settings, hintSettings, nowMs };
-  const reading = { agents, desired, bodies, inventories, changes, feed, nowMs, partitionOf, ownerIdentity };
-  const asking = { actions, gateways, release, newActionId: () => v7() };
-  const rolling = {
-    configs,
-    secrets,
-    rollouts,
-    desired,
-    cohorts: store.cohorts,
-    componentsAt,
-    calendars: store.calendars,
-    groups: store.groups,
-    policies: store.policies,
-    nowMs,
-  };
+  const shared = { ...store, ...store.sessions, feed, hints, hintSettings, requestReconcile, nowMs };
+  const made = { newRolloutId: () => parseRolloutId(v7()), newActionId: () => v7() };
+  const deps = { ...shared, ...made };
   const recording = { audit: store.audit, answers: store.answers, nowMs, newEntryId: () => v7() };
   const serveRecorded = <S extends DescService>(
     desc: S,
     methods: MethodsOf<S>,
     mutationsOf: (methods: MethodsOf<S>) => MutationsOf<S>,
   ): Served => serve(desc, recorded(desc, methods, mutationsOf(methods), recording));
-  const rollouting = { ...rolling, hints, requestReconcile, newRolloutId };
-  const configuring = { configs, secrets, groups: store.groups, agents, desired, componentsAt, newRolloutId, nowMs };
-  const grouping = { groups: store.groups, configs, agents };
   return [
-    serveRecorded(AgentService, hidingSecrets(createAgentService({ ...reading, ...asking }), hide), agentMutations),
-    serveRecorded(ConfigService, createConfigService(configuring), configMutations),
-    serveRecorded(RolloutService, hidingSecrets(createRolloutService(rollouting), hide), rolloutMutations),
-    serveRecorded(CalendarService, createCalendarService(store), calendarMutations),
-    serveRecorded(GroupService, createGroupService(grouping), groupMutations),
-    serveRecorded(PolicyService, createPolicyService(store), policyMutations),
-    serveRecorded(ConnectionService, createConnectionService(offering), connectionMutations),
-    serveRecorded(PackageService, createPackageService(offering), packageMutations),
-    serve(AuditService, createAuditService(store)),
-    serveRecorded(SecretService, createSecretService({ secrets, configs, desired, rollouts, nowMs }), secretMutations),
+    serveRecorded(AgentService, hidingSecrets(createAgentService(deps), hide), agentMutations),
+    serveRecorded(ConfigService, createConfigService(deps), configMutations),
+    serveRecorded(RolloutService, hidingSecrets(createRolloutService(deps), hide), rolloutMutations),
+    serveRecorded(CalendarService, createCalendarService(deps), calendarMutations),
+    serveRecorded(GroupService, createGroupService(deps), groupMutations),
+    serveRecorded(PolicyService, createPolicyService(deps), policyMutations),
+    serveRecorded(SecretService, createSecretService(deps), secretMutations),
+    serveRecorded(ConnectionService, createConnectionService(deps), connectionMutations),
+    serveRecorded(PackageService, createPackageService(deps), packageMutations),
+    serve(AuditService, createAuditService(deps)),
   ];
 }

@@ -16,7 +16,7 @@ const READS = /^(get|list|watch|count|summarize|explain|plan|diff|blame|validate
 
 const unused = {} as never; // no method is called
 const tables = [
-  { desc: AgentService, table: mutations.agentMutations() },
+  { desc: AgentService, table: mutations.agentMutations(unused) },
   { desc: ConfigService, table: mutations.configMutations(unused) },
   { desc: SecretService, table: mutations.secretMutations(unused) },
   { desc: RolloutService, table: mutations.rolloutMutations(unused) },

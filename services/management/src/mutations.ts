@@ -3,7 +3,7 @@
 
 import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { FleetError } from "@muster/fleet";
-import type { AgentService } from "@muster/protocol/muster/agents";
+import { AgentSchema, type AgentService, GetAgentRequestSchema } from "@muster/protocol/muster/agents";
 import { CalendarSchema, type CalendarService, GetCalendarRequestSchema } from "@muster/protocol/muster/calendars";
 import { ConfigSchema, type ConfigService, GetConfigRequestSchema } from "@muster/protocol/muster/configs";
 import {
@@ -19,15 +19,35 @@ import { GetSecretRequestSchema, SecretSchema, type SecretService } from "@muste
 import type { Call, MethodsOf } from "./call.ts";
 import type { MutationsOf, Snapshot } from "./recorded.ts";
 
-/** Actions: an agent is asked something once; there is no resource that tells of it. */
-export function agentMutations(): MutationsOf<typeof AgentService> {
+/**
+ * Actions: an agent is asked something once; there is no resource that tells of it. What operators say of one agent is told as
+ * it was and is; where a selector names many, the request says it all.
+ */
+export function agentMutations(methods: MethodsOf<typeof AgentService>): MutationsOf<typeof AgentService> {
+  const MARKS = { paths: ["instance_uid", "labels", "annotations", "metadata_generation"] };
   const resource = ({ instanceUid }: { readonly instanceUid: string }) => `agent/${instanceUid}`;
   return {
     restartAgent: { resource },
     refreshAgent: { resource },
     sendCustomMessage: { resource },
     releaseAgent: { resource },
+    updateAgent: {
+      resource,
+      read: ({ instanceUid }, call) =>
+        found(AgentSchema, async () => {
+          const request = create(GetAgentRequestSchema, { instanceUid, readMask: MARKS });
+          return (await methods.getAgent(request, call)).agent;
+        }),
+    },
+    labelAgents: { resource: ({ selector }) => `agents/${selector}` },
+    forgetAgents: { resource: ({ instanceUids, selector }) => agentsOf(instanceUids, selector) },
   };
+}
+
+/** Several agents as one resource; the request has all of their uids. */
+function agentsOf([first, ...others]: readonly string[], selector: string): string {
+  if (first === undefined) return `agents/${selector}`;
+  return others.length === 0 ? `agent/${first}` : `agent/${first} and ${others.length} more`;
 }
 
 /** Configs. A revision is told by its number and hash; its files are not repeated. */

@@ -1,15 +1,17 @@
 // Agents as the API reads them: the projector's record with the rollout worker's decision. Shared by lists and watches.
 
 import { create } from "@bufbuild/protobuf";
-import { type DesiredRecord, FleetError, type InstanceUid, type Selector } from "@muster/fleet";
+import { type DesiredRecord, FleetError, type InstanceUid, NO_METADATA, type Selector } from "@muster/fleet";
 import { type Agent, AgentSchema } from "@muster/protocol/muster/agents";
-import type { Agents, VersionedView } from "@muster/store";
-import { toAgent } from "./translate-agent.ts";
+import type { Agents, MetadataStore, VersionedView } from "@muster/store";
+import { toAgent, toMetadata } from "./translate-agent.ts";
 
 /** Where records are read. */
 export interface RecordDeps {
   readonly agents: Pick<Agents, "load" | "page" | "select">;
   readonly desired: { load(uids: readonly InstanceUid[]): Promise<readonly (DesiredRecord | null)[]> };
+  readonly metadata: Pick<MetadataStore, "load">;
+  readonly nowMs: () => number;
 }
 
 /** Where one agent is looked up, by its uid or one that it had before. */
@@ -34,8 +36,15 @@ export async function loadSelected(
   return await agents.select(selector, await agents.load(uids));
 }
 
-/** Records in the API's words, with what each agent should run. */
-export async function toAgents({ desired }: RecordDeps, found: readonly VersionedView[]): Promise<readonly Agent[]> {
-  const wanted = await desired.load(found.map(({ view }) => view.uid));
-  return found.map(({ view, version }, i) => create(AgentSchema, toAgent(view, version, wanted[i] ?? null)));
+/** Records in the API's words, with what each agent should run and what operators say of it. */
+export async function toAgents(
+  { desired, metadata, nowMs }: RecordDeps,
+  found: readonly VersionedView[],
+): Promise<readonly Agent[]> {
+  const uids = found.map(({ view }) => view.uid);
+  const [wanted, said] = await Promise.all([desired.load(uids), metadata.load(uids)]);
+  return found.map(({ view, version }, i) => {
+    const agent = { ...toAgent(view, version, wanted[i] ?? null, nowMs()), ...toMetadata(said[i] ?? NO_METADATA) };
+    return create(AgentSchema, agent);
+  });
 }

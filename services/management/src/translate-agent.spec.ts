@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
-import { type AttributeValue, parseConfigId, unknownAgent } from "@muster/fleet";
+import { type AgentView, type AttributeValue, type DesiredRecord, parseConfigId, unknownAgent } from "@muster/fleet";
 import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { type Agent, AgentSchema, RemoteConfigState, Transport } from "@muster/protocol/muster/agents";
 import { toAgent, toAttempts, toEffectiveFiles } from "./translate-agent.ts";
 
+const NOW_MS = 9_000_000;
+
 /** Over the wire and back, as a caller sees it. */
-function told(...args: Parameters<typeof toAgent>): Agent {
-  return fromBinary(AgentSchema, toBinary(AgentSchema, create(AgentSchema, toAgent(...args))));
+function told(view: AgentView, version: number, desired: DesiredRecord | null): Agent {
+  return fromBinary(AgentSchema, toBinary(AgentSchema, create(AgentSchema, toAgent(view, version, desired, NOW_MS))));
 }
 
 describe("an agent", () => {
@@ -43,6 +45,25 @@ describe("an agent", () => {
     assert.deepEqual([state, hash, errorMessage], [RemoteConfigState.FAILED, aHash(), "no"]);
     assert.deepEqual([agent.effectiveConfig?.hash, agent.effectiveConfig?.sizeBytes], ["b", 1n]);
     assert.ok(agent.capabilities.includes("AcceptsRemoteConfig"));
+  });
+
+  it("was last seen now while it is there, and else when it left", () => {
+    const [here, gone] = [anAgent(), anAgent({ connected: false })].map(
+      (view) => told(view, 1, null).lastSeenTime?.seconds,
+    );
+    assert.deepEqual([here, gone], [BigInt(NOW_MS / 1_000), 0n]);
+  });
+
+  it("says how often it started again, and what it takes where its health says so", () => {
+    const agent = anAgent();
+    assert.deepEqual([told(agent, 1, null).restartCount, told(agent, 1, null).resourceUsage], [0, undefined]);
+    const health = agent.health ?? assert.fail();
+    const value = { ...health.value, attributes: [["process.memory.usage", 5]] as const };
+    const busy = told({ ...agent, health: { ...health, value }, runs: { restarts: 3, lastStart: "" } }, 1, null);
+    assert.deepEqual(
+      [busy.restartCount, busy.resourceUsage?.memoryBytes, busy.resourceUsage?.cpuPercent],
+      [3, 5n, undefined],
+    );
   });
 
   it("that left says when and why", () => {

@@ -10,6 +10,8 @@ import {
   type DesiredRecord,
   decodeEffective,
   type Health,
+  lastSeenAtMs,
+  type Metadata,
   type Transport,
   updatedAtMs,
 } from "@muster/fleet";
@@ -26,6 +28,8 @@ import {
   Transport as ProtoTransport,
 } from "@muster/protocol/muster/agents";
 import { type ConfigFile, ConfigFileSchema } from "@muster/protocol/muster/configs";
+import { toDrift } from "./translate-drift.ts";
+import { toUsage } from "./translate-history.ts";
 import {
   ACK_STATES,
   toComponentsRef,
@@ -49,7 +53,7 @@ const ACTION_KIND = {
 } as const satisfies Record<ActionKind, ProtoActionKind>;
 
 /** An agent as a list shows it: without what takes reading bodies (details.ts) and without histories. */
-export function toAgent(view: AgentView, version: number, desired: DesiredRecord | null): AgentInit {
+export function toAgent(view: AgentView, version: number, desired: DesiredRecord | null, nowMs: number): AgentInit {
   const { connection, description, health, acknowledgement, effectiveConfig } = view;
   return {
     instanceUid: view.uid,
@@ -71,9 +75,30 @@ export function toAgent(view: AgentView, version: number, desired: DesiredRecord
     ...(effectiveConfig !== null && {
       effectiveConfig: { hash: effectiveConfig.value.body, sizeBytes: BigInt(effectiveConfig.value.sizeBytes) },
     }),
+    ...(view.drift !== null && { configDrift: toDrift(view.drift) }),
+    ...toLife(view, nowMs),
     ...toOtherReports(view),
+  };
+}
+
+/** When it was there, and how it fared. */
+function toLife(view: AgentView, nowMs: number) {
+  const usage = toUsage(view);
+  return {
     firstSeenTime: timestampFromMs(view.firstSeenAtMs),
     updateTime: timestampFromMs(updatedAtMs(view)),
+    lastSeenTime: timestampFromMs(lastSeenAtMs(view, nowMs)),
+    restartCount: view.runs?.restarts ?? 0,
+    ...(usage !== null && { resourceUsage: usage }),
+  };
+}
+
+/** What operators say of an agent. */
+export function toMetadata({ generation, labels, annotations }: Metadata) {
+  return {
+    labels: Object.fromEntries(labels),
+    annotations: Object.fromEntries(annotations),
+    metadataGeneration: BigInt(generation),
   };
 }
 

@@ -14,11 +14,13 @@ import { AvailableComponentsSchema } from "@muster/protocol/opamp";
 import { toAgent } from "./translate-agent.ts";
 import { toComponents, toCustomMessage } from "./translate-reports.ts";
 
+const NOW_MS = 9_000_000;
+
 const at = (n: number) => ({ uid: aUid(), epoch: 1, n, atMs: 7_000 });
 
 /** An agent of which this is known, over the wire and back, as a caller sees it. */
 function told(...events: readonly AgentEvent[]): Agent {
-  const init = toAgent(events.reduce(apply, unknownAgent(aUid(), 0)), 1, null);
+  const init = toAgent(events.reduce(apply, unknownAgent(aUid(), 0)), 1, null, NOW_MS);
   return fromBinary(AgentSchema, toBinary(AgentSchema, create(AgentSchema, init)));
 }
 
@@ -44,7 +46,10 @@ const packaged = (...packages: readonly PackageReport[]): AgentEvent => ({
 
 describe("an agent that says nothing beside its config", () => {
   it("has nothing of it", () => {
-    const agent = fromBinary(AgentSchema, toBinary(AgentSchema, create(AgentSchema, toAgent(anAgent(), 1, null))));
+    const agent = fromBinary(
+      AgentSchema,
+      toBinary(AgentSchema, create(AgentSchema, toAgent(anAgent(), 1, null, NOW_MS))),
+    );
     const { packageStatuses, connectionSettingsStatus, availableComponents, connectionSettingsOffer } = agent;
     assert.deepEqual(
       [packageStatuses, connectionSettingsStatus, availableComponents, connectionSettingsOffer, agent.packagesOffer],

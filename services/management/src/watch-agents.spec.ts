@@ -117,7 +117,7 @@ describe("WatchAgents", () => {
     const stop = new AbortController();
     const { agents, desired, changes } = api.store;
     const feed = await openChangeFeed({ changes, delay: systemClock.delay, onError() {} }, stop.signal);
-    const deps = { agents, desired, changes, feed, nowMs: Date.now };
+    const deps = { agents, desired, metadata: api.store.metadata, changes, feed, nowMs: Date.now };
     const stream = watchAgents(deps, create(WatchAgentsRequestSchema, { selector: "env=busy" }), stop.signal);
     await stream.next(); // the bookmark
     const first = stream.next();

@@ -18,7 +18,15 @@ await runService(
     const queue = await openQueue(controlUrl, onError);
     defer("queue", () => queue.close());
     health.check("redis", () => (store.isReady() ? null : "Redis does not answer"));
-    const projector = createProjector({ store, queue, clock, log, metrics, onError });
+    const projector = createProjector({
+      store,
+      queue,
+      clock,
+      log,
+      metrics,
+      onError,
+      retentionMs: 1_000 * config.retentionS,
+    });
     background("watch gateways", projector.watch(signal));
     ready();
     await projector.run(signal);

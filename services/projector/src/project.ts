@@ -57,9 +57,10 @@ export async function project(batches: readonly EventBatch[], deps: ProjectDeps)
   await requestWork(changed, described, deps).catch(deps.onError);
 }
 
-/** Whether another config may be for the agent: it describes itself anew, or goes on as an agent that ranks elsewhere. */
+/** Whether another config may be for the agent: it describes itself anew, is labelled otherwise, or goes on as an agent that ranks elsewhere. */
 function mustDecide(before: AgentView, after: AgentView): boolean {
-  return after.description !== before.description || originOf(after) !== originOf(before);
+  const isRelabelled = after.description !== before.description || after.metadata !== before.metadata;
+  return isRelabelled || originOf(after) !== originOf(before);
 }
 
 async function requestWork(

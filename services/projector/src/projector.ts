@@ -1,20 +1,24 @@
 // A projector, wired: event streams → views, and the reaper beside. main.ts opens it.
 
 import { randomUUID } from "node:crypto";
-import type { AgentEvent } from "@muster/fleet";
+import { type AgentEvent, type InstanceUid, parseSelector } from "@muster/fleet";
 import type { Clock } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import type { Logger, Metrics } from "@muster/telemetry";
+import { forgetGone, GONE } from "./forget-gone.ts";
 import { type ProjectDeps, project } from "./project.ts";
 import { reap } from "./reap.ts";
+import { createSweep } from "./sweep.ts";
 
 /** What a projector needs of its process. */
 export interface ProjectorDeps {
   readonly store: Store;
-  readonly queue: WorkQueue;
-  readonly clock: Clock;
+  readonly queue: Pick<WorkQueue, "requestReconcile" | "requestAssign">;
+  readonly clock: Pick<Clock, "nowMs" | "delay">;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How long agents that went away are remembered; 0: for ever. */
+  readonly retentionMs: number;
   onError(error: unknown): void;
 }
 
@@ -22,15 +26,18 @@ export interface ProjectorDeps {
 export interface Projector {
   /** Projects until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
-  /** Looks after dead gateways, and after the lag, until the signal aborts. */
+  /** Looks after dead gateways, agents that do not come back, and the lag, until the signal aborts. */
   watch(signal: AbortSignal): Promise<void>;
 }
 
 const REAP_MS = 2_000;
+/** Who says that it applied a config while nobody could tell whether it shows it: what it should run was not known then. */
+const UNTOLD = parseSelector("config.status=applied,connected=true,!config.drift");
 
-export function createProjector({ store, queue, clock, log, metrics, onError }: ProjectorDeps): Projector {
+export function createProjector(options: ProjectorDeps): Projector {
+  const { store, queue, clock, log, metrics, onError } = options;
   const consumer = `projector-${randomUUID()}`;
-  const counts = { agents: 0, changed: 0, reaped: 0, lag: 0 };
+  const counts = { agents: 0, changed: 0, reaped: 0, forgotten: 0, lag: 0 };
   const deps: ProjectDeps = {
     project: store.agents.project,
     loadDesired: store.desired.load,
@@ -57,12 +64,14 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
     nowMs: clock.nowMs,
     onReaped: (gateway: string, count: number) => log.warn("gateway.lost", { gateway, agents: count }),
   };
+  const sweeps = createSweeps(options, counts, reapDeps.project);
   return {
     run: (signal) => store.events.consume(consumer, (batches) => project(batches, deps), signal),
     async watch(signal) {
       while (!signal.aborted) {
         try {
           counts.reaped += await reap(reapDeps);
+          for (const sweep of sweeps) await sweep();
           counts.lag = await store.events.lag();
         } catch (error) {
           onError(error);
@@ -73,15 +82,54 @@ export function createProjector({ store, queue, clock, log, metrics, onError }: 
   };
 }
 
+/** What no event brings about. */
+function createSweeps(
+  { store, log, clock: { nowMs }, retentionMs }: ProjectorDeps,
+  counts: { forgotten: number },
+  projectAll: (events: readonly AgentEvent[]) => Promise<void>,
+): readonly (() => Promise<void>)[] {
+  const { pageOf, load, forget } = store.agents;
+  const { partitions } = store;
+  const onForgotten = (count: number): void => {
+    log.info("agents.forgotten", { agents: count });
+    counts.forgotten += count;
+  };
+  const gone = { retentionMs, load, forget, nowMs, onForgotten };
+  const lookAgain = (uids: readonly InstanceUid[]): readonly AgentEvent[] =>
+    uids.map((uid) => ({ kind: "agent.metadata-changed", uid, epoch: 0, n: 0, atMs: nowMs() }));
+  const forgetting = {
+    partitions,
+    selector: GONE,
+    pageOf,
+    nowMs,
+    visit: (uids: readonly InstanceUid[]) => forgetGone(gone, uids),
+  };
+  return [
+    ...(retentionMs === 0 ? [] : [createSweep(forgetting)]),
+    createSweep({ partitions, selector: UNTOLD, pageOf, nowMs, visit: (uids) => projectAll(lookAgain(uids)) }),
+  ];
+}
+
 function observe(
   metrics: Metrics,
-  counts: { readonly agents: number; readonly changed: number; readonly reaped: number; readonly lag: number },
+  counts: {
+    readonly agents: number;
+    readonly changed: number;
+    readonly reaped: number;
+    readonly forgotten: number;
+    readonly lag: number;
+  },
 ): void {
   const counter = (name: string, help: string, read: () => number): void =>
     metrics.observe(name, { help, kind: "counter" }, read);
   counter("muster_projector_agents_total", "How many agents' events were folded?", () => counts.agents);
   counter("muster_projector_changed_agents_total", "How many views changed by it?", () => counts.changed);
   counter("muster_projector_lost_agents_total", "How many agents were lost with their gateway?", () => counts.reaped);
+  counter(
+    "muster_projector_forgotten_agents_total",
+    "How many agents were forgotten that did not come back?",
+    () => counts.forgotten,
+  );
   metrics.observe(
     "muster_projector_lag_entries",
     { help: "How many stream entries wait to be projected?", kind: "gauge" },

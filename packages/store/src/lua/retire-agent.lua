@@ -8,29 +8,19 @@
 -- KEYS[6]    string  muster:{p}:desired:<uid>
 -- KEYS[7]    string  muster:{p}:rows · KEYS[8] list muster:{p}:free-rows
 -- KEYS[9]    hash    muster:{p}:labels
--- KEYS[10..]  string  muster:{p}:body:<address>: those it used
+-- KEYS[10]   hash    muster:{p}:history
+-- KEYS[11..]  string  muster:{p}:body:<address>: those it used
 -- ARGV[1]    version that was read (0: none) · [2] uid · [3] most entries of the changes stream
 -- ARGV[4]    the uid it goes on under · [5] seconds a body that nobody uses is kept · [6] 16 bytes of the uid
 -- ARGV[7..]  the address of each body, then the labels that it had
 -- Returns    1 retired · 0 the version moved (caller re-reads)
 -- Why atomic: what is said of the old uid after its view was taken over must not be lost with the view.
--- Its row is given to the next agent that comes.
 --include bodies.lua
 --include record.lua
 --include labels.lua
+--include leave.lua
 local version, row = readHead(KEYS[1])
 if version ~= ARGV[1] then return 0 end
-local uid, bodies = ARGV[2], #KEYS - 9
-redis.call('DEL', KEYS[6])
 redis.call('SET', KEYS[1], string.format('%d > %s\n', tonumber(version) + 1, ARGV[4]))
-redis.call('ZREM', KEYS[4], uid)
-for i = 1, bodies do useBody(KEYS[5], KEYS[9 + i], ARGV[6 + i], -1, ARGV[5]) end
-if row then
-  local edits = {}
-  for i = 7 + bodies, #ARGV do edits[ARGV[i]] = {[row] = false} end
-  editLabels(KEYS[9], edits, countRows(KEYS[7]))
-  redis.call('ZREM', KEYS[2], ARGV[6] .. packRow(row))
-  redis.call('RPUSH', KEYS[8], row)
-end
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'u', uid)
+leave(row, 10)
 return 1

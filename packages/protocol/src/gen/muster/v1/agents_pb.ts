@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/agents.proto.
  */
 export const file_muster_v1_agents: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiJgoSQ291bnRBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJIiQKE0NvdW50QWdlbnRzUmVzcG9uc2USDQoFY291bnQYASABKAMiTwoWU3VtbWFyaXplQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRIQCghncm91cF9ieRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUiggEKF1N1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEiUKBmdyb3VwcxgBIAMoCzIVLm11c3Rlci52MS5BZ2VudEdyb3VwEhQKDG90aGVyX3ZhbHVlcxgCIAEoAxIVCg13aXRob3V0X2NvdW50GAMgASgDEhMKC3RvdGFsX2NvdW50GAQgASgDIioKCkFnZW50R3JvdXASDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAMiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiVgoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlc3RhcnRBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iVgoTUmVmcmVzaEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlZnJlc2hBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iiwEKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwSEgoKcmVxdWVzdF9pZBgFIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAYgASgIIj4KGVNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiJWChNSZWxlYXNlQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiLAoUUmVsZWFzZUFnZW50UmVzcG9uc2USFAoMZm9ybWVyX293bmVyGAEgASgJIiAKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCSLQCgoFQWdlbnQSFAoMaW5zdGFuY2VfdWlkGAEgASgJEgwKBGV0YWcYAiABKAkSSwoWaWRlbnRpZnlpbmdfYXR0cmlidXRlcxgDIAMoCzIrLm11c3Rlci52MS5BZ2VudC5JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRJSChpub25faWRlbnRpZnlpbmdfYXR0cmlidXRlcxgEIAMoCzIuLm11c3Rlci52MS5BZ2VudC5Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSLgoKY29ubmVjdGlvbhgGIAEoCzIaLm11c3Rlci52MS5BZ2VudENvbm5lY3Rpb24SJgoGaGVhbHRoGAcgASgLMhYubXVzdGVyLnYxLkFnZW50SGVhbHRoEjsKFHJlbW90ZV9jb25maWdfc3RhdHVzGAggASgLMh0ubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXR1cxIwCg5kZXNpcmVkX2NvbmZpZxgJIAEoCzIYLm11c3Rlci52MS5EZXNpcmVkQ29uZmlnEjQKEGVmZmVjdGl2ZV9jb25maWcYCiABKAsyGi5tdXN0ZXIudjEuRWZmZWN0aXZlQ29uZmlnEjMKD2ZpcnN0X3NlZW5fdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKCGF0dGVtcHRzGA0gAygLMhIubXVzdGVyLnYxLkF0dGVtcHQSNAoQcGFja2FnZV9zdGF0dXNlcxgOIAEoCzIaLm11c3Rlci52MS5QYWNrYWdlU3RhdHVzZXMSRwoaY29ubmVjdGlvbl9zZXR0aW5nc19zdGF0dXMYDyABKAsyIy5tdXN0ZXIudjEuQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEhsKE2N1c3RvbV9jYXBhYmlsaXRpZXMYECADKAkSMQoPY3VzdG9tX21lc3NhZ2VzGBEgAygLMhgubXVzdGVyLnYxLkN1c3RvbU1lc3NhZ2USPAoUYXZhaWxhYmxlX2NvbXBvbmVudHMYEiABKAsyHi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cxIeChZwcmV2aW91c19pbnN0YW5jZV91aWRzGBMgAygJEjgKDHVucmVjb2duaXplZBgUIAMoCzIiLm11c3Rlci52MS5BZ2VudC5VbnJlY29nbml6ZWRFbnRyeRIiCgdhY3Rpb25zGBUgAygLMhEubXVzdGVyLnYxLkFjdGlvbhI3Chljb25uZWN0aW9uX3NldHRpbmdzX29mZmVyGBYgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchIsCg5wYWNrYWdlc19vZmZlchgXIAEoCzIULm11c3Rlci52MS5TZW50T2ZmZXISDQoFb3duZXIYGCABKAkaVAoaSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpXCh1Ob25JZGVudGlmeWluZ0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGjMKEVVucmVjb2duaXplZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEiSAoJU2VudE9mZmVyEgwKBGhhc2gYASABKAkSLQoJc2VuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvCgZBY3Rpb24SEQoJYWN0aW9uX2lkGAEgASgJEiMKBGtpbmQYAiABKA4yFS5tdXN0ZXIudjEuQWN0aW9uS2luZBItCglzZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvsBCg9QYWNrYWdlU3RhdHVzZXMSOgoIcGFja2FnZXMYASADKAsyKC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1c2VzLlBhY2thZ2VzRW50cnkSGQoRYWxsX3BhY2thZ2VzX2hhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaSQoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSJwoFdmFsdWUYAiABKAsyGC5tdXN0ZXIudjEuUGFja2FnZVN0YXR1czoCOAEiogIKDVBhY2thZ2VTdGF0dXMSFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRISCgphZ2VudF9oYXNoGAIgASgJEhcKD29mZmVyZWRfdmVyc2lvbhgDIAEoCRIUCgxvZmZlcmVkX2hhc2gYBCABKAkSJgoFc3RhdGUYBSABKA4yFy5tdXN0ZXIudjEuUGFja2FnZVN0YXRlEhUKDWVycm9yX21lc3NhZ2UYBiABKAkSHQoQZG93bmxvYWRfcGVyY2VudBgHIAEoAUgAiAEBEiYKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYCCABKAFIAYgBAUITChFfZG93bmxvYWRfcGVyY2VudEIcChpfZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZCKdAQoYQ29ubmVjdGlvblNldHRpbmdzU3RhdHVzEisKBXN0YXRlGAEgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEgwKBGhhc2gYAiABKAkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCRIvCgtyZXBvcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihQEKDUN1c3RvbU1lc3NhZ2USEgoKY2FwYWJpbGl0eRgBIAEoCRIMCgR0eXBlGAIgASgJEgwKBGRhdGEYAyABKAwSEgoKc2l6ZV9ieXRlcxgEIAEoAxIwCgxyZWNlaXZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIugBChNBdmFpbGFibGVDb21wb25lbnRzEgwKBGhhc2gYASABKAkSQgoKY29tcG9uZW50cxgCIAMoCzIuLm11c3Rlci52MS5BdmFpbGFibGVDb21wb25lbnRzLkNvbXBvbmVudHNFbnRyeRIvCgtyZXBvcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaTgoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIqCgV2YWx1ZRgCIAEoCzIbLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzOgI4ASKzAgoQQ29tcG9uZW50RGV0YWlscxI7CghtZXRhZGF0YRgBIAMoCzIpLm11c3Rlci52MS5Db21wb25lbnREZXRhaWxzLk1ldGFkYXRhRW50cnkSRgoOc3ViX2NvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5TdWJDb21wb25lbnRzRW50cnkaRwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBGlEKElN1YkNvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEi+wEKD0FnZW50Q29ubmVjdGlvbhIRCgljb25uZWN0ZWQYASABKAgSEgoKZ2F0ZXdheV9pZBgCIAEoCRInCgl0cmFuc3BvcnQYAyABKA4yFC5tdXN0ZXIudjEuVHJhbnNwb3J0EhYKDnJlbW90ZV9hZGRyZXNzGAQgASgJEjAKDGNvbm5lY3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzY29ubmVjdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFkaXNjb25uZWN0X3JlYXNvbhgHIAEoCSKxAwoLQWdlbnRIZWFsdGgSDwoHaGVhbHRoeRgBIAEoCBIOCgZzdGF0dXMYAiABKAkSEgoKbGFzdF9lcnJvchgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtzdGF0dXNfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoKY29tcG9uZW50cxgGIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5Db21wb25lbnRzRW50cnkSOgoKYXR0cmlidXRlcxgHIAMoCzImLm11c3Rlci52MS5BZ2VudEhlYWx0aC5BdHRyaWJ1dGVzRW50cnkaSQoPQ29tcG9uZW50c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm11c3Rlci52MS5BZ2VudEhlYWx0aDoCOAEaSQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEilwEKElJlbW90ZUNvbmZpZ1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrIBCg1EZXNpcmVkQ29uZmlnEgwKBGhhc2gYASABKAkSNAoNY29udHJpYnV0aW9ucxgCIAMoCzIdLm11c3Rlci52MS5Db25maWdDb250cmlidXRpb24SLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGV4Y2x1ZGVkGAQgAygLMhoubXVzdGVyLnYxLkV4Y2x1ZGVkUm9sbG91dCKDAQoPRXhjbHVkZWRSb2xsb3V0EhIKCnJvbGxvdXRfaWQYASABKAkSDAoEaGFzaBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAQgASgJEigKBHRpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KEkNvbmZpZ0NvbnRyaWJ1dGlvbhIRCgljb25maWdfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKcm9sbG91dF9pZBgDIAEoCSJZCg9FZmZlY3RpdmVDb25maWcSDAoEaGFzaBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDEiQKBWZpbGVzGAMgAygLMhUubXVzdGVyLnYxLkNvbmZpZ0ZpbGUizAEKB0F0dGVtcHQSDAoEaGFzaBgBIAEoCRIOCgZudW1iZXIYAiABKAUSLgoKb2ZmZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoFc3RhdGUYBCABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSLwoLcmVwb3J0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWVycm9yX21lc3NhZ2UYBiABKAkqUwoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhcKE1RSQU5TUE9SVF9XRUJTT0NLRVQQARISCg5UUkFOU1BPUlRfSFRUUBACKnsKCkFjdGlvbktpbmQSGwoXQUNUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIXChNBQ1RJT05fS0lORF9SRVNUQVJUEAESFwoTQUNUSU9OX0tJTkRfUkVGUkVTSBACEh4KGkFDVElPTl9LSU5EX0NVU1RPTV9NRVNTQUdFEAMqzAEKDFBhY2thZ2VTdGF0ZRIdChlQQUNLQUdFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUEFDS0FHRV9TVEFURV9JTlNUQUxMRUQQARIhCh1QQUNLQUdFX1NUQVRFX0lOU1RBTExfUEVORElORxACEhwKGFBBQ0tBR0VfU1RBVEVfSU5TVEFMTElORxADEiAKHFBBQ0tBR0VfU1RBVEVfSU5TVEFMTF9GQUlMRUQQBBIdChlQQUNLQUdFX1NUQVRFX0RPV05MT0FESU5HEAUqmwEKEVJlbW90ZUNvbmZpZ1N0YXRlEiMKH1JFTU9URV9DT05GSUdfU1RBVEVfVU5TUEVDSUZJRUQQABIfChtSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExJRUQQARIgChxSRU1PVEVfQ09ORklHX1NUQVRFX0FQUExZSU5HEAISHgoaUkVNT1RFX0NPTkZJR19TVEFURV9GQUlMRUQQAzLpBQoMQWdlbnRTZXJ2aWNlEkkKCkxpc3RBZ2VudHMSHC5tdXN0ZXIudjEuTGlzdEFnZW50c1JlcXVlc3QaHS5tdXN0ZXIudjEuTGlzdEFnZW50c1Jlc3BvbnNlEkMKCEdldEFnZW50EhoubXVzdGVyLnYxLkdldEFnZW50UmVxdWVzdBobLm11c3Rlci52MS5HZXRBZ2VudFJlc3BvbnNlEkwKC0NvdW50QWdlbnRzEh0ubXVzdGVyLnYxLkNvdW50QWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5Db3VudEFnZW50c1Jlc3BvbnNlElgKD1N1bW1hcml6ZUFnZW50cxIhLm11c3Rlci52MS5TdW1tYXJpemVBZ2VudHNSZXF1ZXN0GiIubXVzdGVyLnYxLlN1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEk4KC1dhdGNoQWdlbnRzEh0ubXVzdGVyLnYxLldhdGNoQWdlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5XYXRjaEFnZW50c1Jlc3BvbnNlMAESTwoMUmVzdGFydEFnZW50Eh4ubXVzdGVyLnYxLlJlc3RhcnRBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVzdGFydEFnZW50UmVzcG9uc2USTwoMUmVmcmVzaEFnZW50Eh4ubXVzdGVyLnYxLlJlZnJlc2hBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVmcmVzaEFnZW50UmVzcG9uc2USXgoRU2VuZEN1c3RvbU1lc3NhZ2USIy5tdXN0ZXIudjEuU2VuZEN1c3RvbU1lc3NhZ2VSZXF1ZXN0GiQubXVzdGVyLnYxLlNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USTwoMUmVsZWFzZUFnZW50Eh4ubXVzdGVyLnYxLlJlbGVhc2VBZ2VudFJlcXVlc3QaHy5tdXN0ZXIudjEuUmVsZWFzZUFnZW50UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWdlbnRzLnByb3RvEgltdXN0ZXIudjEijQEKEUxpc3RBZ2VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHNlbGVjdG9yGAMgASgJEhAKCG9yZGVyX2J5GAQgASgJEi0KCXJlYWRfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTwoSTGlzdEFnZW50c1Jlc3BvbnNlEiAKBmFnZW50cxgBIAMoCzIQLm11c3Rlci52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoPR2V0QWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEEdldEFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQiJgoSQ291bnRBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJIiQKE0NvdW50QWdlbnRzUmVzcG9uc2USDQoFY291bnQYASABKAMiTwoWU3VtbWFyaXplQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRIQCghncm91cF9ieRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUiggEKF1N1bW1hcml6ZUFnZW50c1Jlc3BvbnNlEiUKBmdyb3VwcxgBIAMoCzIVLm11c3Rlci52MS5BZ2VudEdyb3VwEhQKDG90aGVyX3ZhbHVlcxgCIAEoAxIVCg13aXRob3V0X2NvdW50GAMgASgDEhMKC3RvdGFsX2NvdW50GAQgASgDIioKCkFnZW50R3JvdXASDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAMiPAoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSJ9ChNXYXRjaEFnZW50c1Jlc3BvbnNlEiEKBWFnZW50GAEgASgLMhAubXVzdGVyLnYxLkFnZW50SAASEQoHcmVtb3ZlZBgCIAEoCUgAEicKCGJvb2ttYXJrGAMgASgLMhMubXVzdGVyLnYxLkJvb2ttYXJrSABCBwoFZXZlbnQiVgoTUmVzdGFydEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlc3RhcnRBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iVgoTUmVmcmVzaEFnZW50UmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIjkKFFJlZnJlc2hBZ2VudFJlc3BvbnNlEiEKBmFjdGlvbhgBIAEoCzIRLm11c3Rlci52MS5BY3Rpb24iiwEKGFNlbmRDdXN0b21NZXNzYWdlUmVxdWVzdBIUCgxpbnN0YW5jZV91aWQYASABKAkSEgoKY2FwYWJpbGl0eRgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAwSEgoKcmVxdWVzdF9pZBgFIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAYgASgIIj4KGVNlbmRDdXN0b21NZXNzYWdlUmVzcG9uc2USIQoGYWN0aW9uGAEgASgLMhEubXVzdGVyLnYxLkFjdGlvbiJWChNSZWxlYXNlQWdlbnRSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiLAoUUmVsZWFzZUFnZW50UmVzcG9uc2USFAoMZm9ybWVyX293bmVyGAEgASgJIi8KF0xpc3RBZ2VudEhpc3RvcnlSZXF1ZXN0EhQKDGluc3RhbmNlX3VpZBgBIAEoCSJJChhMaXN0QWdlbnRIaXN0b3J5UmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLm11c3Rlci52MS5BZ2VudEhpc3RvcnlFbnRyeSLdAQoRQWdlbnRIaXN0b3J5RW50cnkSKQoEa2luZBgBIAEoDjIbLm11c3Rlci52MS5BZ2VudEhpc3RvcnlLaW5kEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmZpcnN0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWNvdW50GAQgASgFEg4KBnJlYXNvbhgFIAEoCRIPCgdtZXNzYWdlGAYgASgJEhMKC2NvbmZpZ19oYXNoGAcgASgJIoYDChJVcGRhdGVBZ2VudFJlcXVlc3QSFAoMaW5zdGFuY2VfdWlkGAEgASgJEjkKBmxhYmVscxgCIAMoCzIpLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlcXVlc3QuTGFiZWxzRW50cnkSQwoLYW5ub3RhdGlvbnMYAyADKAsyLi5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXF1ZXN0LkFubm90YXRpb25zRW50cnkSLwoLdXBkYXRlX21hc2sYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhsKE2V4cGVjdGVkX2dlbmVyYXRpb24YBSABKAMSFQoNdmFsaWRhdGVfb25seRgGIAEoCBISCgpyZXF1ZXN0X2lkGAcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjYKE1VwZGF0ZUFnZW50UmVzcG9uc2USHwoFYWdlbnQYASABKAsyEC5tdXN0ZXIudjEuQWdlbnQi3AEKEkxhYmVsQWdlbnRzUmVxdWVzdBIQCghzZWxlY3RvchgBIAEoCRJACgpzZXRfbGFiZWxzGAIgAygLMiwubXVzdGVyLnYxLkxhYmVsQWdlbnRzUmVxdWVzdC5TZXRMYWJlbHNFbnRyeRIVCg1yZW1vdmVfbGFiZWxzGAMgAygJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgSEgoKcmVxdWVzdF9pZBgFIAEoCRowCg5TZXRMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkMKE0xhYmVsQWdlbnRzUmVzcG9uc2USFQoNbWF0Y2hlZF9jb3VudBgBIAEoAxIVCg1jaGFuZ2VkX2NvdW50GAIgASgDImkKE0ZvcmdldEFnZW50c1JlcXVlc3QSFQoNaW5zdGFuY2VfdWlkcxgBIAMoCRIQCghzZWxlY3RvchgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIEhIKCnJlcXVlc3RfaWQYBCABKAkiRgoURm9yZ2V0QWdlbnRzUmVzcG9uc2USFwoPZm9yZ290dGVuX2NvdW50GAEgASgDEhUKDXNraXBwZWRfY291bnQYAiABKAMiIAoIQm9va21hcmsSFAoMcmVzdW1lX3Rva2VuGAEgASgJIuENCgVBZ2VudBIUCgxpbnN0YW5jZV91aWQYASABKAkSDAoEZXRhZxgCIAEoCRJLChZpZGVudGlmeWluZ19hdHRyaWJ1dGVzGAMgAygLMisubXVzdGVyLnYxLkFnZW50LklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5ElIKGm5vbl9pZGVudGlmeWluZ19hdHRyaWJ1dGVzGAQgAygLMi4ubXVzdGVyLnYxLkFnZW50Lk5vbklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EhQKDGNhcGFiaWxpdGllcxgFIAMoCRIuCgpjb25uZWN0aW9uGAYgASgLMhoubXVzdGVyLnYxLkFnZW50Q29ubmVjdGlvbhImCgZoZWFsdGgYByABKAsyFi5tdXN0ZXIudjEuQWdlbnRIZWFsdGgSOwoUcmVtb3RlX2NvbmZpZ19zdGF0dXMYCCABKAsyHS5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdHVzEjAKDmRlc2lyZWRfY29uZmlnGAkgASgLMhgubXVzdGVyLnYxLkRlc2lyZWRDb25maWcSNAoQZWZmZWN0aXZlX2NvbmZpZxgKIAEoCzIaLm11c3Rlci52MS5FZmZlY3RpdmVDb25maWcSMwoPZmlyc3Rfc2Vlbl90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoIYXR0ZW1wdHMYDSADKAsyEi5tdXN0ZXIudjEuQXR0ZW1wdBI0ChBwYWNrYWdlX3N0YXR1c2VzGA4gASgLMhoubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXNlcxJHChpjb25uZWN0aW9uX3NldHRpbmdzX3N0YXR1cxgPIAEoCzIjLm11c3Rlci52MS5Db25uZWN0aW9uU2V0dGluZ3NTdGF0dXMSGwoTY3VzdG9tX2NhcGFiaWxpdGllcxgQIAMoCRIxCg9jdXN0b21fbWVzc2FnZXMYESADKAsyGC5tdXN0ZXIudjEuQ3VzdG9tTWVzc2FnZRI8ChRhdmFpbGFibGVfY29tcG9uZW50cxgSIAEoCzIeLm11c3Rlci52MS5BdmFpbGFibGVDb21wb25lbnRzEh4KFnByZXZpb3VzX2luc3RhbmNlX3VpZHMYEyADKAkSOAoMdW5yZWNvZ25pemVkGBQgAygLMiIubXVzdGVyLnYxLkFnZW50LlVucmVjb2duaXplZEVudHJ5EiIKB2FjdGlvbnMYFSADKAsyES5tdXN0ZXIudjEuQWN0aW9uEjcKGWNvbm5lY3Rpb25fc2V0dGluZ3Nfb2ZmZXIYFiABKAsyFC5tdXN0ZXIudjEuU2VudE9mZmVyEiwKDnBhY2thZ2VzX29mZmVyGBcgASgLMhQubXVzdGVyLnYxLlNlbnRPZmZlchINCgVvd25lchgYIAEoCRIsCgZsYWJlbHMYGSADKAsyHC5tdXN0ZXIudjEuQWdlbnQuTGFiZWxzRW50cnkSNgoLYW5ub3RhdGlvbnMYGiADKAsyIS5tdXN0ZXIudjEuQWdlbnQuQW5ub3RhdGlvbnNFbnRyeRIbChNtZXRhZGF0YV9nZW5lcmF0aW9uGBsgASgDEiwKDGNvbmZpZ19kcmlmdBgcIAEoCzIWLm11c3Rlci52MS5Db25maWdEcmlmdBIyCg5sYXN0X3NlZW5fdGltZRgdIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVzdGFydF9jb3VudBgeIAEoBRIwCg5yZXNvdXJjZV91c2FnZRgfIAEoCzIYLm11c3Rlci52MS5SZXNvdXJjZVVzYWdlGlQKGklkZW50aWZ5aW5nQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZToCOAEaVwodTm9uSWRlbnRpZnlpbmdBdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARozChFVbnJlY29nbml6ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAw6AjgBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpYBCg1SZXNvdXJjZVVzYWdlEhgKC2NwdV9wZXJjZW50GAEgASgBSACIAQESGQoMbWVtb3J5X2J5dGVzGAIgASgDSAGIAQESLwoLcmVwb3J0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQg4KDF9jcHVfcGVyY2VudEIPCg1fbWVtb3J5X2J5dGVzIo0BCgtDb25maWdEcmlmdBIkCgVzdGF0ZRgBIAEoDjIVLm11c3Rlci52MS5EcmlmdFN0YXRlEgwKBGhhc2gYAiABKAkSMAoLZGlmZmVyZW5jZXMYAyADKAsyGy5tdXN0ZXIudjEuQ29uZmlnRGlmZmVyZW5jZRIYChBkaWZmZXJlbmNlX2NvdW50GAQgASgDIm0KEENvbmZpZ0RpZmZlcmVuY2USDAoEcGF0aBgBIAEoCRInCgRraW5kGAIgASgOMhkubXVzdGVyLnYxLkRpZmZlcmVuY2VLaW5kEg8KB29mZmVyZWQYAyABKAkSEQoJZWZmZWN0aXZlGAQgASgJIkgKCVNlbnRPZmZlchIMCgRoYXNoGAEgASgJEi0KCXNlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibwoGQWN0aW9uEhEKCWFjdGlvbl9pZBgBIAEoCRIjCgRraW5kGAIgASgOMhUubXVzdGVyLnYxLkFjdGlvbktpbmQSLQoJc2VuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL7AQoPUGFja2FnZVN0YXR1c2VzEjoKCHBhY2thZ2VzGAEgAygLMigubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXNlcy5QYWNrYWdlc0VudHJ5EhkKEWFsbF9wYWNrYWdlc19oYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGkkKDVBhY2thZ2VzRW50cnkSCwoDa2V5GAEgASgJEicKBXZhbHVlGAIgASgLMhgubXVzdGVyLnYxLlBhY2thZ2VTdGF0dXM6AjgBIqICCg1QYWNrYWdlU3RhdHVzEhUKDWFnZW50X3ZlcnNpb24YASABKAkSEgoKYWdlbnRfaGFzaBgCIAEoCRIXCg9vZmZlcmVkX3ZlcnNpb24YAyABKAkSFAoMb2ZmZXJlZF9oYXNoGAQgASgJEiYKBXN0YXRlGAUgASgOMhcubXVzdGVyLnYxLlBhY2thZ2VTdGF0ZRIVCg1lcnJvcl9tZXNzYWdlGAYgASgJEh0KEGRvd25sb2FkX3BlcmNlbnQYByABKAFIAIgBARImChlkb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kGAggASgBSAGIAQFCEwoRX2Rvd25sb2FkX3BlcmNlbnRCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQinQEKGENvbm5lY3Rpb25TZXR0aW5nc1N0YXR1cxIrCgVzdGF0ZRgBIAEoDjIcLm11c3Rlci52MS5SZW1vdGVDb25maWdTdGF0ZRIMCgRoYXNoGAIgASgJEhUKDWVycm9yX21lc3NhZ2UYAyABKAkSLwoLcmVwb3J0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoUBCg1DdXN0b21NZXNzYWdlEhIKCmNhcGFiaWxpdHkYASABKAkSDAoEdHlwZRgCIAEoCRIMCgRkYXRhGAMgASgMEhIKCnNpemVfYnl0ZXMYBCABKAMSMAoMcmVjZWl2ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLoAQoTQXZhaWxhYmxlQ29tcG9uZW50cxIMCgRoYXNoGAEgASgJEkIKCmNvbXBvbmVudHMYAiADKAsyLi5tdXN0ZXIudjEuQXZhaWxhYmxlQ29tcG9uZW50cy5Db21wb25lbnRzRW50cnkSLwoLcmVwb3J0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGk4KD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSKgoFdmFsdWUYAiABKAsyGy5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlsczoCOAEiswIKEENvbXBvbmVudERldGFpbHMSOwoIbWV0YWRhdGEYASADKAsyKS5tdXN0ZXIudjEuQ29tcG9uZW50RGV0YWlscy5NZXRhZGF0YUVudHJ5EkYKDnN1Yl9jb21wb25lbnRzGAIgAygLMi4ubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHMuU3ViQ29tcG9uZW50c0VudHJ5GkcKDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlOgI4ARpRChJTdWJDb21wb25lbnRzRW50cnkSCwoDa2V5GAEgASgJEioKBXZhbHVlGAIgASgLMhsubXVzdGVyLnYxLkNvbXBvbmVudERldGFpbHM6AjgBIvsBCg9BZ2VudENvbm5lY3Rpb24SEQoJY29ubmVjdGVkGAEgASgIEhIKCmdhdGV3YXlfaWQYAiABKAkSJwoJdHJhbnNwb3J0GAMgASgOMhQubXVzdGVyLnYxLlRyYW5zcG9ydBIWCg5yZW1vdGVfYWRkcmVzcxgEIAEoCRIwCgxjb25uZWN0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2Rpc2Nvbm5lY3RfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRZGlzY29ubmVjdF9yZWFzb24YByABKAkisQMKC0FnZW50SGVhbHRoEg8KB2hlYWx0aHkYASABKAgSDgoGc3RhdHVzGAIgASgJEhIKCmxhc3RfZXJyb3IYAyABKAkSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLc3RhdHVzX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjoKCmNvbXBvbmVudHMYBiADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQ29tcG9uZW50c0VudHJ5EjoKCmF0dHJpYnV0ZXMYByADKAsyJi5tdXN0ZXIudjEuQWdlbnRIZWFsdGguQXR0cmlidXRlc0VudHJ5GkkKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5tdXN0ZXIudjEuQWdlbnRIZWFsdGg6AjgBGkkKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBIpcBChJSZW1vdGVDb25maWdTdGF0dXMSKwoFc3RhdGUYASABKA4yHC5tdXN0ZXIudjEuUmVtb3RlQ29uZmlnU3RhdGUSDAoEaGFzaBgCIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJEi8KC3JlcG9ydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKyAQoNRGVzaXJlZENvbmZpZxIMCgRoYXNoGAEgASgJEjQKDWNvbnRyaWJ1dGlvbnMYAiADKAsyHS5tdXN0ZXIudjEuQ29uZmlnQ29udHJpYnV0aW9uEi8KC2Fzc2lnbl90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghleGNsdWRlZBgEIAMoCzIaLm11c3Rlci52MS5FeGNsdWRlZFJvbGxvdXQigwEKD0V4Y2x1ZGVkUm9sbG91dBISCgpyb2xsb3V0X2lkGAEgASgJEgwKBGhhc2gYAiABKAkSDQoFc3RhdGUYAyABKAkSFQoNZXJyb3JfbWVzc2FnZRgEIAEoCRIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJNChJDb25maWdDb250cmlidXRpb24SEQoJY29uZmlnX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEhIKCnJvbGxvdXRfaWQYAyABKAkiWQoPRWZmZWN0aXZlQ29uZmlnEgwKBGhhc2gYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoAxIkCgVmaWxlcxgDIAMoCzIVLm11c3Rlci52MS5Db25maWdGaWxlIswBCgdBdHRlbXB0EgwKBGhhc2gYASABKAkSDgoGbnVtYmVyGAIgASgFEi4KCm9mZmVyX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBXN0YXRlGAQgASgOMhwubXVzdGVyLnYxLlJlbW90ZUNvbmZpZ1N0YXRlEi8KC3JlcG9ydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1lcnJvcl9tZXNzYWdlGAYgASgJKqkCChBBZ2VudEhpc3RvcnlLaW5kEiIKHkFHRU5UX0hJU1RPUllfS0lORF9VTlNQRUNJRklFRBAAEiAKHEFHRU5UX0hJU1RPUllfS0lORF9DT05ORUNURUQQARIjCh9BR0VOVF9ISVNUT1JZX0tJTkRfRElTQ09OTkVDVEVEEAISHgoaQUdFTlRfSElTVE9SWV9LSU5EX0hFQUxUSFkQAxIgChxBR0VOVF9ISVNUT1JZX0tJTkRfVU5IRUFMVEhZEAQSIAocQUdFTlRfSElTVE9SWV9LSU5EX1JFU1RBUlRFRBAFEiYKIkFHRU5UX0hJU1RPUllfS0lORF9DT05GSUdfQU5TV0VSRUQQBhIeChpBR0VOVF9ISVNUT1JZX0tJTkRfUkVOQU1FRBAHKlMKCVRyYW5zcG9ydBIZChVUUkFOU1BPUlRfVU5TUEVDSUZJRUQQABIXChNUUkFOU1BPUlRfV0VCU09DS0VUEAESEgoOVFJBTlNQT1JUX0hUVFAQAipbCgpEcmlmdFN0YXRlEhsKF0RSSUZUX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTRFJJRlRfU1RBVEVfSU5fU1lOQxABEhcKE0RSSUZUX1NUQVRFX0RSSUZURUQQAiqIAQoORGlmZmVyZW5jZUtpbmQSHwobRElGRkVSRU5DRV9LSU5EX1VOU1BFQ0lGSUVEEAASGwoXRElGRkVSRU5DRV9LSU5EX01JU1NJTkcQARIdChlESUZGRVJFTkNFX0tJTkRfRElGRkVSRU5UEAISGQoVRElGRkVSRU5DRV9LSU5EX0VYVFJBEAMqewoKQWN0aW9uS2luZBIbChdBQ1RJT05fS0lORF9VTlNQRUNJRklFRBAAEhcKE0FDVElPTl9LSU5EX1JFU1RBUlQQARIXChNBQ1RJT05fS0lORF9SRUZSRVNIEAISHgoaQUNUSU9OX0tJTkRfQ1VTVE9NX01FU1NBR0UQAyrMAQoMUGFja2FnZVN0YXRlEh0KGVBBQ0tBR0VfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdQQUNLQUdFX1NUQVRFX0lOU1RBTExFRBABEiEKHVBBQ0tBR0VfU1RBVEVfSU5TVEFMTF9QRU5ESU5HEAISHAoYUEFDS0FHRV9TVEFURV9JTlNUQUxMSU5HEAMSIAocUEFDS0FHRV9TVEFURV9JTlNUQUxMX0ZBSUxFRBAEEh0KGVBBQ0tBR0VfU1RBVEVfRE9XTkxPQURJTkcQBSqbAQoRUmVtb3RlQ29uZmlnU3RhdGUSIwofUkVNT1RFX0NPTkZJR19TVEFURV9VTlNQRUNJRklFRBAAEh8KG1JFTU9URV9DT05GSUdfU1RBVEVfQVBQTElFRBABEiAKHFJFTU9URV9DT05GSUdfU1RBVEVfQVBQTFlJTkcQAhIeChpSRU1PVEVfQ09ORklHX1NUQVRFX0ZBSUxFRBADMrMICgxBZ2VudFNlcnZpY2USSQoKTGlzdEFnZW50cxIcLm11c3Rlci52MS5MaXN0QWdlbnRzUmVxdWVzdBodLm11c3Rlci52MS5MaXN0QWdlbnRzUmVzcG9uc2USQwoIR2V0QWdlbnQSGi5tdXN0ZXIudjEuR2V0QWdlbnRSZXF1ZXN0GhsubXVzdGVyLnYxLkdldEFnZW50UmVzcG9uc2USTAoLQ291bnRBZ2VudHMSHS5tdXN0ZXIudjEuQ291bnRBZ2VudHNSZXF1ZXN0Gh4ubXVzdGVyLnYxLkNvdW50QWdlbnRzUmVzcG9uc2USWAoPU3VtbWFyaXplQWdlbnRzEiEubXVzdGVyLnYxLlN1bW1hcml6ZUFnZW50c1JlcXVlc3QaIi5tdXN0ZXIudjEuU3VtbWFyaXplQWdlbnRzUmVzcG9uc2USTgoLV2F0Y2hBZ2VudHMSHS5tdXN0ZXIudjEuV2F0Y2hBZ2VudHNSZXF1ZXN0Gh4ubXVzdGVyLnYxLldhdGNoQWdlbnRzUmVzcG9uc2UwARJPCgxSZXN0YXJ0QWdlbnQSHi5tdXN0ZXIudjEuUmVzdGFydEFnZW50UmVxdWVzdBofLm11c3Rlci52MS5SZXN0YXJ0QWdlbnRSZXNwb25zZRJPCgxSZWZyZXNoQWdlbnQSHi5tdXN0ZXIudjEuUmVmcmVzaEFnZW50UmVxdWVzdBofLm11c3Rlci52MS5SZWZyZXNoQWdlbnRSZXNwb25zZRJeChFTZW5kQ3VzdG9tTWVzc2FnZRIjLm11c3Rlci52MS5TZW5kQ3VzdG9tTWVzc2FnZVJlcXVlc3QaJC5tdXN0ZXIudjEuU2VuZEN1c3RvbU1lc3NhZ2VSZXNwb25zZRJPCgxSZWxlYXNlQWdlbnQSHi5tdXN0ZXIudjEuUmVsZWFzZUFnZW50UmVxdWVzdBofLm11c3Rlci52MS5SZWxlYXNlQWdlbnRSZXNwb25zZRJbChBMaXN0QWdlbnRIaXN0b3J5EiIubXVzdGVyLnYxLkxpc3RBZ2VudEhpc3RvcnlSZXF1ZXN0GiMubXVzdGVyLnYxLkxpc3RBZ2VudEhpc3RvcnlSZXNwb25zZRJMCgtVcGRhdGVBZ2VudBIdLm11c3Rlci52MS5VcGRhdGVBZ2VudFJlcXVlc3QaHi5tdXN0ZXIudjEuVXBkYXRlQWdlbnRSZXNwb25zZRJMCgtMYWJlbEFnZW50cxIdLm11c3Rlci52MS5MYWJlbEFnZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuTGFiZWxBZ2VudHNSZXNwb25zZRJPCgxGb3JnZXRBZ2VudHMSHi5tdXN0ZXIudjEuRm9yZ2V0QWdlbnRzUmVxdWVzdBofLm11c3Rlci52MS5Gb3JnZXRBZ2VudHNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_configs]);
 
 /**
  * @generated from message muster.v1.ListAgentsRequest
@@ -45,7 +45,9 @@ export type ListAgentsRequest = Message<"muster.v1.ListAgentsRequest"> & {
   selector: string;
 
   /**
-   * The order of the list. Only `instance_uid` (the default) is offered.
+   * The order of the list: `instance_uid` (the default), or where the selector matches at most 10,000 agents any attribute,
+   * label or fact, `first_seen_time` or `update_time`; ` desc` after it turns it round. Values are compared as text; agents
+   * that have none come last either way, and those with the same value are in the order of their uids.
    *
    * @generated from field: string order_by = 4;
    */
@@ -576,6 +578,328 @@ export const ReleaseAgentResponseSchema: GenMessage<ReleaseAgentResponse> = /*@_
   messageDesc(file_muster_v1_agents, 18);
 
 /**
+ * @generated from message muster.v1.ListAgentHistoryRequest
+ */
+export type ListAgentHistoryRequest = Message<"muster.v1.ListAgentHistoryRequest"> & {
+  /**
+   * The agent's instance uid, canonical UUID text.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+};
+
+/**
+ * Describes the message muster.v1.ListAgentHistoryRequest.
+ * Use `create(ListAgentHistoryRequestSchema)` to create a new message.
+ */
+export const ListAgentHistoryRequestSchema: GenMessage<ListAgentHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 19);
+
+/**
+ * @generated from message muster.v1.ListAgentHistoryResponse
+ */
+export type ListAgentHistoryResponse = Message<"muster.v1.ListAgentHistoryResponse"> & {
+  /**
+   * What happened, newest first.
+   *
+   * @generated from field: repeated muster.v1.AgentHistoryEntry entries = 1;
+   */
+  entries: AgentHistoryEntry[];
+};
+
+/**
+ * Describes the message muster.v1.ListAgentHistoryResponse.
+ * Use `create(ListAgentHistoryResponseSchema)` to create a new message.
+ */
+export const ListAgentHistoryResponseSchema: GenMessage<ListAgentHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 20);
+
+/**
+ * Something that happened to an agent.
+ *
+ * @generated from message muster.v1.AgentHistoryEntry
+ */
+export type AgentHistoryEntry = Message<"muster.v1.AgentHistoryEntry"> & {
+  /**
+   * What.
+   *
+   * @generated from field: muster.v1.AgentHistoryKind kind = 1;
+   */
+  kind: AgentHistoryKind;
+
+  /**
+   * When it happened, the last time. To the second.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * When it happened first, of several times within an hour.
+   *
+   * @generated from field: google.protobuf.Timestamp first_time = 3;
+   */
+  firstTime?: Timestamp | undefined;
+
+  /**
+   * How often.
+   *
+   * @generated from field: int32 count = 4;
+   */
+  count: number;
+
+  /**
+   * One word: the gateway it came to, why it went (as in AgentConnection), `applied` or `failed`, the uid before; empty
+   * where there is nothing to say.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * The agent's own words, shortened: why it is ill, why a config failed.
+   *
+   * @generated from field: string message = 6;
+   */
+  message: string;
+
+  /**
+   * Which config it answered: the beginning of its hash.
+   *
+   * @generated from field: string config_hash = 7;
+   */
+  configHash: string;
+};
+
+/**
+ * Describes the message muster.v1.AgentHistoryEntry.
+ * Use `create(AgentHistoryEntrySchema)` to create a new message.
+ */
+export const AgentHistoryEntrySchema: GenMessage<AgentHistoryEntry> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 21);
+
+/**
+ * @generated from message muster.v1.UpdateAgentRequest
+ */
+export type UpdateAgentRequest = Message<"muster.v1.UpdateAgentRequest"> & {
+  /**
+   * The agent's instance uid, canonical UUID text.
+   *
+   * @generated from field: string instance_uid = 1;
+   */
+  instanceUid: string;
+
+  /**
+   * All its labels from now on, where `update_mask` names them: Kubernetes' syntax and limits, at most 64.
+   *
+   * @generated from field: map<string, string> labels = 2;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * All its annotations from now on, where `update_mask` names them: keys as those of labels, any text of at most 4 KiB, all
+   * together at most 16 KiB.
+   *
+   * @generated from field: map<string, string> annotations = 3;
+   */
+  annotations: { [key: string]: string };
+
+  /**
+   * What to change: `labels`, `annotations` or both. Required.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 4;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Change it only if `metadata_generation` is this; 0: whatever it is.
+   *
+   * @generated from field: int64 expected_generation = 5;
+   */
+  expectedGeneration: bigint;
+
+  /**
+   * Check everything and answer what would be, but change nothing.
+   *
+   * @generated from field: bool validate_only = 6;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Makes a retry harmless for 24 hours: any text of at most 128 characters, a fresh one per change.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message muster.v1.UpdateAgentRequest.
+ * Use `create(UpdateAgentRequestSchema)` to create a new message.
+ */
+export const UpdateAgentRequestSchema: GenMessage<UpdateAgentRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 22);
+
+/**
+ * @generated from message muster.v1.UpdateAgentResponse
+ */
+export type UpdateAgentResponse = Message<"muster.v1.UpdateAgentResponse"> & {
+  /**
+   * The agent with what is said of it now.
+   *
+   * @generated from field: muster.v1.Agent agent = 1;
+   */
+  agent?: Agent | undefined;
+};
+
+/**
+ * Describes the message muster.v1.UpdateAgentResponse.
+ * Use `create(UpdateAgentResponseSchema)` to create a new message.
+ */
+export const UpdateAgentResponseSchema: GenMessage<UpdateAgentResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 23);
+
+/**
+ * @generated from message muster.v1.LabelAgentsRequest
+ */
+export type LabelAgentsRequest = Message<"muster.v1.LabelAgentsRequest"> & {
+  /**
+   * Which agents, as in ListAgentsRequest. Required: the whole fleet is `*` under a key that all have, such as `service.name`.
+   *
+   * @generated from field: string selector = 1;
+   */
+  selector: string;
+
+  /**
+   * Labels that they have from now on, with Kubernetes' syntax and limits.
+   *
+   * @generated from field: map<string, string> set_labels = 2;
+   */
+  setLabels: { [key: string]: string };
+
+  /**
+   * Keys of labels that they do not have any more.
+   *
+   * @generated from field: repeated string remove_labels = 3;
+   */
+  removeLabels: string[];
+
+  /**
+   * Check everything and count, but change nothing.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Makes a retry harmless for 24 hours: any text of at most 128 characters, a fresh one per change.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message muster.v1.LabelAgentsRequest.
+ * Use `create(LabelAgentsRequestSchema)` to create a new message.
+ */
+export const LabelAgentsRequestSchema: GenMessage<LabelAgentsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 24);
+
+/**
+ * @generated from message muster.v1.LabelAgentsResponse
+ */
+export type LabelAgentsResponse = Message<"muster.v1.LabelAgentsResponse"> & {
+  /**
+   * Agents that the selector matches.
+   *
+   * @generated from field: int64 matched_count = 1;
+   */
+  matchedCount: bigint;
+
+  /**
+   * Those whose labels changed; with `validate_only`, would change.
+   *
+   * @generated from field: int64 changed_count = 2;
+   */
+  changedCount: bigint;
+};
+
+/**
+ * Describes the message muster.v1.LabelAgentsResponse.
+ * Use `create(LabelAgentsResponseSchema)` to create a new message.
+ */
+export const LabelAgentsResponseSchema: GenMessage<LabelAgentsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 25);
+
+/**
+ * @generated from message muster.v1.ForgetAgentsRequest
+ */
+export type ForgetAgentsRequest = Message<"muster.v1.ForgetAgentsRequest"> & {
+  /**
+   * Which agents, by their instance uids, or ones that they had before; at most 1000. Either these or a selector.
+   *
+   * @generated from field: repeated string instance_uids = 1;
+   */
+  instanceUids: string[];
+
+  /**
+   * Which agents, as in ListAgentsRequest; to name none that is connected, add `connected=false`. Never empty.
+   *
+   * @generated from field: string selector = 2;
+   */
+  selector: string;
+
+  /**
+   * Check everything and count, but forget nobody.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Makes a retry harmless for 24 hours: any text of at most 128 characters, a fresh one per call.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message muster.v1.ForgetAgentsRequest.
+ * Use `create(ForgetAgentsRequestSchema)` to create a new message.
+ */
+export const ForgetAgentsRequestSchema: GenMessage<ForgetAgentsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 26);
+
+/**
+ * @generated from message muster.v1.ForgetAgentsResponse
+ */
+export type ForgetAgentsResponse = Message<"muster.v1.ForgetAgentsResponse"> & {
+  /**
+   * Agents that are forgotten; with `validate_only`, would be.
+   *
+   * @generated from field: int64 forgotten_count = 1;
+   */
+  forgottenCount: bigint;
+
+  /**
+   * Agents that came back meanwhile, or of which something else was heard: they are left as they are.
+   *
+   * @generated from field: int64 skipped_count = 2;
+   */
+  skippedCount: bigint;
+};
+
+/**
+ * Describes the message muster.v1.ForgetAgentsResponse.
+ * Use `create(ForgetAgentsResponseSchema)` to create a new message.
+ */
+export const ForgetAgentsResponseSchema: GenMessage<ForgetAgentsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 27);
+
+/**
  * A point in a watch to resume from. One follows the snapshot, then at least one every 30 seconds.
  *
  * @generated from message muster.v1.Bookmark
@@ -594,7 +918,7 @@ export type Bookmark = Message<"muster.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 19);
+  messageDesc(file_muster_v1_agents, 28);
 
 /**
  * One agent: an OpenTelemetry Collector under its supervisor, or any other OpAMP client.
@@ -772,6 +1096,57 @@ export type Agent = Message<"muster.v1.Agent"> & {
    * @generated from field: string owner = 24;
    */
   owner: string;
+
+  /**
+   * What operators labelled it; selectors see it beside what it reports (UpdateAgent, LabelAgents).
+   *
+   * @generated from field: map<string, string> labels = 25;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * What operators noted of it; selectors do not see it.
+   *
+   * @generated from field: map<string, string> annotations = 26;
+   */
+  annotations: { [key: string]: string };
+
+  /**
+   * Counts the changes of labels and annotations; 0: nobody ever said anything.
+   *
+   * @generated from field: int64 metadata_generation = 27;
+   */
+  metadataGeneration: bigint;
+
+  /**
+   * Whether it shows what it should run; absent where nobody can tell: it is at work on another config, it failed, it shows
+   * no effective config, or none that is YAML.
+   *
+   * @generated from field: muster.v1.ConfigDrift config_drift = 28;
+   */
+  configDrift?: ConfigDrift | undefined;
+
+  /**
+   * When it was last there: now while it is connected; else when its session ended, or it was last heard of.
+   *
+   * @generated from field: google.protobuf.Timestamp last_seen_time = 29;
+   */
+  lastSeenTime?: Timestamp | undefined;
+
+  /**
+   * How often it was seen to start again, since `first_seen_time`: its health told a later `start_time`. A supervised
+   * Collector starts again with every new config.
+   *
+   * @generated from field: int32 restart_count = 30;
+   */
+  restartCount: number;
+
+  /**
+   * What it takes, as its health says; absent where that says nothing.
+   *
+   * @generated from field: muster.v1.ResourceUsage resource_usage = 31;
+   */
+  resourceUsage?: ResourceUsage | undefined;
 };
 
 /**
@@ -779,7 +1154,128 @@ export type Agent = Message<"muster.v1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 20);
+  messageDesc(file_muster_v1_agents, 29);
+
+/**
+ * CPU and memory of an agent, from attributes of its health or of a part of it: `process.cpu.utilization`,
+ * `process.memory.usage`, `process.memory.rss`, else those of its machine, `system.cpu.utilization`, `system.memory.usage`.
+ *
+ * @generated from message muster.v1.ResourceUsage
+ */
+export type ResourceUsage = Message<"muster.v1.ResourceUsage"> & {
+  /**
+   * Share of its processors, 0 to 100; absent where it does not say.
+   *
+   * @generated from field: optional double cpu_percent = 1;
+   */
+  cpuPercent?: number | undefined;
+
+  /**
+   * Bytes; absent where it does not say.
+   *
+   * @generated from field: optional int64 memory_bytes = 2;
+   */
+  memoryBytes?: bigint | undefined;
+
+  /**
+   * When the report reached the gateway.
+   *
+   * @generated from field: google.protobuf.Timestamp report_time = 3;
+   */
+  reportTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.v1.ResourceUsage.
+ * Use `create(ResourceUsageSchema)` to create a new message.
+ */
+export const ResourceUsageSchema: GenMessage<ResourceUsage> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 30);
+
+/**
+ * What an agent says it runs, beside what it should run, by meaning: order, anchors, defaults that it filled in, what its
+ * supervisor adds, redacted values and `${...}` that only the agent can resolve are no differences.
+ *
+ * @generated from message muster.v1.ConfigDrift
+ */
+export type ConfigDrift = Message<"muster.v1.ConfigDrift"> & {
+  /**
+   * Whether something that was offered is missing or different.
+   *
+   * @generated from field: muster.v1.DriftState state = 1;
+   */
+  state: DriftState;
+
+  /**
+   * The desired config that it was compared with, lower-case hexadecimal.
+   *
+   * @generated from field: string hash = 2;
+   */
+  hash: string;
+
+  /**
+   * Where they differ, at most 100; only in GetAgent. May hold secrets.
+   *
+   * @generated from field: repeated muster.v1.ConfigDifference differences = 3;
+   */
+  differences: ConfigDifference[];
+
+  /**
+   * How many differences there are; only in GetAgent.
+   *
+   * @generated from field: int64 difference_count = 4;
+   */
+  differenceCount: bigint;
+};
+
+/**
+ * Describes the message muster.v1.ConfigDrift.
+ * Use `create(ConfigDriftSchema)` to create a new message.
+ */
+export const ConfigDriftSchema: GenMessage<ConfigDrift> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 31);
+
+/**
+ * One place where an agent's effective config differs from what it should run.
+ *
+ * @generated from message muster.v1.ConfigDifference
+ */
+export type ConfigDifference = Message<"muster.v1.ConfigDifference"> & {
+  /**
+   * Keys from the root, such as `exporters.otlp.endpoint`; a place in a list as `[0]`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * What differs.
+   *
+   * @generated from field: muster.v1.DifferenceKind kind = 2;
+   */
+  kind: DifferenceKind;
+
+  /**
+   * What was offered there, as short text; empty for nothing.
+   *
+   * @generated from field: string offered = 3;
+   */
+  offered: string;
+
+  /**
+   * What the agent shows there, as short text; empty for nothing.
+   *
+   * @generated from field: string effective = 4;
+   */
+  effective: string;
+};
+
+/**
+ * Describes the message muster.v1.ConfigDifference.
+ * Use `create(ConfigDifferenceSchema)` to create a new message.
+ */
+export const ConfigDifferenceSchema: GenMessage<ConfigDifference> = /*@__PURE__*/
+  messageDesc(file_muster_v1_agents, 32);
 
 /**
  * An offer that was sent. What was offered is kept by ConnectionService and PackageService.
@@ -807,7 +1303,7 @@ export type SentOffer = Message<"muster.v1.SentOffer"> & {
  * Use `create(SentOfferSchema)` to create a new message.
  */
 export const SentOfferSchema: GenMessage<SentOffer> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 21);
+  messageDesc(file_muster_v1_agents, 33);
 
 /**
  * Something an agent is asked once.
@@ -843,7 +1339,7 @@ export type Action = Message<"muster.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 22);
+  messageDesc(file_muster_v1_agents, 34);
 
 /**
  * What an agent says of its packages (opamp.proto, PackageStatuses).
@@ -885,7 +1381,7 @@ export type PackageStatuses = Message<"muster.v1.PackageStatuses"> & {
  * Use `create(PackageStatusesSchema)` to create a new message.
  */
 export const PackageStatusesSchema: GenMessage<PackageStatuses> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 23);
+  messageDesc(file_muster_v1_agents, 35);
 
 /**
  * How one package fares at one agent.
@@ -955,7 +1451,7 @@ export type PackageStatus = Message<"muster.v1.PackageStatus"> & {
  * Use `create(PackageStatusSchema)` to create a new message.
  */
 export const PackageStatusSchema: GenMessage<PackageStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 24);
+  messageDesc(file_muster_v1_agents, 36);
 
 /**
  * What an agent says of offered connection settings (opamp.proto, ConnectionSettingsStatus).
@@ -997,7 +1493,7 @@ export type ConnectionSettingsStatus = Message<"muster.v1.ConnectionSettingsStat
  * Use `create(ConnectionSettingsStatusSchema)` to create a new message.
  */
 export const ConnectionSettingsStatusSchema: GenMessage<ConnectionSettingsStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 25);
+  messageDesc(file_muster_v1_agents, 37);
 
 /**
  * A custom message of an agent.
@@ -1046,7 +1542,7 @@ export type CustomMessage = Message<"muster.v1.CustomMessage"> & {
  * Use `create(CustomMessageSchema)` to create a new message.
  */
 export const CustomMessageSchema: GenMessage<CustomMessage> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 26);
+  messageDesc(file_muster_v1_agents, 38);
 
 /**
  * The components an agent can run. Equal hash, equal components: they are kept once per hash.
@@ -1081,7 +1577,7 @@ export type AvailableComponents = Message<"muster.v1.AvailableComponents"> & {
  * Use `create(AvailableComponentsSchema)` to create a new message.
  */
 export const AvailableComponentsSchema: GenMessage<AvailableComponents> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 27);
+  messageDesc(file_muster_v1_agents, 39);
 
 /**
  * A component or a kind of components.
@@ -1109,7 +1605,7 @@ export type ComponentDetails = Message<"muster.v1.ComponentDetails"> & {
  * Use `create(ComponentDetailsSchema)` to create a new message.
  */
 export const ComponentDetailsSchema: GenMessage<ComponentDetails> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 28);
+  messageDesc(file_muster_v1_agents, 40);
 
 /**
  * A session of an agent with a gateway.
@@ -1172,7 +1668,7 @@ export type AgentConnection = Message<"muster.v1.AgentConnection"> & {
  * Use `create(AgentConnectionSchema)` to create a new message.
  */
 export const AgentConnectionSchema: GenMessage<AgentConnection> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 29);
+  messageDesc(file_muster_v1_agents, 41);
 
 /**
  * Health of an agent or of a part of it (opamp.proto, ComponentHealth).
@@ -1235,7 +1731,7 @@ export type AgentHealth = Message<"muster.v1.AgentHealth"> & {
  * Use `create(AgentHealthSchema)` to create a new message.
  */
 export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 30);
+  messageDesc(file_muster_v1_agents, 42);
 
 /**
  * @generated from message muster.v1.RemoteConfigStatus
@@ -1275,7 +1771,7 @@ export type RemoteConfigStatus = Message<"muster.v1.RemoteConfigStatus"> & {
  * Use `create(RemoteConfigStatusSchema)` to create a new message.
  */
 export const RemoteConfigStatusSchema: GenMessage<RemoteConfigStatus> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 31);
+  messageDesc(file_muster_v1_agents, 43);
 
 /**
  * What an agent should run: the union of the files of every config that reaches it.
@@ -1318,7 +1814,7 @@ export type DesiredConfig = Message<"muster.v1.DesiredConfig"> & {
  * Use `create(DesiredConfigSchema)` to create a new message.
  */
 export const DesiredConfigSchema: GenMessage<DesiredConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 32);
+  messageDesc(file_muster_v1_agents, 44);
 
 /**
  * A rollout that failed an agent.
@@ -1367,7 +1863,7 @@ export type ExcludedRollout = Message<"muster.v1.ExcludedRollout"> & {
  * Use `create(ExcludedRolloutSchema)` to create a new message.
  */
 export const ExcludedRolloutSchema: GenMessage<ExcludedRollout> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 33);
+  messageDesc(file_muster_v1_agents, 45);
 
 /**
  * @generated from message muster.v1.ConfigContribution
@@ -1400,7 +1896,7 @@ export type ConfigContribution = Message<"muster.v1.ConfigContribution"> & {
  * Use `create(ConfigContributionSchema)` to create a new message.
  */
 export const ConfigContributionSchema: GenMessage<ConfigContribution> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 34);
+  messageDesc(file_muster_v1_agents, 46);
 
 /**
  * @generated from message muster.v1.EffectiveConfig
@@ -1433,7 +1929,7 @@ export type EffectiveConfig = Message<"muster.v1.EffectiveConfig"> & {
  * Use `create(EffectiveConfigSchema)` to create a new message.
  */
 export const EffectiveConfigSchema: GenMessage<EffectiveConfig> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 35);
+  messageDesc(file_muster_v1_agents, 47);
 
 /**
  * One try to bring one config to one agent.
@@ -1489,7 +1985,83 @@ export type Attempt = Message<"muster.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_muster_v1_agents, 36);
+  messageDesc(file_muster_v1_agents, 48);
+
+/**
+ * What can happen to an agent.
+ *
+ * @generated from enum muster.v1.AgentHistoryKind
+ */
+export const AgentHistoryKind = {
+  /**
+   * Not known to this version.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It connected. The first time is `first_seen_time`.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_CONNECTED = 1;
+   */
+  CONNECTED: 1,
+
+  /**
+   * It went away.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_DISCONNECTED = 2;
+   */
+  DISCONNECTED: 2,
+
+  /**
+   * It became healthy.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_HEALTHY = 3;
+   */
+  HEALTHY: 3,
+
+  /**
+   * It became unhealthy, or was when it first reported.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_UNHEALTHY = 4;
+   */
+  UNHEALTHY: 4,
+
+  /**
+   * It started again.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_RESTARTED = 5;
+   */
+  RESTARTED: 5,
+
+  /**
+   * It said that it applied a config, or that it could not.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_CONFIG_ANSWERED = 6;
+   */
+  CONFIG_ANSWERED: 6,
+
+  /**
+   * It goes on under this uid.
+   *
+   * @generated from enum value: AGENT_HISTORY_KIND_RENAMED = 7;
+   */
+  RENAMED: 7,
+} as const;
+
+/**
+ * What can happen to an agent.
+ *
+ * @generated from enum muster.v1.AgentHistoryKind
+ */
+export type AgentHistoryKind = (typeof AgentHistoryKind)[keyof typeof AgentHistoryKind] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.AgentHistoryKind.
+ */
+export const AgentHistoryKindSchema: GenEnum<AgentHistoryKind> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 0);
 
 /**
  * How an agent reaches its gateway.
@@ -1530,7 +2102,96 @@ export type Transport = (typeof Transport)[keyof typeof Transport] | UnknownEnum
  * Describes the enum muster.v1.Transport.
  */
 export const TransportSchema: GenEnum<Transport> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 0);
+  enumDesc(file_muster_v1_agents, 1);
+
+/**
+ * Whether an agent shows what it should run.
+ *
+ * @generated from enum muster.v1.DriftState
+ */
+export const DriftState = {
+  /**
+   * Nobody can tell.
+   *
+   * @generated from enum value: DRIFT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It shows all of it. It may show more: agents merge configs of their own with what they are offered.
+   *
+   * @generated from enum value: DRIFT_STATE_IN_SYNC = 1;
+   */
+  IN_SYNC: 1,
+
+  /**
+   * Something is missing or different.
+   *
+   * @generated from enum value: DRIFT_STATE_DRIFTED = 2;
+   */
+  DRIFTED: 2,
+} as const;
+
+/**
+ * Whether an agent shows what it should run.
+ *
+ * @generated from enum muster.v1.DriftState
+ */
+export type DriftState = (typeof DriftState)[keyof typeof DriftState] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.DriftState.
+ */
+export const DriftStateSchema: GenEnum<DriftState> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 2);
+
+/**
+ * How a place differs.
+ *
+ * @generated from enum muster.v1.DifferenceKind
+ */
+export const DifferenceKind = {
+  /**
+   * Not known to this version.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It was offered and is not there.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_MISSING = 1;
+   */
+  MISSING: 1,
+
+  /**
+   * Something else is there.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_DIFFERENT = 2;
+   */
+  DIFFERENT: 2,
+
+  /**
+   * A component, a pipeline or a part of one that nobody offered. No drift.
+   *
+   * @generated from enum value: DIFFERENCE_KIND_EXTRA = 3;
+   */
+  EXTRA: 3,
+} as const;
+
+/**
+ * How a place differs.
+ *
+ * @generated from enum muster.v1.DifferenceKind
+ */
+export type DifferenceKind = (typeof DifferenceKind)[keyof typeof DifferenceKind] | UnknownEnum;
+
+/**
+ * Describes the enum muster.v1.DifferenceKind.
+ */
+export const DifferenceKindSchema: GenEnum<DifferenceKind> = /*@__PURE__*/
+  enumDesc(file_muster_v1_agents, 3);
 
 /**
  * What an agent can be asked once.
@@ -1578,7 +2239,7 @@ export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind] | UnknownE
  * Describes the enum muster.v1.ActionKind.
  */
 export const ActionKindSchema: GenEnum<ActionKind> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 1);
+  enumDesc(file_muster_v1_agents, 4);
 
 /**
  * What an agent does with a package.
@@ -1640,7 +2301,7 @@ export type PackageState = (typeof PackageState)[keyof typeof PackageState] | Un
  * Describes the enum muster.v1.PackageState.
  */
 export const PackageStateSchema: GenEnum<PackageState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 2);
+  enumDesc(file_muster_v1_agents, 5);
 
 /**
  * What an agent says of a remote config.
@@ -1688,16 +2349,18 @@ export type RemoteConfigState = (typeof RemoteConfigState)[keyof typeof RemoteCo
  * Describes the enum muster.v1.RemoteConfigState.
  */
 export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
-  enumDesc(file_muster_v1_agents, 3);
+  enumDesc(file_muster_v1_agents, 6);
 
 /**
  * Reads the fleet, and asks single agents things. Agents are never created here: an agent exists from its first report on.
  * Reasons in error details: AGENT_NOT_FOUND, AGENT_NOT_CONNECTED, AGENT_LACKS_CAPABILITY, ACTIONS_FULL, RESUME_TOKEN_EXPIRED,
- * TOO_MANY_TO_LOOK_AT.
+ * TOO_MANY_TO_LOOK_AT, TOO_MANY_AGENTS, METADATA_LIMIT, GENERATION_MISMATCH,
+ * AGENT_CONNECTED.
  *
- * Every `selector` here is one language, Kubernetes label selectors over attributes and facts, with globs:
- * `env=prod,region in (eu,us),!canary,host.name=web-*,connected=true`. A value in double quotes is taken as it is. Facts hide
- * attributes of the same name: `connected` and `healthy` (true, false), `config.status` (unset, applying, applied, failed),
+ * Every `selector` here is one language, Kubernetes label selectors over attributes, labels of operators and facts, with globs:
+ * `env=prod,region in (eu,us),!canary,host.name=web-*,connected=true`. A value in double quotes is taken as it is. Labels hide
+ * attributes of the same name, and facts hide both: `connected` and `healthy` (true, false), `config.status` (unset, applying, applied, failed),
+ * `config.drift` (true, false; absent where nobody can tell),
  * `gateway` (where it is connected or last was), `version` (its service.version), `capability` (one of OpAMP's names, such as
  * `AcceptsRemoteConfig`) and `component` (one that it can run, such as `receivers/otlp`). `!=` and `notin` also select agents
  * that have no value.
@@ -1706,7 +2369,7 @@ export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
  */
 export const AgentService: GenService<{
   /**
-   * Lists agents in the order of their instance uid, a page at a time.
+   * Lists agents, a page at a time. FAILED_PRECONDITION: in this order, the selector matches too many.
    * INVALID_ARGUMENT: the selector does not parse, the page size or token is malformed.
    *
    * @generated from rpc muster.v1.AgentService.ListAgents
@@ -1808,6 +2471,57 @@ export const AgentService: GenService<{
     methodKind: "unary";
     input: typeof ReleaseAgentRequestSchema;
     output: typeof ReleaseAgentResponseSchema;
+  },
+  /**
+   * What happened to one agent, newest first: when it came and went, became ill and well, started again, answered configs.
+   * At most 32 entries; what comes again within an hour is one entry that counts. Gone with the fleet state and with the
+   * agent. Takes a uid that it had before, too. NOT_FOUND: no such agent.
+   *
+   * @generated from rpc muster.v1.AgentService.ListAgentHistory
+   */
+  listAgentHistory: {
+    methodKind: "unary";
+    input: typeof ListAgentHistoryRequestSchema;
+    output: typeof ListAgentHistoryResponseSchema;
+  },
+  /**
+   * Says something else of one agent: its labels, its annotations, or both. Selectors see labels a moment later, and
+   * configs that are for agents by them follow as after any change of attributes. Takes a uid that it had before, too.
+   * NOT_FOUND: no such agent. INVALID_ARGUMENT: a key or value is no Kubernetes label. FAILED_PRECONDITION: it would have
+   * more than 64 labels or 16 KiB of annotations. ABORTED: `expected_generation` is not the present one.
+   *
+   * @generated from rpc muster.v1.AgentService.UpdateAgent
+   */
+  updateAgent: {
+    methodKind: "unary";
+    input: typeof UpdateAgentRequestSchema;
+    output: typeof UpdateAgentResponseSchema;
+  },
+  /**
+   * Labels all agents that a selector matches when it is called, at most 10,000; nothing else of what is said of them
+   * changes. Once it failed on the way, some are labelled: call it again, who has the labels already is left alone.
+   * FAILED_PRECONDITION: more agents match, or one would have too many labels.
+   *
+   * @generated from rpc muster.v1.AgentService.LabelAgents
+   */
+  labelAgents: {
+    methodKind: "unary";
+    input: typeof LabelAgentsRequestSchema;
+    output: typeof LabelAgentsResponseSchema;
+  },
+  /**
+   * Forgets agents that are gone, some by their uids or all that a selector matches, at most 10,000: what they reported, what
+   * happened to them, what they should run, their labels and annotations, what they are offered and who owns their uids. One
+   * that reports again is simply new. Agents that went away are forgotten by themselves after a while (a week, unless the
+   * installation says otherwise), except those with labels or annotations.
+   * FAILED_PRECONDITION: one of them is connected, or more agents match. NOT_FOUND: no agent has one of the uids.
+   *
+   * @generated from rpc muster.v1.AgentService.ForgetAgents
+   */
+  forgetAgents: {
+    methodKind: "unary";
+    input: typeof ForgetAgentsRequestSchema;
+    output: typeof ForgetAgentsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_agents, 0);

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Attributes, Health } from "./event.ts";
+import { usageOf } from "./usage.ts";
+
+const aHealth = (attributes?: Attributes, components: Health["components"] = []): Health => ({
+  healthy: true,
+  status: "",
+  lastError: "",
+  startTimeUnixNano: "0",
+  statusTimeUnixNano: "0",
+  components,
+  ...(attributes !== undefined && { attributes }),
+});
+
+describe("what an agent takes", () => {
+  const cases = [
+    { name: "not told", health: aHealth([["color", "blue"]]), is: null },
+    {
+      name: "told by itself",
+      health: aHealth([
+        ["process.cpu.utilization", 0.25],
+        ["process.memory.usage", "123456"],
+      ]),
+      is: { cpuPercent: 25, memoryBytes: 123_456 },
+    },
+    {
+      name: "told by a part of it, the outer one first",
+      health: aHealth(undefined, [
+        ["a", aHealth(undefined, [["b", aHealth([["process.memory.rss", 1]])]])],
+        ["c", aHealth([["process.memory.rss", 2]])],
+      ]),
+      is: { cpuPercent: null, memoryBytes: 2 },
+    },
+    {
+      name: "not told by what is no number",
+      health: aHealth([
+        ["process.cpu.utilization", "much"],
+        ["process.memory.usage", ""],
+        ["process.memory.rss", -1],
+      ]),
+      is: null,
+    },
+  ] as const;
+  for (const { name, health, is } of cases) it(`is ${name}`, () => assert.deepEqual(usageOf(health), is));
+  it("is not told before it reports health", () => assert.equal(usageOf(null), null));
+});
