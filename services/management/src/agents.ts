@@ -24,7 +24,7 @@ import {
   sortedPage,
 } from "./order-agents.ts";
 import { encodeToken, parsePageSize } from "./paging.ts";
-import { existingAgent, loadSelected, toAgents } from "./records.ts";
+import { existingAgent, loadSelected, toAgents, withGroups } from "./records.ts";
 import { toHistoryEntry } from "./translate-history.ts";
 import { type WatchDeps, watchAgents } from "./watch-agents.ts";
 
@@ -58,15 +58,17 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
       return { agent: await getAgent(deps, uid, mask) };
     },
     async countAgents(request, { signal }) {
-      const count = await deps.agents.tally.count(parseSelector(request.selector), signal);
+      const selector = await withGroups(deps.groups, parseSelector(request.selector));
+      const count = await deps.agents.tally.count(selector, signal);
       return { count: BigInt(count) };
     },
     async summarizeAgents(request, { signal }) {
-      const { pageSize, selector, key } = checked({
+      const { pageSize, key, ...asked } = checked({
         pageSize: () => parsePageSize(request.pageSize),
         selector: () => parseSelector(request.selector),
         key: () => parseGroupBy(request.groupBy),
       });
+      const selector = await withGroups(deps.groups, asked.selector);
       return toSummary(await deps.agents.tally.summarize(selector, key, signal), pageSize);
     },
     watchAgents: (request, { signal }) => watchAgents(deps, request, signal),
@@ -98,13 +100,14 @@ export function createAgentService(deps: AgentDeps): MethodsOf<typeof AgentServi
 
 async function listAgents(deps: AgentDeps, request: ListAgentsRequest, signal: AbortSignal) {
   const list = ["agents", request.selector, request.orderBy];
-  const { pageSize, selector, mask, order, after } = checked({
+  const { pageSize, mask, order, after, ...asked } = checked({
     pageSize: () => parsePageSize(request.pageSize),
     selector: () => parseSelector(request.selector),
     mask: () => parseMask("read_mask", request.readMask, fieldNames(AgentSchema)),
     order: () => parseOrderBy(request.orderBy),
     after: () => parsePlace(list, request.pageToken),
   });
+  const selector = await withGroups(deps.groups, asked.selector);
   const { key, direction } = order;
   const page: Page =
     key === null

@@ -15,9 +15,20 @@ describe("drift, by the API", () => {
   before(async () => {
     api = await startApi();
     const configId = parseConfigId("base");
-    const head = { id: configId, description: "", selector: "", order: 1, createdAtMs: 0, updatedAtMs: 0 };
+    const head = {
+      id: configId,
+      description: "",
+      selector: "",
+      order: 1,
+      isFragment: false,
+      createdAtMs: 0,
+      updatedAtMs: 0,
+    };
     await api.store.configs.create(head, "");
-    await api.store.configs.publish({ configId, hash, files: FILES, message: "", createdAtMs: 0 }, "");
+    await api.store.configs.publish(
+      { configId, hash, files: FILES, message: "", author: "", variables: [], secrets: [], createdAtMs: 0 },
+      "",
+    );
     const contributions = [{ configId, revision: 1, hash, order: 1, rolloutId: ROLLOUT_ID }];
     const uids = [aUid(1), aUid(2)];
     await api.store.desired.assign(

@@ -49,6 +49,31 @@ describe("GroupService", () => {
     );
   });
 
+  it("is what selectors mean that name one, wherever agents are asked for", async () => {
+    const uid = await storeAgent(api.store, 20, { labels: { rack: "r1", env: "prod" } });
+    await storeAgent(api.store, 21, { labels: { rack: "r2", env: "prod" } });
+    await api.groups.createGroup({ group: { groupId: "rack-one", selector: "rack=r1" } });
+    const selector = "env=prod,group=rack-one";
+    const { agents } = await api.agents.listAgents({ selector });
+    assert.deepEqual(
+      agents.map(({ instanceUid }) => instanceUid),
+      [uid],
+    );
+    const sorted = await api.agents.listAgents({ selector, orderBy: "rack desc" });
+    assert.equal(sorted.agents.length, 1);
+    assert.equal((await api.agents.countAgents({ selector })).count, 1n);
+    assert.equal((await api.agents.summarizeAgents({ selector, groupBy: "rack" })).totalCount, 1n);
+    const labelled = await api.agents.labelAgents({ selector, setLabels: { a: "b" }, validateOnly: true });
+    assert.equal(labelled.matchedCount, 1n);
+    for await (const { event } of api.agents.watchAgents({ selector })) {
+      if (event.case === "agent") assert.equal(event.value.instanceUid, uid);
+      if (event.case === "bookmark") break;
+    }
+    const error = await failureOf(api.agents.countAgents({ selector: "group=nowhere" }));
+    assert.equal(error.code, Code.InvalidArgument);
+    assert.match(error.rawMessage, /no group "nowhere"/);
+  });
+
   it("pins what a group asks for when a rollout starts", async () => {
     await api.groups.createGroup({ group: { groupId: "canaries", selector: "canary=true" } });
     const selector = "group=canaries,env=prod";

@@ -4,13 +4,11 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   assessGroup,
   byPriority,
-  expandGroups,
   FleetError,
   type Group,
   groupsNamed,
   parseInstanceUid,
   parseSelector,
-  type Selector,
 } from "@muster/fleet";
 import type { GroupSchema, GroupService, Group as ProtoGroup } from "@muster/protocol/muster/groups";
 import type { Agents, Configs, Documents, Stored } from "@muster/store";
@@ -57,17 +55,6 @@ export function createGroupService(deps: GroupDeps): MethodsOf<typeof GroupServi
       return {};
     },
   };
-}
-
-/** A selector with what its groups ask for in their place. @throws FleetError `invalid` when a group is not there */
-export async function withGroups(groups: Pick<Documents<Group>, "get">, selector: Selector): Promise<Selector> {
-  const named = groupsNamed(selector);
-  if (named.length === 0) return selector;
-  const found = await Promise.all(named.map((id) => groups.get(id)));
-  const known = found.flatMap((stored) =>
-    stored === undefined ? [] : [[stored.document.id, stored.document] as const],
-  );
-  return expandGroups(selector, new Map(known));
 }
 
 async function groupsOfAgent({ agents, groups }: GroupDeps, instanceUid: string) {

@@ -39,9 +39,8 @@ import type { ComponentsAt, Configs, DesiredConfigs, Documents, VersionedView } 
 import { stringify } from "yaml";
 import { checked, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
-import { withGroups } from "./groups.ts";
 import { needsOf } from "./needs.ts";
-import { existingAgent, type FindAgent } from "./records.ts";
+import { existingAgent, type FindAgent, withGroups } from "./records.ts";
 import { fromFiles, toFinding } from "./translate-config.ts";
 
 /** What it reads. */

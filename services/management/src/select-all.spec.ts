@@ -17,6 +17,7 @@ function aFleet(counted: number, present = counted): OrderDeps {
       selectable: async (found) => found.map(() => new Map()),
     },
     desired: { load: async () => [] },
+    groups: { get: () => assert.fail() },
     metadata: { load: async () => [] },
     nowMs: () => 0,
   };

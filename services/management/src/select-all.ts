@@ -3,7 +3,7 @@
 
 import { FleetError, type Selector } from "@muster/fleet";
 import type { Tally, VersionedView } from "@muster/store";
-import { loadSelected, type RecordDeps } from "./records.ts";
+import { loadSelected, type RecordDeps, withGroups } from "./records.ts";
 
 /** Agents of one call. */
 export const MAX_AT_ONCE = 10_000;
@@ -13,10 +13,11 @@ const BATCH = 1_000;
 /** @param verb what becomes of them, for the sentence that there are too many. @throws FleetError `failed_precondition` */
 export async function selectAll(
   deps: RecordDeps & { readonly agents: { readonly tally: Tally } },
-  selector: Selector,
+  asked: Selector,
   verb: string,
   signal: AbortSignal,
 ): Promise<readonly VersionedView[]> {
+  const selector = await withGroups(deps.groups, asked);
   const count = await deps.agents.tally.count(selector, signal);
   if (count > MAX_AT_ONCE) throw tooMany(selector, count, verb);
   const found: VersionedView[] = [];

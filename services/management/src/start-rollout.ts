@@ -31,12 +31,12 @@ import {
 } from "@muster/store";
 import { checked, parseCount, parseRequestId, parseText } from "./checked.ts";
 import { existing } from "./existing-config.ts";
-import { withGroups } from "./groups.ts";
 import { needsOf } from "./needs.ts";
 import { parseApplyTimeout, parseSettings } from "./parse-settings.ts";
 import { parseStages } from "./parse-stages.ts";
 import { loadPlan, type PlanRecord } from "./plan-record.ts";
 import { withPolicy } from "./policies.ts";
+import { withGroups } from "./records.ts";
 
 /** What it reads and writes. */
 export interface StartDeps {

@@ -27,8 +27,8 @@ import type {
 import type { Configs, Documents, StoredConfig, Tally } from "@muster/store";
 import { checked, invalid, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
-import { withGroups } from "./groups.ts";
 import { type FindSecret, pinSecrets } from "./pin-secrets.ts";
+import { withGroups } from "./records.ts";
 import { fromFiles, toFinding } from "./translate-config.ts";
 
 /** What it reads. */

@@ -115,9 +115,9 @@ describe("WatchAgents", () => {
 
   it("sends the newest state only to who reads slowly", async () => {
     const stop = new AbortController();
-    const { agents, desired, changes } = api.store;
+    const { agents, desired, changes, groups } = api.store;
     const feed = await openChangeFeed({ changes, delay: systemClock.delay, onError() {} }, stop.signal);
-    const deps = { agents, desired, metadata: api.store.metadata, changes, feed, nowMs: Date.now };
+    const deps = { agents, desired, groups, metadata: api.store.metadata, changes, feed, nowMs: Date.now };
     const stream = watchAgents(deps, create(WatchAgentsRequestSchema, { selector: "env=busy" }), stop.signal);
     await stream.next(); // the bookmark
     const first = stream.next();

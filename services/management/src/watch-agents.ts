@@ -13,7 +13,7 @@ import type { Changes, Position } from "@muster/store";
 import { checked, invalid } from "./checked.ts";
 import { type ChangeFeed, changedBetween, type Subscription } from "./feed.ts";
 import { decodeToken, encodeToken } from "./paging.ts";
-import { loadSelected, type RecordDeps, toAgents } from "./records.ts";
+import { loadSelected, type RecordDeps, toAgents, withGroups } from "./records.ts";
 
 /** What a watch needs. */
 export interface WatchDeps extends RecordDeps {
@@ -38,10 +38,11 @@ export async function* watchAgents(
   signal: AbortSignal,
 ): AsyncGenerator<Response> {
   const list = ["watch-agents", request.selector];
-  const { selector, from } = checked({
+  const { from, ...asked } = checked({
     selector: () => parseSelector(request.selector),
     from: () => parseResumeToken(list, request.resumeToken),
   });
+  const selector = await withGroups(deps.groups, asked.selector);
   const subscription = deps.feed.subscribe(); // W1
   try {
     const { position } = subscription;
