@@ -36,20 +36,21 @@ export async function loadHistory(fleet: Redis, partitions: number, uid: Instanc
 
 /** Entries one after another. */
 export function packHistory(entries: readonly HistoryEntry[]): Buffer {
-  return Buffer.concat(
-    entries.map(({ kind, count, firstAtMs, lastAtMs, reason, hash, message }) => {
-      const detail = Buffer.from(
-        [reason, hash, message].map((part) => part.replaceAll(SEPARATOR, " ")).join(SEPARATOR),
-      );
-      const head = Buffer.alloc(HEAD_BYTES);
-      head.writeUInt8(HISTORY_KINDS.indexOf(kind), 0);
-      head.writeUInt16BE(Math.min(count, MAX_COUNT), 1);
-      head.writeUInt32BE(secondsOf(firstAtMs), 3);
-      head.writeUInt32BE(secondsOf(lastAtMs), 7);
-      head.writeUInt16BE(detail.length, 11);
-      return Buffer.concat([head, detail]);
-    }),
-  );
+  const [first] = entries;
+  return entries.length === 1 && first !== undefined ? packEntry(first) : Buffer.concat(entries.map(packEntry));
+}
+
+function packEntry({ kind, count, firstAtMs, lastAtMs, reason, hash, message }: HistoryEntry): Buffer {
+  const detail = [reason, hash, message].map((part) => part.replaceAll(SEPARATOR, " ")).join(SEPARATOR);
+  const size = Buffer.byteLength(detail);
+  const entry = Buffer.allocUnsafe(HEAD_BYTES + size); // all of it is written
+  entry.writeUInt8(HISTORY_KINDS.indexOf(kind), 0);
+  entry.writeUInt16BE(Math.min(count, MAX_COUNT), 1);
+  entry.writeUInt32BE(secondsOf(firstAtMs), 3);
+  entry.writeUInt32BE(secondsOf(lastAtMs), 7);
+  entry.writeUInt16BE(size, 11);
+  entry.write(detail, HEAD_BYTES);
+  return entry;
 }
 
 /** Reads what packHistory wrote, whoever put it together; entries of kinds that this version does not know are left out. */

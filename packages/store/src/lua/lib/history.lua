@@ -1,37 +1,47 @@
 -- What happened to an agent, oldest first: one value of a hash, entries one after another, each its kind in 1 byte, how often in
--- 2, when first and last in 4 each (seconds), and its detail after its length in 2. history.ts packs and reads them, too.
+-- 2, when first and when last in 4 each (seconds), and its detail after its length in 2. history.ts packs and reads them, too.
 -- What comes again within an hour, with little else in between, is one entry that counts: agents that crash every few seconds
 -- must not push everything else out.
-local HISTORY_HEAD, HISTORY_ENTRIES, HISTORY_BYTES, NEARBY, NEAR_S = '>BHIIH', 32, 1024, 4, 3600
-local function readHistory(packed)
-  local entries, at = {}, 1
-  while at <= #packed do
-    local kind, count, first, last, size, start = struct.unpack(HISTORY_HEAD, packed, at)
-    entries[#entries + 1] = {kind, count, first, last, string.sub(packed, start, start + size - 1)}
-    at = start + size
-  end
-  return entries
+local HISTORY_HEAD, HISTORY_ENTRIES, HISTORY_BYTES, NEARBY, NEAR_S = 13, 32, 1024, 4, 3600
+local function afterEntry(packed, at)
+  return at + HISTORY_HEAD + struct.unpack('>H', packed, at + 11)
 end
-local function joinHistory(entries, new)
-  for i = #entries, math.max(1, #entries - NEARBY + 1), -1 do
-    local old = entries[i]
-    if old[1] == new[1] and old[5] == new[5] and new[3] - old[4] <= NEAR_S then
-      table.remove(entries, i)
-      new[2], new[3] = math.min(65535, old[2] + new[2]), math.min(old[3], new[3])
-      break
+-- Answers the entry with how often and since when it is by now, and the others.
+local function joinHistory(kept, starts, new)
+  local detail = string.sub(new, HISTORY_HEAD + 1)
+  for i = #starts, math.max(1, #starts - NEARBY + 1), -1 do
+    local start, stop = starts[i], starts[i + 1] or #kept + 1
+    if string.byte(kept, start) == string.byte(new) and string.sub(kept, start + HISTORY_HEAD, stop - 1) == detail then
+      local count, first, last = struct.unpack('>HII', kept, start + 1)
+      local more, since = struct.unpack('>HI', new, 2)
+      if since - last > NEAR_S then break end
+      local total = struct.pack('>HI', math.min(65535, count + more), math.min(first, since))
+      table.remove(starts)
+      return string.sub(new, 1, 1) .. total .. string.sub(new, 8), string.sub(kept, 1, start - 1) .. string.sub(kept, stop)
     end
   end
-  entries[#entries + 1] = new
+  return new, kept
+end
+local function addEntry(kept, new)
+  local starts, at = {}, 1
+  while at <= #kept do
+    starts[#starts + 1] = at
+    at = afterEntry(kept, at)
+  end
+  new, kept = joinHistory(kept, starts, new)
+  kept, at = kept .. new, 1
+  local count = #starts + 1
+  while count > HISTORY_ENTRIES or #kept - at >= HISTORY_BYTES do
+    at, count = afterEntry(kept, at), count - 1
+  end
+  return at == 1 and kept or string.sub(kept, at)
 end
 local function addHistory(key, uid, packed)
-  local entries, parts, size = readHistory(redis.call('HGET', key, uid) or ''), {}, 0
-  for _, new in ipairs(readHistory(packed)) do joinHistory(entries, new) end
-  for i = #entries, math.max(1, #entries - HISTORY_ENTRIES + 1), -1 do
-    local kind, count, first, last, detail = unpack(entries[i])
-    local part = struct.pack(HISTORY_HEAD, kind, count, first, last, #detail) .. detail
-    size = size + #part
-    if size > HISTORY_BYTES then break end
-    table.insert(parts, 1, part)
+  local kept, at = redis.call('HGET', key, uid) or '', 1
+  while at <= #packed do
+    local stop = afterEntry(packed, at)
+    kept = addEntry(kept, string.sub(packed, at, stop - 1))
+    at = stop
   end
-  redis.call('HSET', key, uid, table.concat(parts))
+  redis.call('HSET', key, uid, kept)
 end
