@@ -28,7 +28,6 @@ import {
   withMetadata,
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { LRUCache } from "lru-cache";
 import {
   type AgentRecord,
   decodeRecord,
@@ -46,6 +45,7 @@ import { loadHistory, packHistory } from "./history.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import type { MetadataStore } from "./metadata.ts";
 import { run, runBinary } from "./redis.ts";
+import { createRemembered, type Remembered } from "./remembered.ts";
 import type { Comparison } from "./shown.ts";
 
 /** Stores a body of one partition in another, too. */
@@ -64,7 +64,7 @@ export interface ProjectDeps {
 /** What it works on. */
 export interface ProjectContext extends ProjectDeps {
   /** Views as they were last read or saved here. */
-  readonly remembered: LRUCache<InstanceUid, StampedView>;
+  readonly remembered: Remembered;
   /** Reads what is kept under a uid; undefined: nothing. */
   readonly read: Ask<InstanceUid, AgentRecord | undefined>;
   /** Replaces a view. Answers the stamp of the new one, "" when the record is not what it was any more. */
@@ -86,10 +86,8 @@ export interface Projected {
 const MAX_CONFLICTS = 100;
 /** Aliases that are followed: an agent is given a new uid now and then. Nothing makes a circle, but one must not hang us. */
 const MAX_HOPS = 64;
-/** Views that are remembered: what is read again and again, as by passes over a rollout, costs little. */
-const MAX_REMEMBERED = 20_000;
 /**
- * All of them, as they are packed; in memory a view takes five to ten times that. A usual one is a few hundred bytes, one with
+ * Views that are remembered, all of them, as they are packed; in memory a view takes five to ten times that. A usual one is a few hundred bytes, one with
  * the health of a hundred components is many thousand.
  */
 export const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
@@ -106,7 +104,7 @@ export function createContext(deps: ProjectDeps): ProjectContext {
     ...deps,
     lookUp: createBatches((_, uids) => metadata.load(uids), MAX_READS),
     wanted: createBatches((_, uids) => desired.load(uids), MAX_READS),
-    remembered: new LRUCache({ max: MAX_REMEMBERED, maxSize: MAX_REMEMBERED_BYTES }),
+    remembered: createRemembered(MAX_REMEMBERED_BYTES),
     read: createBatches(async (p, uids) => {
       const keys = uids.map((uid) => fleetKeys.agent(p, uid));
       const replies = await runBinary(fleet, loadAgents, keys, new Array(uids.length).fill(""));
@@ -170,7 +168,7 @@ export async function projectAgent(
       const history = await historyOf(context, formers, happened);
       const saved = await save(context, { before, after, packed, history });
       if (saved === null) continue;
-      remembered.set(after.uid, saved, { size: packed.length });
+      remembered.set(after.uid, saved, packed.length);
       first ??= before.view;
     } else if (own !== undefined) continue;
     for (const former of said) await metadata.move(former, after.uid);

@@ -1,0 +1,38 @@
+// Views that are likely to be asked for again. A view is remembered when its agent comes by a second time within some ten
+// thousands of others: in a fleet larger than the memory most are never asked for again before they are forgotten, and what is
+// kept for nothing costs the collector more than reading it anew. As the doorkeeper of TinyLFU (Einziger, Friedman, Manes: "TinyLFU:
+// A Highly Efficient Cache Admission Policy", 2017), with one slot for all agents that share it: the last one counts.
+
+import { crc32 } from "node:zlib";
+import type { InstanceUid } from "@muster/fleet";
+import { LRUCache } from "lru-cache";
+import type { StampedView } from "./agent-record.ts";
+
+/** Views by uid. */
+export interface Remembered {
+  get(uid: InstanceUid): StampedView | undefined;
+  /** Remembers a view, if its agent came by lately. @param sizeBytes of the view as it is packed */
+  set(uid: InstanceUid, view: StampedView, sizeBytes: number): void;
+  delete(uid: InstanceUid): void;
+}
+
+/** Views that are remembered: what is read again and again, as by passes over a rollout, costs little. */
+const MAX_VIEWS = 20_000;
+/** Agents that came by, four bytes each. */
+const SLOTS = 1 << 15;
+
+/** @param maxBytes of all views as they are packed; in memory a view takes five to ten times that */
+export function createRemembered(maxBytes: number): Remembered {
+  const views = new LRUCache<InstanceUid, StampedView>({ max: MAX_VIEWS, maxSize: maxBytes });
+  const lately = new Uint32Array(SLOTS);
+  return {
+    get: (uid) => views.get(uid),
+    delete: (uid) => void views.delete(uid),
+    set(uid, view, sizeBytes) {
+      const print = crc32(uid);
+      const slot = print % SLOTS;
+      if (lately[slot] === print) views.set(uid, view, { size: sizeBytes });
+      else lately[slot] = print;
+    },
+  };
+}
