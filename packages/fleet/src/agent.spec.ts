@@ -166,6 +166,14 @@ describe("agent view", () => {
     );
   });
 
+  it("have a name: their own, or else their host's", () => {
+    const named = (...nonIdentifying: readonly (readonly [string, string])[]) =>
+      labelsOf(apply(unknownAgent(uid, 0), { kind: "agent.described", ...at(1, 1), identifying: [], nonIdentifying }));
+    assert.equal(named(["host.name", "web-1"]).get("name"), "web-1");
+    assert.equal(named(["host.name", "web-1"], ["name", "web"]).get("name"), "web");
+    assert.equal(named(["os.type", "linux"]).has("name"), false);
+  });
+
   it("are without the byte order marks that a view may have lost by the time it is read", () => {
     const marked = { identifying: [], nonIdentifying: [["\ufeffos", `\ufeff\ufeff${"x".repeat(70)}\ufeff`]] } as const;
     const view = apply(unknownAgent(uid, 0), { kind: "agent.described", ...at(1, 1), ...marked });

@@ -42,8 +42,8 @@ export function lastSeenAtMs(agent: AgentView, nowMs: number): number {
 
 /**
  * What selectors see of an agent: every attribute that is a single value, as text, and what operators labelled it. Where a key
- * is several of these, the operators' label counts first, then the identifying attribute. Byte order marks in front are no
- * part of a text.
+ * is several of these, the operators' label counts first, then the identifying attribute. `name` is the host's name where
+ * nothing else is called so. Byte order marks in front are no part of a text.
  */
 export function labelsOf({
   description,
@@ -85,8 +85,14 @@ function labelsIn({ identifying, nonIdentifying }: Description): ReadonlyMap<str
     const text = labelText(value);
     if (text !== null) labels.set(unmarked(key), unmarked(text));
   }
+  const host = labels.get(HOST_KEY);
+  if (host !== undefined && !labels.has(NAME_KEY)) labels.set(NAME_KEY, host);
   return labels;
 }
+
+/** What people call an agent by: an attribute or a label of this name, or else its host's name. */
+const NAME_KEY = "name";
+const HOST_KEY = "host.name";
 
 /** What follows byte order marks: some decoders keep them and some do not, and an index must not depend on who read a view. */
 function unmarked(text: string): string {

@@ -2363,7 +2363,8 @@ export const RemoteConfigStateSchema: GenEnum<RemoteConfigState> = /*@__PURE__*/
  * `config.drift` (true, false; absent where nobody can tell),
  * `gateway` (where it is connected or last was), `version` (its service.version), `capability` (one of OpAMP's names, such as
  * `AcceptsRemoteConfig`) and `component` (one that it can run, such as `receivers/otlp`). `!=` and `notin` also select agents
- * that have no value.
+ * that have no value. `name` is the host's name of agents that have nothing else of that name, and `group=web` stands for what
+ * the group web asks for.
  *
  * @generated from service muster.v1.AgentService
  */
