@@ -150,6 +150,19 @@ describe("a fleet in files", () => {
     const [rollout] = (await json(["rollouts", "list", "--config", "traces"])).rollouts;
     assert.deepEqual([rollout.revision, rollout.startReason, rollout.stages.length], ["2", "why", 2]);
     assert.equal(rollout.settings.pace.maxPerMinute, "100");
+    const again = await muster(["apply", "-f", path, "--rollout"]);
+    assert.deepEqual([again.out, again.code], ["Nothing differs; nothing was changed.\n", 0], "it is at work");
+  });
+
+  it("starts rollouts of what an earlier run only published", async () => {
+    file("collector.yaml", COLLECTOR + PIPELINES);
+    const path = file(
+      "late.yaml",
+      "kind: Config\nconfig_id: late\nselector: env=prod\nfiles: [{path: collector.yaml}]\n",
+    );
+    assert.match((await muster(["apply", "-f", path])).out, /config late created/);
+    const { out, err } = await muster(["apply", "-f", path, "--rollout"]);
+    assert.match(out, /^Nothing differs; nothing was changed.\nrollout \S+ of late began\n$/, err);
   });
 });
 

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { createTwoFilesPatch } from "diff";
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 import { readInput } from "./document.ts";
 import { CommandError, EXIT } from "./failure.ts";
 import {
@@ -31,7 +31,7 @@ export interface DiffOptions {
 /** Options of `apply`. */
 export interface ApplyOptions extends DiffOptions {
   readonly message?: string;
-  /** Start a rollout of each config that has a new revision. */
+  /** Roll out the newest revision of each config of the documents that is not rolled out yet. */
   readonly rollout?: boolean;
   /** How, see `rollouts start --policy`. */
   readonly policy?: string;
@@ -49,7 +49,7 @@ type Change =
 
 /** Shows what `apply` would change. Exits with 0 when it would change nothing, with 2 when it would. */
 export async function diffFleet(session: Session, options: DiffOptions): Promise<void> {
-  const changes = await plan(session, options);
+  const changes = await plan(session, await readAll(session, options.file), options);
   if (session.options.output === "json") session.write(`${JSON.stringify(changes.map(summaryOf), null, 2)}\n`);
   else session.write(changes.length === 0 ? "Nothing differs.\n" : changes.map(patchOf).join(""));
   session.exitWith(changes.length === 0 ? EXIT.ok : EXIT.halted);
@@ -57,7 +57,8 @@ export async function diffFleet(session: Session, options: DiffOptions): Promise
 
 /** Makes the server keep what the documents say. */
 export async function applyFleet(session: Session, options: ApplyOptions): Promise<void> {
-  const changes = await plan(session, options);
+  const wanted = await readAll(session, options.file);
+  const changes = await plan(session, wanted, options);
   const run = randomUUID();
   const revised: string[] = [];
   for (const [i, change] of changes.entries()) {
@@ -69,7 +70,7 @@ export async function applyFleet(session: Session, options: ApplyOptions): Promi
   }
   if (session.options.output === "json") session.write(`${JSON.stringify(changes.map(summaryOf), null, 2)}\n`);
   else if (changes.length === 0) session.write("Nothing differs; nothing was changed.\n");
-  if (options.rollout === true) return await rollOut(session, revised, run, options);
+  if (options.rollout === true) return await rollOut(session, wanted, run, options);
   if (revised.length > 0 && session.options.output === "table") {
     const has = revised.length === 1 ? "config has a new revision" : "configs have new revisions";
     session.write(`${revised.length} ${has}. Roll out: muster rollouts start ${revised[0]} --watch\n`);
@@ -89,11 +90,19 @@ const DONE = { create: "created", update: "changed", delete: "deleted" } as cons
   string
 >;
 
-/** What differs between the documents and the server, in an order in which it can be written. */
-async function plan(session: Session, { file, prune }: DiffOptions): Promise<readonly Change[]> {
+async function readAll(session: Session, file: readonly string[]): Promise<readonly Resource[]> {
   const wanted = (await Promise.all(file.map((path) => readPath(session, path)))).flat();
   if (wanted.length === 0) throw new CommandError(`${file.join(", ")}: there is no document; see muster apply --help.`);
   mustBeOnce(wanted);
+  return wanted;
+}
+
+/** What differs between the documents and the server, in an order in which it can be written. */
+async function plan(
+  session: Session,
+  wanted: readonly Resource[],
+  { prune }: Pick<DiffOptions, "prune">,
+): Promise<readonly Change[]> {
   const changes: Change[] = [];
   for (const kind of KINDS) {
     const ofKind = wanted.filter((each) => each.kind === kind);
@@ -156,20 +165,24 @@ function isRevised(change: Change): change is Extract<Change, { readonly kind: "
   return textOf({ ...wanted, message: present.message }) !== textOf(present);
 }
 
+/**
+ * Level-triggered: what an earlier run published and did not roll out is rolled out now, and a rollout that it started is
+ * followed rather than started again.
+ */
 async function rollOut(
   session: Session,
-  configIds: readonly string[],
+  wanted: readonly Resource[],
   run: string,
   { policy = "", message = "", commit = "", watch = false }: ApplyOptions,
 ): Promise<void> {
-  const started: string[] = [];
-  for (const configId of configIds) {
-    const source = commit === "" ? "cli" : "git";
-    const requestId = `apply-${run}-${configId}`;
-    const ask = { configId, policyId: policy, reason: message, source, commit, requestId };
-    const { rollout } = await session.rollouts.startRollout(ask, session.call);
-    if (session.options.output === "table") session.write(`rollout ${rollout?.rolloutId} of ${configId} began\n`);
-    started.push(rollout?.rolloutId ?? "");
+  const following: string[] = [];
+  for (const { kind, id: configId } of wanted) {
+    if (kind !== "Config") continue;
+    const { config } = await session.configs.getConfig({ configId }, session.call);
+    if (config === undefined || config.latestRevision === config.stableRevision) continue;
+    const isAtWork = await brings(session, config.activeRolloutId, config.latestRevision);
+    if (isAtWork) following.push(config.activeRolloutId);
+    else following.push(await start(configId));
   }
   if (!watch) return;
   // One after the other: the first that does not succeed says how the command ends.
@@ -177,8 +190,25 @@ async function rollOut(
   const exitWith = (code: number) => {
     worst = worst === EXIT.ok ? code : worst;
   };
-  for (const id of started) await watchRollout({ ...session, exitWith }, id);
+  for (const id of following) await watchRollout({ ...session, exitWith }, id);
   session.exitWith(worst);
+
+  async function start(configId: string): Promise<string> {
+    const source = commit === "" ? "cli" : "git";
+    const requestId = `apply-${run}-${configId}`;
+    const ask = { configId, policyId: policy, reason: message, source, commit, requestId };
+    const { rollout } = await session.rollouts.startRollout(ask, session.call);
+    const rolloutId = rollout?.rolloutId ?? "";
+    if (session.options.output === "table") session.write(`rollout ${rolloutId} of ${configId} began\n`);
+    return rolloutId;
+  }
+}
+
+/** Whether a rollout that is at work brings a revision. */
+async function brings(session: Session, rolloutId: string, revision: bigint): Promise<boolean> {
+  if (rolloutId === "") return false;
+  const { rollout } = await session.rollouts.getRollout({ rolloutId }, session.call);
+  return rollout?.revision === revision;
 }
 
 /** The documents of a file, or of all YAML files of a directory by their names; - is standard input. */
@@ -212,12 +242,12 @@ function mustBeOnce(resources: readonly Resource[]): void {
   }
 }
 
-const CONTEXT_LINES = 3;
+const PATCH = { context: 3, headerOptions: FILE_HEADERS_ONLY };
 
 function patchOf({ wanted, present }: Change): string {
   const name = nameOf(wanted ?? present);
   const [before, after] = [present === null ? "" : textOf(present), wanted === null ? "" : textOf(wanted)];
-  return createTwoFilesPatch(name, name, before, after, "kept", "wanted", { context: CONTEXT_LINES });
+  return createTwoFilesPatch(name, name, before, after, "kept", "wanted", PATCH);
 }
 
 function summaryOf(change: Change) {

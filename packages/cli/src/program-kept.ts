@@ -64,7 +64,7 @@ export function addFleet(program: Command, run: Run): void {
       .option("--prune", "of the kinds that the documents have, delete what none of them names");
   withFiles(program.command("apply").description("make the server keep what files say; only what differs is written"))
     .option("-m, --message <text>", "why, for people; kept with revisions and rollouts")
-    .option("--rollout", "roll out each config that has a new revision")
+    .option("--rollout", "roll out the newest revision of each config where that is not done")
     .option("--policy <id>", "how these rollouts go")
     .option("--commit <id>", "the commit that the files are of; kept with these rollouts")
     .option("--watch", "follow them to their ends")
