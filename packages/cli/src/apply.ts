@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import type { Rollout } from "@muster/protocol/muster/rollouts";
 import { createTwoFilesPatch } from "diff";
 import { readInput } from "./document.ts";
 import { CommandError, EXIT } from "./failure.ts";
@@ -31,7 +32,7 @@ export interface DiffOptions {
 /** Options of `apply`. */
 export interface ApplyOptions extends DiffOptions {
   readonly message?: string;
-  /** Start a rollout of each config that has a new revision. */
+  /** Start a rollout of each config whose latest revision none has brought. */
   readonly rollout?: boolean;
   /** How, see `rollouts start --policy`. */
   readonly policy?: string;
@@ -49,15 +50,15 @@ type Change =
 
 /** Shows what `apply` would change. Exits with 0 when it would change nothing, with 2 when it would. */
 export async function diffFleet(session: Session, options: DiffOptions): Promise<void> {
-  const changes = await plan(session, options);
+  const { changes } = await plan(session, options);
   if (session.options.output === "json") session.write(`${JSON.stringify(changes.map(summaryOf), null, 2)}\n`);
   else session.write(changes.length === 0 ? "Nothing differs.\n" : changes.map(patchOf).join(""));
-  session.exitWith(changes.length === 0 ? EXIT.ok : EXIT.halted);
+  session.exitWith(changes.length === 0 ? EXIT.ok : EXIT.differs);
 }
 
 /** Makes the server keep what the documents say. */
 export async function applyFleet(session: Session, options: ApplyOptions): Promise<void> {
-  const changes = await plan(session, options);
+  const { wanted, changes } = await plan(session, options);
   const run = randomUUID();
   const revised: string[] = [];
   for (const [i, change] of changes.entries()) {
@@ -69,7 +70,7 @@ export async function applyFleet(session: Session, options: ApplyOptions): Promi
   }
   if (session.options.output === "json") session.write(`${JSON.stringify(changes.map(summaryOf), null, 2)}\n`);
   else if (changes.length === 0) session.write("Nothing differs; nothing was changed.\n");
-  if (options.rollout === true) return await rollOut(session, revised, run, options);
+  if (options.rollout === true) return await rollOut(session, await unrolled(session, wanted), run, options);
   if (revised.length > 0 && session.options.output === "table") {
     const has = revised.length === 1 ? "config has a new revision" : "configs have new revisions";
     session.write(`${revised.length} ${has}. Roll out: muster rollouts start ${revised[0]} --watch\n`);
@@ -84,13 +85,19 @@ export async function exportFleet(session: Session, { kind }: { readonly kind?: 
   session.write(writeResources(all));
 }
 
+/** Rollouts of a config, the newest, among which that of its latest revision is looked for. */
+const MAX_ROLLOUTS = 100;
+
 const DONE = { create: "created", update: "changed", delete: "deleted" } as const satisfies Record<
   Change["kind"],
   string
 >;
 
 /** What differs between the documents and the server, in an order in which it can be written. */
-async function plan(session: Session, { file, prune }: DiffOptions): Promise<readonly Change[]> {
+async function plan(
+  session: Session,
+  { file, prune }: DiffOptions,
+): Promise<{ readonly wanted: readonly Resource[]; readonly changes: readonly Change[] }> {
   const wanted = (await Promise.all(file.map((path) => readPath(session, path)))).flat();
   if (wanted.length === 0) throw new CommandError(`${file.join(", ")}: there is no document; see muster apply --help.`);
   mustBeOnce(wanted);
@@ -103,7 +110,7 @@ async function plan(session: Session, { file, prune }: DiffOptions): Promise<rea
     }
   }
   const gone = prune === true ? await findGone(session, wanted) : [];
-  return [...changes, ...gone];
+  return { wanted, changes: [...changes, ...gone] };
 }
 
 /** What none of the documents names, of the kinds that they have: what others name goes last. */
@@ -112,14 +119,18 @@ async function findGone(session: Session, wanted: readonly Resource[]): Promise<
   for (const kind of [...KINDS].reverse()) {
     const ids = new Set(wanted.filter((each) => each.kind === kind).map(({ id }) => id));
     if (ids.size === 0) continue;
-    const present = await listKind(session, kind);
-    gone.push(
-      ...present
-        .filter(({ id }) => !ids.has(id))
-        .map((each) => ({ kind: "delete", wanted: null, present: each }) as const),
-    );
+    const rest = (await listKind(session, kind)).filter(({ id }) => !ids.has(id));
+    // Whether the others may go is known once the configs that name them have gone.
+    if (kind === "Config") for (const each of rest) await mustBeFree(session, each);
+    gone.push(...rest.map((each) => ({ kind: "delete", wanted: null, present: each }) as const));
   }
   return gone;
+}
+
+async function mustBeFree(session: Session, present: Resource): Promise<void> {
+  await deleteResource(session, present, { validateOnly: true, requestId: "" }).catch((cause: unknown) => {
+    throw new CommandError(`${nameOf(present)} cannot be deleted.`, { cause });
+  });
 }
 
 /** Asks the server what it would keep, and compares it with what it keeps. */
@@ -127,14 +138,12 @@ async function compare(session: Session, wanted: Resource): Promise<Change | nul
   const present = await readResource(session, wanted);
   const writing = { validateOnly: true, requestId: "", message: "" };
   const would = await writeResource(session, wanted, present, writing).catch((cause: unknown) => {
+    if (cause instanceof CommandError) throw cause;
     const nameOfField = (field: string) => `${nameOf(wanted)}: ${field}`;
     throw new CommandError(`${nameOf(wanted)} was refused.`, { cause, nameOf: nameOfField });
   });
-  // A config that is described without files keeps those it has.
-  const kept = would.kind === "Config" && present?.kind === "Config" && would.files.length === 0;
-  const next = kept ? { ...would, files: present.files } : would;
-  if (present === null) return { kind: "create", wanted: next, present };
-  return textOf(next) === textOf(present) ? null : { kind: "update", wanted: next, present };
+  if (present === null) return { kind: "create", wanted: would, present };
+  return textOf(would) === textOf(present) ? null : { kind: "update", wanted: would, present };
 }
 
 async function make(session: Session, change: Change, writing: Parameters<typeof writeResource>[3]): Promise<void> {
@@ -154,6 +163,23 @@ function isRevised(change: Change): change is Extract<Change, { readonly kind: "
   if (wanted?.kind !== "Config" || wanted.files.length === 0) return false;
   if (present?.kind !== "Config") return true;
   return textOf({ ...wanted, message: present.message }) !== textOf(present);
+}
+
+/** Configs of the documents whose latest revision no rollout has brought, or tried to: one may not have begun the last time. */
+async function unrolled(session: Session, wanted: readonly Resource[]): Promise<readonly string[]> {
+  const { configs, rollouts, call } = session;
+  const ids: string[] = [];
+  for (const { kind, id: configId } of wanted) {
+    if (kind !== "Config") continue;
+    const { config } = await configs.getConfig({ configId }, call);
+    if (config === undefined || config.latestRevision === config.stableRevision) continue;
+    const { revision: latest } = await configs.getRevision({ configId, revision: config.latestRevision }, call);
+    const { rollouts: known } = await rollouts.listRollouts({ configId, pageSize: MAX_ROLLOUTS }, call);
+    // One of a config that was deleted may have had the same number.
+    const isOf = (each: Rollout) => each.revision === latest?.revision && each.configHash === latest.hash;
+    if (!known.some(isOf)) ids.push(configId);
+  }
+  return ids;
 }
 
 async function rollOut(
