@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import type { Rollout } from "@muster/protocol/muster/rollouts";
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 import { readInput } from "./document.ts";
 import { CommandError, EXIT } from "./failure.ts";
@@ -31,7 +32,7 @@ export interface DiffOptions {
 /** Options of `apply`. */
 export interface ApplyOptions extends DiffOptions {
   readonly message?: string;
-  /** Roll out the newest revision of each config of the documents that is not rolled out yet. */
+  /** Start a rollout of each config whose latest revision none has brought, or tried to. */
   readonly rollout?: boolean;
   /** How, see `rollouts start --policy`. */
   readonly policy?: string;
@@ -49,16 +50,15 @@ type Change =
 
 /** Shows what `apply` would change. Exits with 0 when it would change nothing, with 2 when it would. */
 export async function diffFleet(session: Session, options: DiffOptions): Promise<void> {
-  const changes = await plan(session, await readAll(session, options.file), options);
+  const { changes } = await plan(session, options);
   if (session.options.output === "json") session.write(`${JSON.stringify(changes.map(summaryOf), null, 2)}\n`);
   else session.write(changes.length === 0 ? "Nothing differs.\n" : changes.map(patchOf).join(""));
-  session.exitWith(changes.length === 0 ? EXIT.ok : EXIT.halted);
+  session.exitWith(changes.length === 0 ? EXIT.ok : EXIT.differs);
 }
 
 /** Makes the server keep what the documents say. */
 export async function applyFleet(session: Session, options: ApplyOptions): Promise<void> {
-  const wanted = await readAll(session, options.file);
-  const changes = await plan(session, wanted, options);
+  const { wanted, changes } = await plan(session, options);
   const run = randomUUID();
   const revised: string[] = [];
   for (const [i, change] of changes.entries()) {
@@ -70,7 +70,7 @@ export async function applyFleet(session: Session, options: ApplyOptions): Promi
   }
   if (session.options.output === "json") session.write(`${JSON.stringify(changes.map(summaryOf), null, 2)}\n`);
   else if (changes.length === 0) session.write("Nothing differs; nothing was changed.\n");
-  if (options.rollout === true) return await rollOut(session, wanted, run, options);
+  if (options.rollout === true) return await rollOut(session, await unstable(session, wanted), run, options);
   if (revised.length > 0 && session.options.output === "table") {
     const has = revised.length === 1 ? "config has a new revision" : "configs have new revisions";
     session.write(`${revised.length} ${has}. Roll out: muster rollouts start ${revised[0]} --watch\n`);
@@ -85,24 +85,22 @@ export async function exportFleet(session: Session, { kind }: { readonly kind?: 
   session.write(writeResources(all));
 }
 
+/** Rollouts of a config, the newest, among which that of its latest revision is looked for. */
+const MAX_ROLLOUTS = 100;
+
 const DONE = { create: "created", update: "changed", delete: "deleted" } as const satisfies Record<
   Change["kind"],
   string
 >;
 
-async function readAll(session: Session, file: readonly string[]): Promise<readonly Resource[]> {
-  const wanted = (await Promise.all(file.map((path) => readPath(session, path)))).flat();
-  if (wanted.length === 0) throw new CommandError(`${file.join(", ")}: there is no document; see muster apply --help.`);
-  mustBeOnce(wanted);
-  return wanted;
-}
-
 /** What differs between the documents and the server, in an order in which it can be written. */
 async function plan(
   session: Session,
-  wanted: readonly Resource[],
-  { prune }: Pick<DiffOptions, "prune">,
-): Promise<readonly Change[]> {
+  { file, prune }: DiffOptions,
+): Promise<{ readonly wanted: readonly Resource[]; readonly changes: readonly Change[] }> {
+  const wanted = (await Promise.all(file.map((path) => readPath(session, path)))).flat();
+  if (wanted.length === 0) throw new CommandError(`${file.join(", ")}: there is no document; see muster apply --help.`);
+  mustBeOnce(wanted);
   const changes: Change[] = [];
   for (const kind of KINDS) {
     const ofKind = wanted.filter((each) => each.kind === kind);
@@ -112,7 +110,7 @@ async function plan(
     }
   }
   const gone = prune === true ? await findGone(session, wanted) : [];
-  return [...changes, ...gone];
+  return { wanted, changes: [...changes, ...gone] };
 }
 
 /** What none of the documents names, of the kinds that they have: what others name goes last. */
@@ -121,14 +119,18 @@ async function findGone(session: Session, wanted: readonly Resource[]): Promise<
   for (const kind of [...KINDS].reverse()) {
     const ids = new Set(wanted.filter((each) => each.kind === kind).map(({ id }) => id));
     if (ids.size === 0) continue;
-    const present = await listKind(session, kind);
-    gone.push(
-      ...present
-        .filter(({ id }) => !ids.has(id))
-        .map((each) => ({ kind: "delete", wanted: null, present: each }) as const),
-    );
+    const rest = (await listKind(session, kind)).filter(({ id }) => !ids.has(id));
+    // Whether the others may go is known once the configs that name them have gone.
+    if (kind === "Config") for (const each of rest) await mustBeFree(session, each);
+    gone.push(...rest.map((each) => ({ kind: "delete", wanted: null, present: each }) as const));
   }
   return gone;
+}
+
+async function mustBeFree(session: Session, present: Resource): Promise<void> {
+  await deleteResource(session, present, { validateOnly: true, requestId: "" }).catch((cause: unknown) => {
+    throw new CommandError(`${nameOf(present)} cannot be deleted.`, { cause });
+  });
 }
 
 /** Asks the server what it would keep, and compares it with what it keeps. */
@@ -136,14 +138,12 @@ async function compare(session: Session, wanted: Resource): Promise<Change | nul
   const present = await readResource(session, wanted);
   const writing = { validateOnly: true, requestId: "", message: "" };
   const would = await writeResource(session, wanted, present, writing).catch((cause: unknown) => {
+    if (cause instanceof CommandError) throw cause;
     const nameOfField = (field: string) => `${nameOf(wanted)}: ${field}`;
     throw new CommandError(`${nameOf(wanted)} was refused.`, { cause, nameOf: nameOfField });
   });
-  // A config that is described without files keeps those it has.
-  const kept = would.kind === "Config" && present?.kind === "Config" && would.files.length === 0;
-  const next = kept ? { ...would, files: present.files } : would;
-  if (present === null) return { kind: "create", wanted: next, present };
-  return textOf(next) === textOf(present) ? null : { kind: "update", wanted: next, present };
+  if (present === null) return { kind: "create", wanted: would, present };
+  return textOf(would) === textOf(present) ? null : { kind: "update", wanted: would, present };
 }
 
 async function make(session: Session, change: Change, writing: Parameters<typeof writeResource>[3]): Promise<void> {
@@ -165,24 +165,45 @@ function isRevised(change: Change): change is Extract<Change, { readonly kind: "
   return textOf({ ...wanted, message: present.message }) !== textOf(present);
 }
 
-/**
- * Level-triggered: what an earlier run published and did not roll out is rolled out now, and a rollout that it started is
- * followed rather than started again.
- */
+/** A config whose latest revision is not stable, with the newest rollout that brings it, or tried to; null: none ever began. */
+interface Unstable {
+  readonly configId: string;
+  readonly rollout: Rollout | null;
+}
+
+/** Level-triggered: what an earlier run published, or began to roll out, is looked after by this one. */
+async function unstable(session: Session, wanted: readonly Resource[]): Promise<readonly Unstable[]> {
+  const { configs, rollouts, call } = session;
+  const found: Unstable[] = [];
+  for (const { kind, id: configId } of wanted) {
+    if (kind !== "Config") continue;
+    const { config } = await configs.getConfig({ configId }, call);
+    if (config === undefined || config.latestRevision === config.stableRevision) continue;
+    const { revision: latest } = await configs.getRevision({ configId, revision: config.latestRevision }, call);
+    const { rollouts: known } = await rollouts.listRollouts({ configId, pageSize: MAX_ROLLOUTS }, call);
+    // One of a config that was deleted may have had the same number.
+    const isOf = (each: Rollout) => each.revision === latest?.revision && each.configHash === latest.hash;
+    found.push({ configId, rollout: known.find(isOf) ?? null });
+  }
+  return found;
+}
+
+/** Starts what never began, and follows all when asked to: a rollout that was taken back is not tried again, and fails the command. */
 async function rollOut(
   session: Session,
-  wanted: readonly Resource[],
+  configs: readonly Unstable[],
   run: string,
   { policy = "", message = "", commit = "", watch = false }: ApplyOptions,
 ): Promise<void> {
   const following: string[] = [];
-  for (const { kind, id: configId } of wanted) {
-    if (kind !== "Config") continue;
-    const { config } = await session.configs.getConfig({ configId }, session.call);
-    if (config === undefined || config.latestRevision === config.stableRevision) continue;
-    const isAtWork = await brings(session, config.activeRolloutId, config.latestRevision);
-    if (isAtWork) following.push(config.activeRolloutId);
-    else following.push(await start(configId));
+  for (const { configId, rollout: known } of configs) {
+    const source = commit === "" ? "cli" : "git";
+    const requestId = `apply-${run}-${configId}`;
+    const ask = { configId, policyId: policy, reason: message, source, commit, requestId };
+    const rollout = known ?? (await session.rollouts.startRollout(ask, session.call)).rollout;
+    const became = known === null ? "began" : "began before";
+    if (session.options.output === "table") session.write(`rollout ${rollout?.rolloutId} of ${configId} ${became}\n`);
+    following.push(rollout?.rolloutId ?? "");
   }
   if (!watch) return;
   // One after the other: the first that does not succeed says how the command ends.
@@ -192,23 +213,6 @@ async function rollOut(
   };
   for (const id of following) await watchRollout({ ...session, exitWith }, id);
   session.exitWith(worst);
-
-  async function start(configId: string): Promise<string> {
-    const source = commit === "" ? "cli" : "git";
-    const requestId = `apply-${run}-${configId}`;
-    const ask = { configId, policyId: policy, reason: message, source, commit, requestId };
-    const { rollout } = await session.rollouts.startRollout(ask, session.call);
-    const rolloutId = rollout?.rolloutId ?? "";
-    if (session.options.output === "table") session.write(`rollout ${rolloutId} of ${configId} began\n`);
-    return rolloutId;
-  }
-}
-
-/** Whether a rollout that is at work brings a revision. */
-async function brings(session: Session, rolloutId: string, revision: bigint): Promise<boolean> {
-  if (rolloutId === "") return false;
-  const { rollout } = await session.rollouts.getRollout({ rolloutId }, session.call);
-  return rollout?.revision === revision;
 }
 
 /** The documents of a file, or of all YAML files of a directory by their names; - is standard input. */
