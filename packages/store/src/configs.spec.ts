@@ -46,6 +46,14 @@ describe("configs", () => {
     assert.equal(await configs().get(parseConfigId("other")), undefined);
   });
 
+  it("lists full pages though one is deleted meanwhile", async () => {
+    for (const id of ["a", "b", "c", "d"]) await configs().create(aHead(id), "");
+    await spec.redis.del("muster:{ctl}:config:b"); // its id is read, and then it is gone
+    const ids = async (after: string, limit: number) =>
+      (await configs().list(after, limit)).map(({ config }) => config.id);
+    assert.deepEqual([await ids("", 2), await ids("c", 2)], [["a", "c"], ["d"]]);
+  });
+
   it("refuses an id that is taken, and answers the repeat of a request", async () => {
     const first = await configs().create(aHead(), "request-1");
     assert.deepEqual(await configs().create(aHead(), "request-1"), first);

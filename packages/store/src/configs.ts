@@ -10,6 +10,7 @@ import {
   type RolloutId,
 } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { listById } from "./by-id.ts";
 import { createConfig, deleteConfig, publishRevision, updateConfig } from "./gen/scripts.ts";
 import { controlKeys } from "./keys.ts";
 import { run } from "./redis.ts";
@@ -70,7 +71,7 @@ export function createConfigs(control: Redis, settle: () => Promise<void>): Conf
     create: (head, requestId) => create(context, head, requestId),
     update: (head, generation, requestId) => update(context, head, generation, requestId),
     get: (id) => load(control, id),
-    list: (after, limit) => list(control, after, limit),
+    list: (after, limit) => listById(control, controlKeys.configs, after, limit, (id: ConfigId) => load(control, id)),
     delete: (id, generation, isDry) => remove(context, id, generation, isDry),
     publish: (revision, requestId, expectedLatest = 0) => publish(context, revision, requestId, expectedLatest),
     revision: (id, number) => loadRevision(control, id, number),
@@ -126,12 +127,6 @@ async function update(
   if (code === 0) throw generationConflict(stored.config, generation);
   await settle();
   return stored;
-}
-
-async function list(control: Redis, after: string, limit: number): Promise<readonly StoredConfig[]> {
-  const from = after === "" ? "-" : `(${after}`;
-  const ids = await control.zrangebylex(controlKeys.configs, from, "+", "LIMIT", 0, limit);
-  return await Promise.all(ids.map((id) => loadSurely(control, id as ConfigId))); // only create adds members
 }
 
 async function remove({ control, settle }: Context, id: ConfigId, generation: number, isDry: boolean): Promise<void> {

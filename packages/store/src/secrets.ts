@@ -3,6 +3,7 @@
 
 import { FleetError, type SecretId, type SecretPin } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { listById } from "./by-id.ts";
 import { deleteSecret, putSecret } from "./gen/scripts.ts";
 import { controlKeys } from "./keys.ts";
 import { run } from "./redis.ts";
@@ -63,12 +64,7 @@ export function createSecrets(control: Redis, secret: Uint8Array, settle: () => 
     return { ...(JSON.parse(json) as SecretHead), version: Number(version) }; // written below
   }
 
-  async function list(after: string, limit: number): Promise<readonly StoredSecret[]> {
-    const from = after === "" ? "-" : `(${after}`;
-    const ids = await control.zrangebylex(controlKeys.secrets, from, "+", "LIMIT", 0, limit);
-    const found = await Promise.all(ids.map((id) => get(id as SecretId))); // only put adds members
-    return found.filter((each) => each !== undefined);
-  }
+  const list = (after: string, limit: number) => listById(control, controlKeys.secrets, after, limit, get);
 
   return {
     get,

@@ -3,7 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { parseConfigId, type Revision } from "@muster/fleet";
 import type { BlameRevisionRequest, BlameRevisionResponseSchema } from "@muster/protocol/muster/configs";
-import type { Configs } from "@muster/store";
+import { type Configs, configNotFound } from "@muster/store";
 import { createBlame, type TextFile } from "./blame.ts";
 import { checked, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
@@ -30,7 +30,9 @@ export async function blameRevision(
   const seen = new Map([[start.number, start]]);
   let oldest = start.number;
   while (!blame.isDone() && oldest > 1 && seen.size < MAX_REVISIONS) {
-    for (const revision of await configs.revisions(id, oldest, Math.min(BATCH, MAX_REVISIONS - seen.size))) {
+    const older = await configs.revisions(id, oldest, Math.min(BATCH, MAX_REVISIONS - seen.size));
+    if (older.length === 0) throw configNotFound(id); // it is deleted just now
+    for (const revision of older) {
       signal.throwIfAborted();
       if (blame.isDone()) break;
       blame.lookAt(revision.number, textFiles(revision));

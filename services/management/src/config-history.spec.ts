@@ -3,10 +3,12 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { parseRolloutId } from "@muster/fleet";
-import { ChangeKind } from "@muster/protocol/muster/configs";
+import { BlameRevisionRequestSchema, ChangeKind } from "@muster/protocol/muster/configs";
 import { ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
+import { blameRevision } from "./blame-revision.ts";
 import { failureOf, type SpecApi, startApi } from "./spec-api.ts";
 
 const file = (body: string, name = "a.yaml") => ({ name, body: Buffer.from(body) });
@@ -42,6 +44,14 @@ describe("the history of a config", () => {
       ["", "user1"],
     );
     assert.equal((await api.configs.getRevision({ configId, revision: 1n })).revision?.author, "user1");
+  });
+
+  it("is blamed no longer when the config is deleted meanwhile", async () => {
+    const configId = await published("vanishing", "a: 1\n", "a: 1\nb: 2\n");
+    const configs = { ...api.store.configs, revisions: async () => [] };
+    const request = create(BlameRevisionRequestSchema, { configId });
+    const blame = blameRevision({ configs }, request, AbortSignal.timeout(5_000));
+    await assert.rejects(blame, /There is no config "vanishing"/);
   });
 
   it("compares a revision with the one before it, as text and by content", async () => {
