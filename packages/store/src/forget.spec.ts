@@ -30,7 +30,7 @@ describe("forgetting", () => {
     await project(uid, { kind: "agent.renamed", ...at(uid), from: old });
     const said = { generation: 1, labels: [["canary", "true"]] as const, annotations: [] };
     await spec.store.metadata.put([{ uid, before: NO_METADATA, after: said }]);
-    await spec.store.settings.put(uid, "packages", { hash: "aa", body: Buffer.from("x") }, 1);
+    await spec.store.settings.change(uid, "packages", () => ({ hash: "aa", body: Buffer.from("x"), setAtMs: 1 }));
     assert.deepEqual(await forget(uid), ["forgotten"]);
     const keys = (await spec.keys("muster:*")).filter((key) => !/rows|changes|install/.test(key));
     assert.deepEqual(keys, []);

@@ -621,6 +621,16 @@ describe("scripts", () => {
     });
   });
 
+  describe("change-settings", () => {
+    it("changes what is still what was read, and nothing else", async () => {
+      const change = (before: string, after: string) => call(scripts.changeSettings, ["h"], ["a", before, after]);
+      assert.deepEqual([await change("one", "two"), await change("", "one")], [0, 1]);
+      assert.deepEqual([await change("", "two"), await change("one", "two")], [0, 1]);
+      assert.deepEqual([await change("one", ""), await change("two", "")], [0, 1]);
+      assert.equal(await spec.redis.exists("h"), 0);
+    });
+  });
+
   describe("move-settings", () => {
     it("moves what the other has not, and leaves nothing behind", async () => {
       await spec.redis.hset("from", { a: "1", b: "2" });

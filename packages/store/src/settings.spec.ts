@@ -12,7 +12,8 @@ describe("settings", () => {
   const spec = useStore();
   const settings = () => spec.store.settings;
   const put = (uid = a, kind: SettingsKind = "connection", hash = "aa") =>
-    settings().put(uid, kind, { hash, body }, 1_700_000_000_123);
+    settings().change(uid, kind, () => ({ hash, body, setAtMs: 1_700_000_000_123 }));
+  const withdraw = (uid: typeof a, kind: SettingsKind) => settings().change(uid, kind, () => null);
   const hashes = async (uid: typeof a) => {
     const { connection, packages } = await settings().load(uid);
     return [connection?.hash ?? null, packages?.hash ?? null];
@@ -41,8 +42,30 @@ describe("settings", () => {
   it("are withdrawn once", async () => {
     await put();
     await put(a, "packages");
-    assert.deepEqual([await settings().withdraw(a, "connection"), await hashes(a)], [true, [null, "aa"]]);
-    assert.equal(await settings().withdraw(a, "connection"), false);
+    await withdraw(a, "connection");
+    assert.deepEqual(await hashes(a), [null, "aa"]);
+    await withdraw(a, "connection");
+    assert.deepEqual(await hashes(a), [null, "aa"]);
+  });
+
+  it("are decided on by what is offered when that is written, though others write in between", async () => {
+    await put(a, "connection", "0");
+    const add = () =>
+      settings().change(a, "connection", (before) => ({ hash: `${Number(before?.hash) + 1}`, body, setAtMs: 1 }));
+    await Promise.all([add(), add(), add(), add()]);
+    assert.deepEqual(await hashes(a), ["4", null]);
+  });
+
+  it("stay as they are where that is decided, or it is refused", async () => {
+    await put();
+    const key = `muster:{ctl}:settings:${a}`;
+    const sealed = await spec.redis.hgetBuffer(key, "connection");
+    await settings().change(a, "connection", (before) => before);
+    const refuse = () => {
+      throw new Error("no");
+    };
+    await assert.rejects(settings().change(a, "connection", refuse), /no/);
+    assert.deepEqual(await spec.redis.hgetBuffer(key, "connection"), sealed);
   });
 
   it("follow an agent to its new uid, but replace nothing there", async () => {
@@ -68,9 +91,9 @@ describe("settings", () => {
     const counting = createSettings(spec.redis, new Uint8Array(32).fill(7), async () => {
       settledCount += 1;
     });
-    await counting.put(a, "connection", { hash: "aa", body }, 1);
+    await counting.change(a, "connection", () => ({ hash: "aa", body, setAtMs: 1 }));
     await counting.move(a, b);
-    await counting.withdraw(b, "connection");
+    await counting.change(b, "connection", () => null);
     assert.equal(settledCount, 3);
     await counting.move(a, b);
     assert.equal(settledCount, 3);

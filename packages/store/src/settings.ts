@@ -1,9 +1,9 @@
 // What is offered to one agent beside its config: connection settings and packages. Control state: on disk before it
 // is answered, sealed because it holds credentials. The store does not know what the bodies mean.
 
-import type { InstanceUid, SettingsKind } from "@muster/fleet";
+import { FleetError, type InstanceUid, type SettingsKind } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { moveSettings } from "./gen/scripts.ts";
+import { changeSettings, moveSettings } from "./gen/scripts.ts";
 import { controlKeys } from "./keys.ts";
 import { run } from "./redis.ts";
 import { createSeal, type Seal } from "./seal.ts";
@@ -19,15 +19,16 @@ export interface SettingsRecord {
 
 /** Settings of agents. */
 export interface Settings {
-  /** Offers settings instead of those before. */
-  put(
+  /**
+   * Offers what `decide` makes of what is offered, which still is offered when that is written; it is asked again when
+   * somebody was faster. null: nothing. What it answers as it was given is not written, and what it throws is thrown.
+   * @throws FleetError `conflict` when others are always faster
+   */
+  change<After extends SettingsRecord | null>(
     uid: InstanceUid,
     kind: SettingsKind,
-    settings: Pick<SettingsRecord, "hash" | "body">,
-    nowMs: number,
-  ): Promise<void>;
-  /** Offers nothing of a kind any more. Answers whether something was. */
-  withdraw(uid: InstanceUid, kind: SettingsKind): Promise<boolean>;
+    decide: (before: SettingsRecord | null) => After,
+  ): Promise<After>;
   /** Offers nothing of any kind any more to agents that are forgotten. */
   remove(uids: readonly InstanceUid[]): Promise<void>;
   /** What is offered; null where nothing is. */
@@ -37,6 +38,8 @@ export interface Settings {
 }
 
 const KINDS = ["connection", "packages"] as const satisfies readonly SettingsKind[];
+/** Times that a change is tried again when somebody else was faster. */
+const MAX_RACES = 10;
 /** Milliseconds since 1970 as a double, then the hash's length and the hash, then the body. */
 const HEAD_BYTES = 12;
 
@@ -44,14 +47,20 @@ const HEAD_BYTES = 12;
 export function createSettings(control: Redis, secret: Uint8Array, settle: () => Promise<void>): Settings {
   const seal = createSeal(secret, "settings seal");
   return {
-    async put(uid, kind, { hash, body }, nowMs) {
-      await control.hset(controlKeys.settings(uid), kind, seal.close(encode({ hash, setAtMs: nowMs, body })));
-      await settle();
-    },
-    async withdraw(uid, kind) {
-      const count = await control.hdel(controlKeys.settings(uid), kind);
-      await settle();
-      return count === 1;
+    async change(uid, kind, decide) {
+      const key = controlKeys.settings(uid);
+      for (let races = 0; races < MAX_RACES; races++) {
+        const sealed = await control.hgetBuffer(key, kind);
+        const before = decode(seal, sealed);
+        const after = decide(before);
+        if (after === before) return after;
+        const args = [kind, sealed ?? "", after === null ? "" : seal.close(encode(after))];
+        if (Number(await run(control, changeSettings, [key], args)) === 0) continue;
+        await settle();
+        return after;
+      }
+      const message = `What is offered to agent ${uid} changes all the time; look again and repeat the change.`;
+      throw new FleetError("conflict", message, { reason: "HASH_MISMATCH", details: { instance_uid: uid } });
     },
     async remove(uids) {
       const counts = await Promise.all(uids.map((uid) => control.del(controlKeys.settings(uid))));

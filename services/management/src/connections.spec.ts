@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { type InstanceUid, parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import type { ConnectionSettingsSchema } from "@muster/protocol/muster/connections";
@@ -148,6 +148,20 @@ describe("ConnectionService", () => {
     assert.equal((await failureOf(offer(aUid(9_999), undefined, true))).code, Code.NotFound);
   });
 
+  it("takes one of several who offer over the same, and refuses the others", async () => {
+    const uid = await storeAgent(api.store, 77, { capabilities: ["AcceptsOpAMPConnectionSettings"] });
+    const offer = (n: number, expectedHash: string) => {
+      const opamp = { destinationEndpoint: `ws://muster-${n}:4320/v1/opamp` };
+      return api.connections.offerConnectionSettings({ instanceUid: uid, settings: { opamp }, expectedHash });
+    };
+    const expected = (await offer(0, "")).offered?.hash ?? "";
+    const tries = await Promise.allSettled(Array.from({ length: 12 }, (_, i) => offer(i + 1, expected)));
+    assert.equal(tries.filter(({ status }) => status === "fulfilled").length, 1);
+    for (const each of tries) {
+      if (each.status === "rejected") assert.equal(ConnectError.from(each.reason).code, Code.Aborted);
+    }
+  });
+
   it("withdraws settings once, and says then that there are none", async () => {
     const uid = await anAgent();
     await offer(uid);
@@ -172,7 +186,11 @@ describe("ConnectionService", () => {
   });
 
   it("knows what is offered though nothing is known of the agent any more", async () => {
-    await api.store.settings.put(aUid(8_000), "connection", { hash: "aa", body: new Uint8Array() }, 1);
+    await api.store.settings.change(aUid(8_000), "connection", () => ({
+      hash: "aa",
+      body: new Uint8Array(),
+      setAtMs: 1,
+    }));
     assert.equal((await get(aUid(8_000))).hash, "aa");
     await api.connections.withdrawConnectionSettings({ instanceUid: aUid(8_000) });
     const error = await failureOf(get(aUid(8_000)));

@@ -8,7 +8,7 @@ import { existingAgent, type FindAgent } from "./records.ts";
 /** What offering needs. */
 export interface OfferDeps {
   readonly agents: FindAgent;
-  readonly settings: Pick<Settings, "put" | "withdraw" | "load">;
+  readonly settings: Pick<Settings, "change" | "load">;
   /** Asks the agent's gateway to look; never fails the caller, since the next report of the agent heals a lost hint. */
   hintSettings(uid: InstanceUid): void;
   readonly nowMs: () => number;
@@ -28,11 +28,12 @@ export async function offer(
   fresh: Pick<SettingsRecord, "hash" | "body">,
   { expectedHash, validateOnly }: Guards,
 ): Promise<SettingsRecord> {
-  const before = (await settings.load(uid))[kind];
-  mustStillBe(kind, uid, before, expectedHash);
-  const offered = before?.hash === fresh.hash ? before : { ...fresh, setAtMs: nowMs() };
-  if (validateOnly) return offered;
-  if (offered !== before) await settings.put(uid, kind, fresh, offered.setAtMs);
+  const decide = (before: SettingsRecord | null): SettingsRecord => {
+    mustStillBe(kind, uid, before, expectedHash);
+    return before?.hash === fresh.hash ? before : { ...fresh, setAtMs: nowMs() };
+  };
+  if (validateOnly) return decide((await settings.load(uid))[kind]);
+  const offered = await settings.change(uid, kind, decide);
   hintSettings(uid);
   return offered;
 }
@@ -51,11 +52,16 @@ export async function withdraw(
   { expectedHash, validateOnly }: Guards,
 ): Promise<void> {
   const uid = await presentUid(deps, given);
-  const before = (await deps.settings.load(uid))[kind];
-  mustStillBe(kind, uid, before, expectedHash);
-  if (validateOnly && before !== null) return;
-  if (!(await deps.settings.withdraw(uid, kind))) await notOffered(deps, kind, given);
-  deps.hintSettings(uid);
+  let wasOffered = false;
+  const decide = (before: SettingsRecord | null): null => {
+    mustStillBe(kind, uid, before, expectedHash);
+    wasOffered = before !== null;
+    return null;
+  };
+  if (validateOnly) decide((await deps.settings.load(uid))[kind]);
+  else await deps.settings.change(uid, kind, decide);
+  if (!wasOffered) await notOffered(deps, kind, given);
+  if (!validateOnly) deps.hintSettings(uid);
 }
 
 /** How requests guard what they change. */

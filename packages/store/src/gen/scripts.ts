@@ -28,6 +28,15 @@ export const appendEvents = { name: "muster-append-events", lua: "local EPOCH, G
 export const assignDesired = { name: "muster-assign-desired", lua: "local function readDesired(key)\n  local version, record = string.match(redis.call('GET', key) or '', '^(%d+)\\n(.*)$')\n  return tonumber(version or 0), record or ''\nend\nlocal EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal function readHead(key)\n  local version, row, stamp = string.match(redis.call('GETRANGE', key, 0, 79), '^(%d+) (%S+) (%S+)\\n')\n  return version or '0', tonumber(row), stamp or ''\nend\nlocal function isAlias(key)\n  local _, row, to = readHead(key)\n  return not row and to ~= ''\nend\nlocal function countRows(rows)\n  return redis.call('STRLEN', rows) / 16\nend\nlocal version, records, replies = tonumber(ARGV[1]), tonumber(ARGV[3]), {}\nlocal isStale = tonumber(redis.call('GET', KEYS[2]) or 0) > version\nfor i = 1, (#KEYS - 2) / 3 do\n  local desired, at = KEYS[3 * i], 1 + records + 3 * i\n  local storedVersion, stored = readDesired(desired)\n  local read = tonumber(ARGV[at + 2])\n  if isStale or storedVersion > version then\n    replies[i] = '0'\n  elseif read > 0 and stored ~= ARGV[3 + read] or isAlias(KEYS[3 * i + 2]) then\n    replies[i] = '2'\n  else\n    redis.call('SET', desired, ARGV[1] .. '\\n' .. ARGV[3 + tonumber(ARGV[at + 1])])\n    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])\n    local session = readSession(KEYS[3 * i + 1])\n    replies[i] = '1' .. (session[OPEN] == '1' and session[GATEWAY] or '')\n  end\nend\nreturn replies" } as const;
 
 /**
+ * change-settings.lua — offer an agent other settings of a kind, or none, if what is offered is still what was read.
+ * KEYS[1]  hash  muster:{ctl}:settings:<uid>
+ * ARGV[1]  kind · ARGV[2] sealed settings that were read, '' for none · ARGV[3] sealed settings, '' for none any more
+ * Returns  1 changed · 0 something else is offered by now (caller re-reads)
+ * Why atomic: two who offer at once must not overwrite each other unseen.
+ */
+export const changeSettings = { name: "muster-change-settings", lua: "if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end\nif ARGV[3] == '' then\n  redis.call('HDEL', KEYS[1], ARGV[1])\nelse\n  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])\nend\nreturn 1" } as const;
+
+/**
  * claim-answer.lua — claim a request id, or find what came of it.
  * KEYS[1]  string  muster:{ctl}:answer:<method>:<request id>
  * ARGV[1]  a word of the claimant's own · ARGV[2]  milliseconds that the claim holds
