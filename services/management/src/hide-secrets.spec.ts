@@ -1,33 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseSecretId } from "@muster/fleet";
-import { createHide, createReplace } from "./hide-secrets.ts";
+import { FleetError, parseSecretId } from "@muster/fleet";
+import type { AgentService } from "@muster/protocol/muster/agents";
+import type { MethodsOf } from "./call.ts";
+import { createHide, hidingSecrets } from "./hide-secrets.ts";
 
-const replaced = (text: string, ...all: readonly { readonly id: string; readonly value: string }[]) =>
-  createReplace(all)?.(text);
-
-describe("secrets in what agents say", () => {
-  const key = "-----BEGIN KEY-----\nabcdefghijklmnopqrstuvwx\nshort\n";
-  const cases: readonly (readonly [name: string, text: string, value: string, expected: string])[] = [
-    ["are hidden wherever they are", "a s3cret and s3cret!", "s3cret", "a ${secret:x} and ${secret:x}!"],
-    ["are hidden as JSON writes them", 'bad "a\\"b\\nc"', 'a"b\nc', 'bad "${secret:x}"'],
-    ["are hidden as Collectors are told them", "pa$$$$word", "pa$$word", "${secret:x}"],
-    ["are hidden though they are patterns", "a.*b axxb", "a.*b", "${secret:x} axxb"],
-    ["are hidden line by line", "  abcdefghijklmnopqrstuvwx\n  short", key, "  ${secret:x}\n  short"],
-    ["are hidden without the space around them", "= value", " value\n", "= ${secret:x}"],
-  ];
-  for (const [name, text, value, expected] of cases) {
-    it(name, () => assert.equal(replaced(text, { id: "x", value }), expected));
-  }
-
-  it("are the longest that fit", () => {
-    const all = [
-      { id: "short", value: "abcd" },
-      { id: "long", value: "abcdefgh" },
-    ];
-    assert.equal(replaced("abcdefgh abcd", ...all), "${secret:long} ${secret:short}");
-  });
-
+describe("secrets in answers", () => {
   it("are hidden in the words of an answer, and nowhere else; what holds none stays the same", async () => {
     let count = 1;
     let nowMs = 0;
@@ -62,6 +40,40 @@ describe("secrets in what agents say", () => {
     count = 2;
     nowMs = 2_000;
     assert.deepEqual(await hide({ lastError: "word2" }), { lastError: "${secret:x}" });
+  });
+
+  it("are hidden in errors, which may repeat what an agent said", async () => {
+    const secrets = {
+      changeCount: async () => 1,
+      openAll: async () => [{ id: parseSecretId("x"), value: "swordfish" }],
+    };
+    const hide = createHide({ secrets, nowMs: () => 0 });
+    const fail = (error: Error) => async () => {
+      throw error;
+    };
+    const thrownBy = async (error: Error): Promise<unknown> => {
+      const methods = { getAgent: fail(error) } as unknown as MethodsOf<typeof AgentService>; // the others are not called
+      const call: Promise<unknown> = hidingSecrets<typeof AgentService>(methods, hide).getAgent(
+        {} as never,
+        {} as never,
+      );
+      return await call.then(
+        () => assert.fail("no error"),
+        (thrown: unknown) => thrown,
+      );
+    };
+    const violations = [{ field: "a", description: "no swordfish" }];
+    const error = new FleetError("conflict", "it said swordfish", {
+      reason: "R",
+      details: { a: "swordfish" },
+      violations,
+    });
+    const thrown = await thrownBy(error);
+    assert.ok(thrown instanceof FleetError);
+    assert.deepEqual([thrown.code, thrown.reason, thrown.message], ["conflict", "R", "it said ${secret:x}"]);
+    assert.deepEqual([thrown.details["a"], thrown.violations[0]?.description], ["${secret:x}", "no ${secret:x}"]);
+    const harmless = new FleetError("not_found", "nothing");
+    assert.equal(await thrownBy(harmless), harmless);
   });
 
   it("cost nothing where there are none", async () => {

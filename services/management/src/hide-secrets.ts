@@ -1,12 +1,13 @@
 // Hides secrets in what agents say: an effective config, an error, a log line that comes back may hold the value that was put
 // into the agent's config, and is answered with `${secret:name}` in its place. Wraps whole services, so that no answer is left
-// out. Where there are no secrets it costs one look a second.
-//
-// Not a filter of everything: a value that an agent cut, escaped or encoded in its own way is not found.
+// out, nor an error: one may repeat what an agent said. Where there are no secrets it costs one look a second.
+// How they are found is replace-secrets.ts.
 
 import type { DescService } from "@bufbuild/protobuf";
+import { FleetError } from "@muster/fleet";
 import type { Secrets } from "@muster/store";
 import type { MethodsOf } from "./call.ts";
+import { createReplace, type Replace } from "./replace-secrets.ts";
 
 /** What it reads. */
 export interface HideDeps {
@@ -19,8 +20,6 @@ export type Hide = <Answer>(answer: Answer) => Promise<Answer>;
 
 /** How long what is known of secrets counts. */
 const FRESH_MS = 1_000;
-/** Lines of a longer secret, such as a key, are hidden by themselves from this length on: they may be indented. */
-const MIN_LINE_CHARS = 16;
 /** Fields of answers that hold what agents said, or files that they told; everything below them, too. */
 const WORDS: ReadonlySet<string> = new Set([
   "errorMessage",
@@ -29,19 +28,19 @@ const WORDS: ReadonlySet<string> = new Set([
   "message",
   "summary",
   "inputs",
+  "attributes",
+  "offered",
+  "effective",
   "body",
   "data",
   "unrecognized",
 ]);
 
-/** Replaces values in a text; null while there are none. */
-type Replace = ((text: string) => string) | null;
-
 /** Prepares hiding. Looks again for secrets when it is asked and what it knows is not fresh. */
 export function createHide({ secrets, nowMs }: HideDeps): Hide {
-  let known: { readonly count: number; readonly replace: Replace } = { count: 0, replace: null };
+  let known: { readonly count: number; readonly replace: Replace | null } = { count: 0, replace: null };
   let lookedAtMs = Number.NEGATIVE_INFINITY;
-  async function replacement(): Promise<Replace> {
+  async function replacement(): Promise<Replace | null> {
     if (nowMs() - lookedAtMs < FRESH_MS) return known.replace;
     const count = await secrets.changeCount();
     if (count !== known.count) known = { count, replace: createReplace(await secrets.openAll()) };
@@ -60,7 +59,7 @@ export function hidingSecrets<S extends DescService>(methods: MethodsOf<S>, hide
   const wrapped = Object.entries(methods as Readonly<Record<string, Method>>).map(([name, method]) => {
     const hiding: Method = (...given) => {
       const answer = method(...given);
-      return Symbol.asyncIterator in answer ? hideEach(answer, hide) : answer.then(hide);
+      return Symbol.asyncIterator in answer ? hideEach(answer, hide) : answer.then(hide, rethrowing(hide));
     };
     return [name, hiding];
   });
@@ -68,32 +67,27 @@ export function hidingSecrets<S extends DescService>(methods: MethodsOf<S>, hide
 }
 
 async function* hideEach(answers: AsyncIterable<unknown>, hide: Hide): AsyncIterable<unknown> {
-  for await (const answer of answers) yield await hide(answer);
+  try {
+    for await (const answer of answers) yield await hide(answer);
+  } catch (error) {
+    await rethrowing(hide)(error);
+  }
 }
 
-/** Replaces every value, and what is left of it as JSON or line by line, by its name; the longest that fits. */
-export function createReplace(all: readonly { readonly id: string; readonly value: string }[]): Replace {
-  const names = new Map<string, string>();
-  for (const { id, value } of all) {
-    const lines = value.includes("\n") ? value.split("\n").map((line) => line.trim()) : [];
-    const forms = [value, value.trim(), JSON.stringify(value).slice(1, -1), value.replaceAll("$", "$$$$")];
-    const kept = [
-      ...forms.filter((form) => form.length > 0),
-      ...lines.filter(({ length }) => length >= MIN_LINE_CHARS),
-    ];
-    for (const form of kept) if (!names.has(form)) names.set(form, id);
-  }
-  if (names.size === 0) return null;
-  const longestFirst = [...names.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(
-    longestFirst.map((form) => form.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"),
-    "g",
-  );
-  return (text) => text.replaceAll(pattern, (found) => `\${secret:${names.get(found)}}`);
+/** Throws an error on, with what it says and without the secrets in it. */
+function rethrowing(hide: Hide): (error: unknown) => Promise<never> {
+  return async (error) => {
+    if (!(error instanceof FleetError)) throw error;
+    const { code, message, reason, details, violations, cause } = error;
+    const said = await hide({ message, inputs: { details, violations } });
+    throw said.message === message && said.inputs.details === details && said.inputs.violations === violations
+      ? error
+      : new FleetError(code, said.message, { reason, ...said.inputs, cause });
+  };
 }
 
 /** A copy where anything is to be hidden, else the value itself. */
-function hidden(value: unknown, replace: NonNullable<Replace>, isWords: boolean): unknown {
+function hidden(value: unknown, replace: Replace, isWords: boolean): unknown {
   if (typeof value === "string") return isWords ? replace(value) : value;
   if (value instanceof Uint8Array) return isWords ? hiddenBytes(value, replace) : value;
   if (Array.isArray(value)) return hiddenItems(value, replace, isWords);
@@ -108,13 +102,13 @@ function hidden(value: unknown, replace: NonNullable<Replace>, isWords: boolean)
   return copy ?? value;
 }
 
-function hiddenItems(items: readonly unknown[], replace: NonNullable<Replace>, isWords: boolean): readonly unknown[] {
+function hiddenItems(items: readonly unknown[], replace: Replace, isWords: boolean): readonly unknown[] {
   const next = items.map((item) => hidden(item, replace, isWords));
   return next.every((item, i) => item === items[i]) ? items : next;
 }
 
 /** What holds none is left as it is, byte by byte, text or not. */
-function hiddenBytes(bytes: Uint8Array, replace: NonNullable<Replace>): Uint8Array {
+function hiddenBytes(bytes: Uint8Array, replace: Replace): Uint8Array {
   const text = Buffer.from(bytes).toString("utf8");
   const next = replace(text);
   if (next === text) return bytes;

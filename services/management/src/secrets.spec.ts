@@ -52,6 +52,9 @@ describe("SecretService", () => {
       ["secret_id", "value"],
     );
     assert.doesNotMatch(JSON.stringify(fieldViolations) + error.message, /pa5/);
+    // Space alone, or a letter in it, would be found everywhere.
+    const blank = api.secrets.createSecret({ secretId: "blank", value: "  a    " });
+    assert.match((await failureOf(blank)).rawMessage, /fewer than 4 characters/);
     const long = api.secrets.createSecret({ secretId: "long", value: "x".repeat(65_537) });
     assert.match((await failureOf(long)).rawMessage, /65537 bytes are more/);
     await api.secrets.createSecret({ secretId: "taken", value: "value" });

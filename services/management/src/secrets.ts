@@ -116,11 +116,9 @@ function mustBe(id: SecretId, expected: number, version: number): void {
 
 /** Whatever is wrong with a value, the value itself is in no sentence about it. */
 function parseValue(value: string): string {
-  if (value.length < MIN_SECRET_CHARS) {
-    throw invalid(
-      "value",
-      `has fewer than ${MIN_SECRET_CHARS} characters; it could not be hidden where it comes back.`,
-    );
+  if (value.trim().length < MIN_SECRET_CHARS) {
+    const description = `has fewer than ${MIN_SECRET_CHARS} characters, but for space around them; it could not be hidden where it comes back.`;
+    throw invalid("value", description);
   }
   const bytes = Buffer.byteLength(value);
   if (bytes > MAX_SECRET_BYTES)
