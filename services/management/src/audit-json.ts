@@ -2,7 +2,15 @@
 // of URLs) and with bodies as their size and digest. Pure.
 
 import { createHash } from "node:crypto";
-import { type DescField, type DescMessage, type JsonValue, type Message, ScalarType, toJson } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  type JsonValue,
+  type Message,
+  ScalarType,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
 
 /** Longest JSON of one message; what is longer is kept as its digest. */
 const MAX_CHARS = 64 * 1024;
@@ -11,8 +19,19 @@ export const REDACTED = "[redacted]";
 
 /** The JSON of a message, as text. */
 export function auditJson(desc: DescMessage, message: Message): string {
-  const text = JSON.stringify(redactMessage(desc, toJson(desc, message, { useProtoFieldName: true })));
+  const json = jsonOf(desc, message);
+  if (json === null) return JSON.stringify({ unreadable: digestOf(toBinary(desc, message)) });
+  const text = JSON.stringify(redactMessage(desc, json));
   return text.length <= MAX_CHARS ? text : JSON.stringify({ too_long: digestOf(Buffer.from(text)) });
+}
+
+/** null where a field has no form in JSON, such as a time before the year 1: the method says what is wrong with it. */
+function jsonOf(desc: DescMessage, message: Message): JsonValue | null {
+  try {
+    return toJson(desc, message, { useProtoFieldName: true });
+  } catch {
+    return null;
+  }
 }
 
 function redactMessage(desc: DescMessage, json: JsonValue): JsonValue {

@@ -85,7 +85,10 @@ export function rolloutMutations(methods: MethodsOf<typeof RolloutService>): Mut
     read: ({ rolloutId }: { readonly rolloutId: string }, call: Call) => read(rolloutId, call),
   };
   return {
-    startRollout: { resource: (_, answer) => `rollout/${answer?.rollout?.rolloutId ?? "?"}` },
+    startRollout: {
+      resource: (_, answer) => `rollout/${answer?.rollout?.rolloutId ?? "?"}`,
+      read: async (_, __, answer) => answer?.rollout && { desc: RolloutSchema, message: answer.rollout },
+    },
     approveRollout: ofId,
     promoteRollout: ofId,
     pauseRollout: ofId,

@@ -64,8 +64,9 @@ export async function withPolicy(
 
 type Settings = NonNullable<StartRolloutRequest["settings"]>;
 
-/** Field by field; what is not set is not in the JSON of a message. */
+/** Field by field; what is not set is not in the JSON of a message. @throws FleetError `invalid` */
 function laidOver(under: Settings | undefined, over: Settings | undefined): Settings {
+  parseSettings(over); // a span that is too long for JSON is too long for a rollout
   const [low, high] = [under, over].map((each) => toJson(RolloutSettingsSchema, each ?? create(RolloutSettingsSchema)));
   return fromJson(RolloutSettingsSchema, mergeJson(low ?? {}, high ?? {}));
 }

@@ -55,6 +55,32 @@ describe("a change", () => {
     assert.match(text, /"Authorization":"\[redacted\]"/);
   });
 
+  it("that makes no sense in JSON is told what is wrong like any other", async () => {
+    const config = { configId: "odd", selector: "env=prod" };
+    await api.configs.createConfig(config);
+    const mask = await failureOf(api.configs.updateConfig({ config, updateMask: { paths: ["Selector__"] } }));
+    assert.equal(mask.code, Code.InvalidArgument, mask.message);
+    const applyTimeout = { seconds: 1_000_000_000_000n };
+    const policy = await failureOf(api.policies.createPolicy({ policy: { policyId: "odd", applyTimeout } }));
+    assert.equal(policy.code, Code.InvalidArgument, policy.message);
+    await api.policies.createPolicy({ policy: { policyId: "fine" } });
+    await api.configs.publishRevision({ configId: "odd", files: [{ name: "a.yaml", body: Buffer.from("a: 1") }] });
+    const settings = { timing: { soak: { seconds: 1_000_000_000_000n } } };
+    const start = api.rollouts.startRollout({ configId: "odd", policyId: "fine", settings, validateOnly: true });
+    assert.equal((await failureOf(start)).code, Code.InvalidArgument);
+  });
+
+  it("that starts a rollout is told with the rollout", async () => {
+    await api.configs.createConfig({ configId: "rolled" });
+    await api.configs.publishRevision({ configId: "rolled", files: [{ name: "a.yaml", body: Buffer.from("a: 1") }] });
+    const { rollout } = await api.rollouts.startRollout({ configId: "rolled" });
+    const [entry] = await entriesOf(`rollout/${rollout?.rolloutId}`);
+    assert.deepEqual(
+      [entry?.before, entry?.after?.["config_id"], entry?.after?.["revision"]],
+      [undefined, "rolled", "1"],
+    );
+  });
+
   it("is found by who, what and when", async () => {
     const startedAt = new Date();
     await api.groups.createGroup({ group: { groupId: "found" } }, by("cleo"));
@@ -116,6 +142,15 @@ describe("a request with an id", () => {
     assert.equal(error.code, Code.InvalidArgument);
     assert.equal(error.findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.field, "request_id");
     await api.groups.deleteGroup({ groupId: "mine", requestId: "id" });
+  });
+
+  it("is the same request however its maps are ordered", async () => {
+    const instanceUid = await storeAgent(api.store, 2);
+    const ask = (setLabels: Record<string, string>) =>
+      api.agents.updateAgent({ instanceUid, labels: setLabels, updateMask: { paths: ["labels"] }, requestId: "maps" });
+    const first = await ask({ a: "1", b: "2" });
+    assert.deepEqual(await ask({ b: "2", a: "1" }), first);
+    assert.equal((await failureOf(ask({ b: "2", a: "2" }))).code, Code.InvalidArgument);
   });
 
   it("may try again what was refused", async () => {

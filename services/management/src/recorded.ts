@@ -3,7 +3,7 @@
 //
 // Invariants
 //   W1. An entry is written before the change is tried and completed after it. A refusal takes it away again: nothing changed.
-//       A process that dies between leaves it with an unknown outcome.
+//       A process that dies between leaves it with an unknown outcome. What is done is done, whatever becomes of words about it.
 //   W2. Of calls with one request id one works at a time; the others are given its answer. What was refused may be tried again.
 //   W3. An answer too large to keep is not kept: the methods that have such answers find by themselves what they did before.
 
@@ -18,11 +18,13 @@ import {
   type MessageInitShape,
   type MessageShape,
   toBinary,
+  toJson,
 } from "@bufbuild/protobuf";
 import { FleetError, type FleetErrorCode } from "@muster/fleet";
 import { type Answers, type Audit, type AuditEntry, toFleetError } from "@muster/store";
 import { auditJson } from "./audit-json.ts";
 import type { Call, MethodsOf } from "./call.ts";
+import { hashOf } from "./canonical.ts";
 import { invalid, parseRequestId } from "./checked.ts";
 
 /** What recording needs. */
@@ -44,8 +46,8 @@ export interface Snapshot {
 export interface Mutation<Request, Answer> {
   /** The resource: `config/demo`. Where the server names it, the answer tells. */
   resource(request: Request, answer?: Answer): string;
-  /** Reads the resource; undefined where there is none. Absent: there is nothing to read. */
-  read?(request: Request, call: Call): Promise<Snapshot | undefined>;
+  /** Reads the resource, after the change with its answer; undefined where there is none. Absent: there is nothing to read. */
+  read?(request: Request, call: Call, answer?: Answer): Promise<Snapshot | undefined>;
 }
 
 /** The mutations among the methods of a service. */
@@ -106,7 +108,7 @@ async function once(
   { signal }: Call,
 ): Promise<Message> {
   const name = nameOf(method);
-  const print = createHash("sha256").update(toBinary(method.input, request)).digest();
+  const print = printOf(method.input, request);
   const claim = await answers.claim(name, requestId, signal);
   switch (claim.kind) {
     case "busy":
@@ -122,15 +124,26 @@ async function once(
       break;
   }
   const { word } = claim;
+  const letGo = () => answers.release(name, requestId, word);
+  let message: Message;
   try {
-    const message = await work();
-    const kept = Buffer.concat([print, toBinary(method.output, message)]);
-    if (kept.byteLength > MAX_ANSWER_BYTES) await answers.release(name, requestId, word);
-    else await answers.keep(name, requestId, word, kept);
-    return message;
+    message = await work();
   } catch (error) {
-    await answers.release(name, requestId, word).catch(() => undefined); // the claim ends by itself
+    await letGo().catch(() => undefined); // the claim ends by itself
     throw error;
+  }
+  const kept = Buffer.concat([print, toBinary(method.output, message)]);
+  const keeping = kept.byteLength > MAX_ANSWER_BYTES ? letGo() : answers.keep(name, requestId, word, kept);
+  await keeping.catch(() => undefined); // it is done; who asks again finds it done
+  return message;
+}
+
+/** The same for equal requests: clients write the entries of maps in any order. */
+function printOf(desc: DescMessage, request: Message): Buffer {
+  try {
+    return hashOf(toJson(desc, request));
+  } catch {
+    return createHash("sha256").update(toBinary(desc, request)).digest(); // a time or a mask that JSON has no form for
   }
 }
 
@@ -143,7 +156,7 @@ async function audited(
   request: Message,
   call: Call,
 ): Promise<Message> {
-  const snapshot = async () => textOf(await read?.(request, call));
+  const snapshot = async (message?: Message) => textOf(await read?.(request, call, message));
   const entry: AuditEntry = {
     id: newEntryId(),
     atMs: nowMs(),
@@ -160,10 +173,9 @@ async function audited(
     error: "",
   };
   await audit.begin(entry);
+  let message: Message;
   try {
-    const message = await answer(request, call);
-    await audit.finish({ ...entry, resource: resource(request, message), after: await snapshot(), outcome: "done" });
-    return message;
+    message = await answer(request, call);
   } catch (thrown) {
     const { code, message } = toFleetError(thrown);
     // The entry stays as it is when Redis is away; then its outcome is unknown indeed.
@@ -171,6 +183,10 @@ async function audited(
     await note.catch(() => undefined);
     throw thrown;
   }
+  const after = await snapshot(message).catch(() => ""); // the change may even have made it unreadable
+  const done: AuditEntry = { ...entry, resource: resource(request, message), after, outcome: "done" };
+  await audit.finish(done).catch(() => undefined); // as above
+  return message;
 }
 
 /** What an error says of the change: nothing happened, or nobody can tell. */
