@@ -8,7 +8,10 @@ export type Run = (options: GlobalOptions, work: (session: Session) => Promise<v
 
 /** What the command exits with. */
 export const EXIT_CODES =
-  "Exit codes: 0 done, 1 failed, 2 the watched rollout ended without success, 64 wrong usage, 130 interrupted.";
+  "Exit codes: 0 done, 1 failed, 2 the watched rollout ended without success or something differs, 64 wrong usage, 130 interrupted.";
+
+/** What the commands that compare exit with. */
+export const DIFF_EXIT_CODES = "Exit codes: 0 nothing differs, 2 something does, 1 failed, 64 wrong usage.";
 
 /** An action that is given its session, then what commander gives: the arguments and the options. */
 export function action<Given extends readonly unknown[]>(

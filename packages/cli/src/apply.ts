@@ -52,7 +52,7 @@ export async function diffFleet(session: Session, options: DiffOptions): Promise
   const changes = await plan(session, await readAll(session, options.file), options);
   if (session.options.output === "json") session.write(`${JSON.stringify(changes.map(summaryOf), null, 2)}\n`);
   else session.write(changes.length === 0 ? "Nothing differs.\n" : changes.map(patchOf).join(""));
-  session.exitWith(changes.length === 0 ? EXIT.ok : EXIT.halted);
+  session.exitWith(changes.length === 0 ? EXIT.ok : EXIT.differs);
 }
 
 /** Makes the server keep what the documents say. */
@@ -121,14 +121,18 @@ async function findGone(session: Session, wanted: readonly Resource[]): Promise<
   for (const kind of [...KINDS].reverse()) {
     const ids = new Set(wanted.filter((each) => each.kind === kind).map(({ id }) => id));
     if (ids.size === 0) continue;
-    const present = await listKind(session, kind);
-    gone.push(
-      ...present
-        .filter(({ id }) => !ids.has(id))
-        .map((each) => ({ kind: "delete", wanted: null, present: each }) as const),
-    );
+    const rest = (await listKind(session, kind)).filter(({ id }) => !ids.has(id));
+    // Whether the others may go is known once the configs that name them have gone.
+    if (kind === "Config") for (const each of rest) await mustBeFree(session, each);
+    gone.push(...rest.map((each) => ({ kind: "delete", wanted: null, present: each }) as const));
   }
   return gone;
+}
+
+async function mustBeFree(session: Session, present: Resource): Promise<void> {
+  await deleteResource(session, present, { validateOnly: true, requestId: "" }).catch((cause: unknown) => {
+    throw new CommandError(`${nameOf(present)} cannot be deleted.`, { cause });
+  });
 }
 
 /** Asks the server what it would keep, and compares it with what it keeps. */
@@ -136,14 +140,12 @@ async function compare(session: Session, wanted: Resource): Promise<Change | nul
   const present = await readResource(session, wanted);
   const writing = { validateOnly: true, requestId: "", message: "" };
   const would = await writeResource(session, wanted, present, writing).catch((cause: unknown) => {
+    if (cause instanceof CommandError) throw cause;
     const nameOfField = (field: string) => `${nameOf(wanted)}: ${field}`;
     throw new CommandError(`${nameOf(wanted)} was refused.`, { cause, nameOf: nameOfField });
   });
-  // A config that is described without files keeps those it has.
-  const kept = would.kind === "Config" && present?.kind === "Config" && would.files.length === 0;
-  const next = kept ? { ...would, files: present.files } : would;
-  if (present === null) return { kind: "create", wanted: next, present };
-  return textOf(next) === textOf(present) ? null : { kind: "update", wanted: next, present };
+  if (present === null) return { kind: "create", wanted: would, present };
+  return textOf(would) === textOf(present) ? null : { kind: "update", wanted: would, present };
 }
 
 async function make(session: Session, change: Change, writing: Parameters<typeof writeResource>[3]): Promise<void> {

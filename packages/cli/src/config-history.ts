@@ -37,7 +37,7 @@ export async function listRevisions(
   );
 }
 
-/** Compares two revisions, or the latest and files. Exits with 1 if anything differs, as diff does. */
+/** Compares two revisions, or the latest and files. Exits with 2 if anything differs, as `muster diff` does: 1 is failure. */
 export async function diffRevisions(
   session: Session,
   configId: string,
@@ -53,7 +53,7 @@ export async function diffRevisions(
   const isLatest = from !== undefined && to === undefined && toFiles.length === 0;
   const diff = await session.configs.diffRevisions(request, session.call);
   session.show(DiffRevisionsResponseSchema, diff, () => formatDiff(diff, isLatest));
-  if (!diff.identical) session.exitWith(EXIT.failed);
+  if (!diff.identical) session.exitWith(EXIT.differs);
 }
 
 /** Shows where lines come from. */

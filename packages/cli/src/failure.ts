@@ -3,8 +3,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema } from "@muster/protocol/rpc/error_details";
 
-/** Exit codes; those of a watched rollout are in rollouts.ts. */
-export const EXIT = { ok: 0, failed: 1, halted: 2, usage: 64, interrupted: 130 } as const;
+/** Exit codes; those of a watched rollout are in rollouts.ts. 2 is an answer that scripts are to notice, and no failure. */
+export const EXIT = { ok: 0, failed: 1, halted: 2, differs: 2, usage: 64, interrupted: 130 } as const;
 
 /** A failure that the command itself explains. */
 export class CommandError extends Error {

@@ -2,7 +2,8 @@
 // what was read. Used by apply.ts.
 
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Config, ConfigFile } from "@muster/protocol/muster/configs";
+import { type Config, type ConfigFile, Severity } from "@muster/protocol/muster/configs";
+import { formatFindings } from "./config-check-text.ts";
 import { CommandError } from "./failure.ts";
 import type { Resource } from "./fleet-document.ts";
 import type { Session } from "./session.ts";
@@ -137,23 +138,24 @@ export async function writeResource(
 
 /** Deletes a resource as it was read. */
 export async function deleteResource(
-  { calendars, groups, policies, call }: Session,
+  { calendars, groups, policies, configs, call }: Session,
   present: Resource,
-  { requestId }: Pick<Writing, "requestId">,
+  { requestId, validateOnly }: Pick<Writing, "requestId" | "validateOnly">,
 ): Promise<void> {
   const { kind, id } = present;
+  const how = { requestId, validateOnly };
   switch (kind) {
     case "Calendar":
-      await calendars.deleteCalendar({ calendarId: id, etag: present.message.etag, requestId }, call);
+      await calendars.deleteCalendar({ calendarId: id, etag: present.message.etag, ...how }, call);
       return;
     case "Group":
-      await groups.deleteGroup({ groupId: id, etag: present.message.etag, requestId }, call);
+      await groups.deleteGroup({ groupId: id, etag: present.message.etag, ...how }, call);
       return;
     case "Policy":
-      await policies.deletePolicy({ policyId: id, etag: present.message.etag, requestId }, call);
+      await policies.deletePolicy({ policyId: id, etag: present.message.etag, ...how }, call);
       return;
     case "Config":
-      throw new CommandError(`config ${id} is not deleted.`);
+      await configs.deleteConfig({ configId: id, expectedGeneration: present.message.generation, ...how }, call);
   }
 }
 
@@ -171,15 +173,40 @@ async function writeConfig(
 ): Promise<Resource> {
   const { configs, call } = session;
   const { id } = wanted;
+  const before = present?.kind === "Config" ? present : null;
   const head = await writeHead(session, wanted, present, { validateOnly, requestId: suffixed(requestId, "head") });
-  if (wanted.files.length === 0) return { ...wanted, message: head };
-  // A config that is not there yet cannot be asked what it makes of files.
-  if (validateOnly && present === null) return { ...wanted, message: head, files: inOrder(wanted.files) };
-  const files = [...wanted.files];
-  const ask = { configId: id, files, message, validateOnly, requestId: suffixed(requestId, "files") };
-  const { revision } = await configs.publishRevision(ask, call);
+  const files = inOrder(wanted.files);
+  // Nothing is published anew: it may hold what is not taken without being asked for, such as nothing at all.
+  if (files.length === 0 || isSameFiles(files, before?.files ?? [])) {
+    return { ...wanted, message: head, files: before?.files ?? [] };
+  }
+  if (validateOnly && before?.message.fragment !== wanted.message.fragment) {
+    await mustBeTaken(session, wanted);
+    return { ...wanted, message: head, files };
+  }
+  const expectedLatestRevision = before?.message.latestRevision ?? 0n;
+  const how = { message, validateOnly, requestId: suffixed(requestId, "files"), expectedLatestRevision };
+  const { revision } = await configs.publishRevision({ configId: id, files: [...files], ...how }, call);
   const latestRevision = revision?.revision ?? head.latestRevision;
-  return { ...wanted, message: { ...head, latestRevision }, files: revision?.files ?? wanted.files };
+  return { ...wanted, message: { ...head, latestRevision }, files: revision?.files ?? files };
+}
+
+/** A config that is not there yet, or not as it is to be, cannot be asked what it makes of files. */
+async function mustBeTaken({ configs, call }: Session, { id, message, files }: ConfigResource): Promise<void> {
+  // Its group may not be there yet either.
+  const ask = { files: [...files], fragment: message.fragment, selector: "" };
+  const { valid, findings } = await configs.validateConfig(ask, call);
+  if (valid) return;
+  const errors = findings.filter(({ severity }) => severity === Severity.ERROR);
+  throw new CommandError(`config ${id} was refused:\n${formatFindings(errors).trimEnd()}`);
+}
+
+function isSameFiles(some: readonly ConfigFile[], others: readonly ConfigFile[]): boolean {
+  if (some.length !== others.length) return false;
+  return some.every(({ name, contentType, body }, i) => {
+    const other = others[i];
+    return other?.name === name && other.contentType === contentType && Buffer.compare(other.body, body) === 0;
+  });
 }
 
 function inOrder(files: readonly ConfigFile[]): readonly ConfigFile[] {

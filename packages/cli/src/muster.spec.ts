@@ -121,7 +121,8 @@ describe("muster", () => {
     assert.match((await muster(["configs", "history", "story"])).out, /\n2 .* ben +by ben\n1 .* ann +by ann\n$/);
     const changed = await muster(["configs", "diff", "story"]);
     assert.match(changed.out, /-b: 1\n\+b: 2\n\nBy content, from revision 1 to revision 2:\n {2}~ b: 1 → 2\n$/);
-    assert.equal(changed.code, 1);
+    assert.equal(changed.code, 2, "as muster diff says it; 1 is failure");
+    assert.equal((await muster(["configs", "diff", "nowhere"])).code, 1);
     const same = await muster(["configs", "diff", "story", "-f", "-"], "a: 1\nb: 2\n");
     assert.deepEqual([same.code, same.out], [0, "No difference between revision 2 and the files.\n"]);
     assert.match(

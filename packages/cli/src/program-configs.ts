@@ -2,7 +2,7 @@
 // config-history.ts, config-check.ts and secrets.ts.
 
 import type { Command } from "commander";
-import { action, type Run } from "./action.ts";
+import { action, DIFF_EXIT_CODES, type Run } from "./action.ts";
 import { renderConfig, validateConfig } from "./config-check.ts";
 import { blameRevision, diffRevisions, listRevisions, restoreRevision } from "./config-history.ts";
 import { createConfig, deleteConfig, getConfig, listConfigs, publishRevision, updateConfig } from "./configs.ts";
@@ -80,10 +80,11 @@ function addHistory(configs: Command, run: Run): void {
   configs
     .command("diff <id> [from] [to]")
     .description(
-      "show what differs between two revisions (default: the latest and the one before it), or the latest and files; exits with 1 if anything does",
+      "show what differs between two revisions (default: the latest and the one before it), or the latest and files",
     )
     .option("-f, --file <file...>", `compare with files instead: ${FILES}`)
     .option("--content-type <type>", TYPE)
+    .addHelpText("after", `\n${DIFF_EXIT_CODES}`)
     .action(action(run, diffRevisions));
   configs
     .command("blame <id>")

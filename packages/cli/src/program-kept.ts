@@ -2,7 +2,7 @@
 // changed it (audit), as commander is told them. What they do is in the files named after them.
 
 import { type Command, InvalidArgumentError } from "commander";
-import { action, type Run } from "./action.ts";
+import { action, DIFF_EXIT_CODES, type Run } from "./action.ts";
 import { applyFleet, diffFleet, exportFleet } from "./apply.ts";
 import { listAudit } from "./audit.ts";
 import { KINDS } from "./fleet-document.ts";
@@ -51,10 +51,7 @@ export function addPolicies(program: Command, run: Run): void {
 const FILES = "files, or directories of them, with documents such as muster export writes; - reads standard input";
 const KIND_WORDS = KINDS.map((kind) => kind.toLowerCase());
 
-const FLEET_EXIT_CODES = {
-  diff: "Exit codes: 0 nothing differs, 2 something does, 1 failed, 64 wrong usage.",
-  apply: "Exit codes: 0 done, 1 failed, 2 a watched rollout ended without success, 64 wrong usage.",
-} as const;
+const APPLY_EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 a watched rollout ended without success, 64 wrong usage.";
 
 /** Adds `muster apply`, `muster diff` and `muster export`. */
 export function addFleet(program: Command, run: Run): void {
@@ -68,10 +65,10 @@ export function addFleet(program: Command, run: Run): void {
     .option("--policy <id>", "how these rollouts go")
     .option("--commit <id>", "the commit that the files are of; kept with these rollouts")
     .option("--watch", "follow them to their ends")
-    .addHelpText("after", `\n${FLEET_EXIT_CODES.apply}`)
+    .addHelpText("after", `\n${APPLY_EXIT_CODES}`)
     .action(action(run, applyFleet));
   withFiles(program.command("diff").description("show what apply would change, and change nothing"))
-    .addHelpText("after", `\n${FLEET_EXIT_CODES.diff}`)
+    .addHelpText("after", `\n${DIFF_EXIT_CODES}`)
     .action(action(run, diffFleet));
   program
     .command("export")
