@@ -38,5 +38,12 @@ describe("changes by content", () => {
     assert.deepEqual(contentChanges(files("a: 1", "b: 2"), files("b: 2\na: 1")), []);
   });
 
+  it("are found in one long mapping in no more than its share of time", () => {
+    const text = Array.from({ length: 30_000 }, (_, i) => `key${i}: ${i}\n`).join("");
+    const startedAtMs = performance.now();
+    assert.equal(contentChanges(files(text), files(`${text}more: 1`))?.length, 1);
+    assert.ok(performance.now() - startedAtMs < 5_000, "keys are not compared with each other");
+  });
+
   it("are not known of what is no map", () => assert.equal(contentChanges(files("- a"), files("a: 1")), null));
 });

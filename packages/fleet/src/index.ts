@@ -251,7 +251,7 @@ export {
   type Selectable,
   type Selector,
 } from "./selector.ts";
-export { fillFiles, type Reference, type ValueOf } from "./template.ts";
+export { fillFiles, MAX_REFERENCES, type Reference, type ValueOf } from "./template.ts";
 export { type ResourceUsage, usageOf } from "./usage.ts";
 export {
   requirementOf,

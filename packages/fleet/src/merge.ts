@@ -12,10 +12,13 @@ export function isConfigMap(value: unknown): value is ConfigMap {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Keys are not compared with each other: for one long mapping that takes minutes. Publishing refuses what is there twice. */
+const READING = { merge: true, uniqueKeys: false, logLevel: "silent" } as const;
+
 /** What a body holds, an empty map for nothing; undefined where it is no YAML or JSON map. */
 export function contentOf({ body }: Pick<ConfigFile, "body">): ConfigMap | undefined {
   try {
-    const content: unknown = parse(Buffer.from(body).toString(), { merge: true, logLevel: "silent" }) ?? {};
+    const content: unknown = parse(Buffer.from(body).toString(), READING) ?? {};
     return isConfigMap(content) ? content : undefined;
   } catch {
     return undefined;

@@ -181,8 +181,19 @@ function isForCollector(files: readonly ConfigFile[]): boolean {
   return files.some((file) => Object.keys(contentOf(file) ?? {}).some((key) => SECTIONS.includes(key)));
 }
 
+/** Attributes, and secrets, that the files of a revision may refer to: each agent's record has a value for each. */
+export const MAX_REFERENCES = 200;
+
 /** What is wrong with the references in files. */
 export function assessReferences(files: readonly ConfigFile[]): readonly Finding[] {
+  const all = referencesIn(files);
+  const crowds = (["agent", "secret"] as const).flatMap((kind): readonly Finding[] => {
+    const count = new Set(all.flatMap((each) => (each.kind === kind ? [each.name] : []))).size;
+    if (count <= MAX_REFERENCES) return [];
+    const message = `refers to ${count} names as \${${kind}:...}, more than the ${MAX_REFERENCES} a revision may.`;
+    return [{ severity: "error", file: "", line: 0, column: 0, message }];
+  });
+  if (crowds.length > 0) return crowds;
   return files.flatMap((file) => {
     const text = textWithHints(file);
     if (text === null) return [];

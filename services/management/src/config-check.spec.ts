@@ -91,6 +91,17 @@ describe("a config before it is rolled out", () => {
     assert.equal((await failureOf(next)).code, Code.InvalidArgument);
   });
 
+  it("refers to no more of an agent and of secrets than a record can hold", async () => {
+    for (const kind of ["agent", "secret"]) {
+      const body = Array.from({ length: 5_000 }, (_, i) => `a${i}: "\${${kind}:k${i}}"\n`).join("");
+      await api.configs.createConfig({ configId: `crowd-${kind}` });
+      const error = await failureOf(api.configs.publishRevision({ configId: `crowd-${kind}`, files: [file(body)] }));
+      assert.match(error.rawMessage, /^files: refers to 5000 names as .* more than the 200/);
+      const { valid, variables } = await api.configs.validateConfig({ files: [file(body)] });
+      assert.deepEqual([valid, variables.length <= 200], [false, true]);
+    }
+  });
+
   it("is empty only where that is said", async () => {
     await api.configs.createConfig({ configId: "empty" });
     for (const body of ["", "# nothing\n"]) {

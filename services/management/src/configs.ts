@@ -1,6 +1,6 @@
 // ConfigService: writes and reads configs and their revisions. Reaches no agent; that takes a rollout.
 
-import { DEFAULT_ORDER, FleetError, parseConfigId, parseTargetSelector } from "@muster/fleet";
+import { DEFAULT_ORDER, FleetError, groupsNamed, parseConfigId, parseTargetSelector } from "@muster/fleet";
 import type {
   ConfigService,
   DeleteConfigRequest,
@@ -41,7 +41,7 @@ export function createConfigService(deps: ConfigDeps): MethodsOf<typeof ConfigSe
     async createConfig(request) {
       const { requestId, ...head } = checked({
         id: () => parseConfigId(request.configId),
-        selector: () => parseTargetSelector(request.selector).text,
+        selector: () => parseTarget(request.selector),
         order: () => parseOrder(request.order ?? DEFAULT_ORDER),
         description: () => parseText("description", request.description, MAX_DESCRIPTION_CHARS),
         isFragment: () => request.fragment,
@@ -90,6 +90,13 @@ export function createConfigService(deps: ConfigDeps): MethodsOf<typeof ConfigSe
       return { revisions: page.items.map((each) => toRevision(each, false)), nextPageToken: page.nextPageToken };
     },
   };
+}
+
+/** Who a config is for. @throws FleetError `invalid`, also for what no rollout could make anything of */
+function parseTarget(text: string): string {
+  const selector = parseTargetSelector(text);
+  groupsNamed(selector);
+  return selector.text;
 }
 
 type FreshHead = Omit<ConfigHead, "createdAtMs" | "updatedAtMs">;
@@ -167,7 +174,7 @@ function parseChange({ config, updateMask }: UpdateConfigRequest): Change {
 
 function changeParsers(config: ProtoConfig) {
   return {
-    selector: () => parseTargetSelector(config.selector).text,
+    selector: () => parseTarget(config.selector),
     order: () => parseOrder(config.order),
     description: () => parseText("description", config.description, MAX_DESCRIPTION_CHARS),
     fragment: () => config.fragment,

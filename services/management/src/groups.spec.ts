@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { parseRolloutId } from "@muster/fleet";
+import { parseConfigId, parseRolloutId } from "@muster/fleet";
 import { BadRequestSchema } from "@muster/protocol/rpc/error_details";
 import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
 
@@ -72,6 +72,21 @@ describe("GroupService", () => {
     const error = await failureOf(api.agents.countAgents({ selector: "group=nowhere" }));
     assert.equal(error.code, Code.InvalidArgument);
     assert.match(error.rawMessage, /no group "nowhere"/);
+  });
+
+  it("is named in a config as rollouts understand it, and kept apart from others that are not", async () => {
+    for (const selector of ["group in (a,b)", "group!=a", "!group"]) {
+      const error = await failureOf(api.configs.createConfig({ configId: "odd", selector }));
+      assert.equal(error.code, Code.InvalidArgument, selector);
+      assert.match(error.rawMessage, /a group is named as group=<id>/);
+    }
+    // As one might have been kept before that was checked.
+    const head = { id: parseConfigId("older"), selector: "group in (a,b)", description: "", order: 100 };
+    await api.store.configs.create({ ...head, isFragment: false, createdAtMs: 1, updatedAtMs: 1 }, "");
+    for (const groupId of ["a", "z"]) await api.groups.createGroup({ group: { groupId } });
+    assert.equal((await failureOf(api.groups.deleteGroup({ groupId: "a" }))).code, Code.FailedPrecondition);
+    await api.groups.deleteGroup({ groupId: "z" });
+    await api.configs.deleteConfig({ configId: "older" });
   });
 
   it("pins what a group asks for when a rollout starts", async () => {

@@ -5,10 +5,11 @@ import {
   assessGroup,
   byPriority,
   FleetError,
+  GROUP_KEY,
   type Group,
-  groupsNamed,
   parseInstanceUid,
   parseSelector,
+  type Selector,
 } from "@muster/fleet";
 import type { GroupSchema, GroupService, Group as ProtoGroup } from "@muster/protocol/muster/groups";
 import type { Agents, Configs, Documents, Stored } from "@muster/store";
@@ -73,7 +74,7 @@ async function mustBeUnused({ configs }: GroupDeps, id: string): Promise<void> {
   for (let after = ""; ; ) {
     const some = await configs.list(after, BATCH);
     for (const { config } of some) {
-      if (groupsNamed(parseSelector(config.selector)).includes(id)) users.push(config.id);
+      if (names(parseSelector(config.selector), id)) users.push(config.id);
     }
     const last = some.at(-1);
     if (last === undefined || some.length < BATCH) break;
@@ -84,6 +85,11 @@ async function mustBeUnused({ configs }: GroupDeps, id: string): Promise<void> {
   const more = users.length > MAX_NAMED ? ` and ${users.length - MAX_NAMED} more` : "";
   const message = `Configs are for group "${id}": ${named}${more}. Change their selectors first, or force it.`;
   throw new FleetError("failed_precondition", message, { reason: "GROUP_IN_USE", details: { group_id: id } });
+}
+
+/** Whether a selector names a group, in whatever way: not every way is one that means something. */
+function names({ requirements }: Selector, id: string): boolean {
+  return requirements.some((each) => each.key === GROUP_KEY && each.kind === "in" && each.values.includes(id));
 }
 
 function parseGroup(group: ProtoGroup | undefined): Group {

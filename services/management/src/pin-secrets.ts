@@ -1,6 +1,13 @@
 // The secrets that files refer to, as they are pinned when a revision is published.
 
-import { type ConfigFile, parseSecretId, type SecretPin, secretNamesIn, type Violation } from "@muster/fleet";
+import {
+  type ConfigFile,
+  MAX_REFERENCES,
+  parseSecretId,
+  type SecretPin,
+  secretNamesIn,
+  type Violation,
+} from "@muster/fleet";
 import type { Secrets } from "@muster/store";
 
 /** What it reads. */
@@ -11,18 +18,17 @@ export async function pinSecrets(
   secrets: FindSecret,
   files: readonly ConfigFile[],
 ): Promise<{ readonly pins: readonly SecretPin[]; readonly unknown: readonly Violation[] }> {
-  const pins: SecretPin[] = [];
-  const unknown: Violation[] = [];
-  for (const name of secretNamesIn(files)) {
-    const stored = await find(secrets, name);
-    if (stored !== undefined) {
-      pins.push({ id: stored.id, version: stored.version });
-      continue;
-    }
-    const index = files.findIndex((file) => secretNamesIn([file]).includes(name));
-    const description = `there is no secret "${name}" for \${secret:${name}}; create it first.`;
-    unknown.push({ field: `files[${index}].body`, description });
-  }
+  const names = secretNamesIn(files);
+  // Checked before: assess-config.ts refuses more.
+  const found = await Promise.all(names.slice(0, MAX_REFERENCES).map((name) => find(secrets, name)));
+  const pins = found.flatMap((stored) => (stored === undefined ? [] : [{ id: stored.id, version: stored.version }]));
+  const missing = names.filter((_, i) => i < found.length && found[i] === undefined);
+  if (missing.length === 0) return { pins, unknown: [] };
+  const namesOf = files.map((file) => new Set(secretNamesIn([file])));
+  const unknown = missing.map((name) => ({
+    field: `files[${namesOf.findIndex((each) => each.has(name))}].body`,
+    description: `there is no secret "${name}" for \${secret:${name}}; create it first.`,
+  }));
   return { pins, unknown };
 }
 

@@ -123,7 +123,7 @@ function refuseErrors(findings: readonly Finding[], files: readonly { readonly n
   if (errors.length === 0) return;
   throw FleetError.invalid(
     errors.map(({ file, line, column, message }) => ({
-      field: `files[${files.findIndex(({ name }) => name === file)}].body`,
+      field: file === "" ? "files" : `files[${files.findIndex(({ name }) => name === file)}].body`,
       description: line === 0 ? message : `line ${line}, column ${column}: ${message}`,
     })),
   );

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { parseGatewayId } from "@muster/fleet";
 import { AuditOutcome } from "@muster/protocol/muster/audit";
+import { CreateGroupRequestSchema, GroupService } from "@muster/protocol/muster/groups";
 import { BadRequestSchema } from "@muster/protocol/rpc/error_details";
+import type { AuditEntry } from "@muster/store";
+import type { MethodsOf } from "./call.ts";
+import { recorded } from "./recorded.ts";
 import { failureOf, type SpecApi, startApi, storeAgent } from "./spec-api.ts";
 
 const by = (user: string) => ({ headers: { "muster-user": user, "x-request-id": "call-1" } });
@@ -168,4 +173,51 @@ describe("a request with an id", () => {
     if (claim.kind === "claimed") await api.store.answers.release("GroupService/CreateGroup", "held", claim.word);
     await api.groups.createGroup({ group: { groupId: "held" }, requestId: "held" });
   });
+});
+
+describe("words about a change", () => {
+  const call = { signal: AbortSignal.timeout(60_000), user: "ann", peer: "", id: "c" };
+  const group = { groupId: "g" };
+  /** A service whose change is done, with an audit and answers that fail as they are told. */
+  function aService(failing: ReadonlySet<string>) {
+    const entries: string[] = [];
+    const may = (name: string): void => {
+      if (failing.has(name)) throw new Error(`${name} failed`);
+    };
+    const audit = {
+      begin: async ({ outcome }: AuditEntry) => void entries.push(outcome),
+      async finish({ outcome, after }: AuditEntry) {
+        may("finish");
+        entries.push(`${outcome} ${after}`);
+      },
+      drop: async () => void entries.push("dropped"),
+    };
+    const answers = {
+      claim: async () => ({ kind: "claimed", word: "w" }) as const,
+      keep: async () => may("keep"),
+      release: async () => void entries.push("released"),
+    };
+    const methods = { createGroup: async () => ({ group }) } as unknown as MethodsOf<typeof GroupService>; // no other is called
+    const read = async (_: unknown, __: unknown, answer: unknown) => {
+      if (answer !== undefined) may("read");
+      return undefined;
+    };
+    const deps = { audit, answers, nowMs: () => 0, newEntryId: () => "1" };
+    const { createGroup } = recorded(GroupService, methods, { createGroup: { resource: () => "group/g", read } }, deps);
+    return { entries, create: () => createGroup(create(CreateGroupRequestSchema, { group, requestId: "r" }), call) };
+  }
+
+  const cases: readonly (readonly [failing: string, entries: readonly string[]])[] = [
+    ["nothing", ["unknown", "done "]],
+    ["read", ["unknown", "done "]],
+    ["finish", ["unknown"]],
+    ["keep", ["unknown", "done "]],
+  ];
+  for (const [failing, expected] of cases) {
+    it(`that fail (${failing}) make it no failure, and no call for a repeat`, async () => {
+      const service = aService(new Set([failing]));
+      assert.equal((await service.create()).group?.groupId, "g");
+      assert.deepEqual(service.entries, expected);
+    });
+  }
 });

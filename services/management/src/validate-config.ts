@@ -10,6 +10,7 @@ import {
   componentsUsed,
   type Finding,
   type Group,
+  MAX_REFERENCES,
   parseConfigId,
   parseSelector,
   type Selector,
@@ -38,6 +39,9 @@ export interface ValidateDeps {
   readonly secrets: FindSecret;
   readonly groups: Pick<Documents<Group>, "get">;
 }
+
+/** Components that agents are counted by; nobody has built a Collector with that many. */
+const MAX_COMPONENTS = 500;
 
 /** Checks. @throws FleetError `not_found`, `invalid` when the request itself makes no sense */
 export async function validateConfig(
@@ -104,7 +108,7 @@ async function variablesOf(
   variables: readonly Variable[],
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof VariableAvailabilitySchema>[]> {
-  const counted = variables.map(async ({ key, isRequired }) => {
+  const counted = variables.slice(0, MAX_REFERENCES).map(async ({ key, isRequired }) => {
     const without = narrowed(selector, { kind: "exists", key, negated: true });
     const count = key === UID_VARIABLE ? 0 : await agents.tally.count(without, signal);
     return { variable: { key, required: isRequired }, lackingAgents: BigInt(count) };
@@ -124,7 +128,7 @@ async function availabilityOf(
     count(narrowed(selector, { kind: "exists", key: "component", negated: true }), signal),
   ]);
   const lacking: MessageInitShape<typeof ComponentAvailabilitySchema>[] = [];
-  for (const component of components) {
+  for (const component of components.slice(0, MAX_COMPONENTS)) {
     const able = narrowed(selector, { kind: "in", key: "component", values: [component], negated: false });
     const available = await count(able, signal);
     const lackingCount = Math.max(0, matching - silent - available); // agents come and go between the counts
