@@ -15,6 +15,8 @@ describe("secrets in what agents say", () => {
     ["are hidden though they are patterns", "a.*b axxb", "a.*b", "${secret:x} axxb"],
     ["are hidden line by line", "  abcdefghijklmnopqrstuvwx\n  short", key, "  ${secret:x}\n  short"],
     ["are hidden without the space around them", "= value", " value\n", "= ${secret:x}"],
+    ["are hidden where we cut them", "k=s3cr3t-an…", "s3cr3t-and-long", "k=${secret:x}…"],
+    ["are not guessed from less than that", "k=s3c…", "s3cr3t-and-long", "k=s3c…"],
   ];
   for (const [name, text, value, expected] of cases) {
     it(name, () => assert.equal(replaced(text, { id: "x", value }), expected));

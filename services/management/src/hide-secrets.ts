@@ -2,7 +2,7 @@
 // into the agent's config, and is answered with `${secret:name}` in its place. Wraps whole services, so that no answer is left
 // out. Where there are no secrets it costs one look a second.
 //
-// Not a filter of everything: a value that an agent cut, escaped or encoded in its own way is not found.
+// Not a filter of everything: a value that an agent cut, escaped or encoded in its own way is not found. One that we cut is.
 
 import type { DescService } from "@bufbuild/protobuf";
 import type { Secrets } from "@muster/store";
@@ -32,6 +32,8 @@ const WORDS: ReadonlySet<string> = new Set([
   "body",
   "data",
   "unrecognized",
+  "offered",
+  "effective",
 ]);
 
 /** Replaces values in a text; null while there are none. */
@@ -89,7 +91,26 @@ export function createReplace(all: readonly { readonly id: string; readonly valu
     longestFirst.map((form) => form.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"),
     "g",
   );
-  return (text) => text.replaceAll(pattern, (found) => `\${secret:${names.get(found)}}`);
+  return (text) => {
+    const whole = text.replaceAll(pattern, (found) => `\${secret:${names.get(found)}}`);
+    return whole.endsWith(CUT) ? withoutBeginning(whole, names) : whole;
+  };
+}
+
+/** How texts end that we cut ourselves. */
+const CUT = "…";
+/** Fewer characters are no beginning of a secret that would help anybody. */
+const MIN_BEGINNING = 4;
+
+/** A text that was cut, without the beginning of a secret at its end. */
+function withoutBeginning(text: string, names: ReadonlyMap<string, string>): string {
+  const kept = text.slice(0, -CUT.length);
+  for (const [form, name] of names) {
+    for (let length = Math.min(form.length - 1, kept.length); length >= MIN_BEGINNING; length--) {
+      if (kept.endsWith(form.slice(0, length))) return `${kept.slice(0, -length)}\${secret:${name}}${CUT}`;
+    }
+  }
+  return text;
 }
 
 /** A copy where anything is to be hidden, else the value itself. */
