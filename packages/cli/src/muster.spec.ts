@@ -247,7 +247,7 @@ describe("muster", () => {
   it("names the words that a fact can be", async () => {
     const { err, code } = await muster(["agents", "list", "-l", "connected=maybe"]);
     assert.equal(code, 1);
-    assert.match(err, /selector: "connected" is true or false, never "maybe"/);
+    assert.match(err, /selector: column 1: "connected" is true or false, never "maybe"/);
   });
 
   it("asks an agent things once, and says that it does not answer", async () => {

@@ -69,6 +69,30 @@ describe("an effective config", () => {
   ];
   for (const { name, effective, offered, is } of cases) it(name, () => assert.equal(shows(effective, ...offered), is));
 
+  const endless: readonly (readonly [name: string, text: string])[] = [
+    ["a map in itself", "exporters: &e {x: *e}"],
+    ["a list in itself", "exporters: {x: &e [*e]}"],
+    ["ten thousand levels", `exporters: {x: ${"[".repeat(10_000)}${"]".repeat(10_000)}}`],
+  ];
+  for (const [name, text] of endless) {
+    it(`cannot be told from one with ${name}, alone or in two files`, () => {
+      const offered = [file("exporters: {otlp: {}}")];
+      assert.equal(showsConfig([file(text)], offered), null);
+      assert.equal(showsConfig([file(text, "a"), file(text, "b")], offered), null);
+      assert.equal(showsConfig(offered, [file(text)]), null);
+    });
+  }
+
+  it("is compared in time, however long its maps and lists and however deep they are", { timeout: 10_000 }, () => {
+    const map = `exporters: {otlp: {${Array.from({ length: 30_000 }, (_, i) => `k${i}: 1`).join(", ")}}}`;
+    assert.equal(shows(map, "exporters: {otlp: {k7: 1}}"), true);
+    const items = (count: number, item: string) => `x: [${Array.from({ length: count }, () => item).join(",")}]`;
+    assert.equal(shows(items(50_000, "{a: {b: 1}}"), items(1_000, "{a: {b: 2}}")), false);
+    const nested = (text: string) => `x: ${"[".repeat(40)}${text}${"]".repeat(40)}`;
+    assert.equal(shows(nested("1"), nested("2")), false);
+    assert.equal(shows(nested("2"), nested("2")), true);
+  });
+
   it("has itself, whatever is added to it", () => {
     const scalar = fc.oneof(fc.string(), fc.integer(), fc.boolean());
     const { map } = fc.letrec<{ map: Record<string, unknown>; any: unknown }>((tie) => ({

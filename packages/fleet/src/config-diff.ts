@@ -69,15 +69,37 @@ function differencesInList(
   wanted: readonly unknown[],
   path: Path,
 ): readonly ConfigDifference[] {
-  const has = (item: unknown, value: unknown): boolean => differencesIn(item, value, path).length === 0;
-  let at = 0;
-  for (const item of shown) if (at < wanted.length && has(item, wanted[at])) at += 1;
-  if (at === wanted.length) return [];
-  const lacking = [...wanted.keys()].filter((i) => !shown.some((item) => has(item, wanted[i])));
-  if (lacking.length === 0) return isUnordered(path) ? [] : [difference("different", path, wanted, shown)];
+  if (isListIn(shown, wanted, path)) return [];
+  const other = [difference("different", path, wanted, shown)];
+  if (shown.length * wanted.length > MAX_PAIRS) return other;
+  const lacking = [...wanted.keys()].filter((i) => !shown.some((item) => isIn(item, wanted[i], path)));
+  if (lacking.length === 0) return other;
   // The same items changed, rather than others: told where they changed.
   if (shown.length === wanted.length) return lacking.flatMap((i) => differencesIn(shown[i], wanted[i], [...path, i]));
   return lacking.map((i) => difference("missing", [...path, i], wanted[i], undefined));
+}
+
+/** Items of two lists that are compared each with each; agents make lists as long as they like. */
+const MAX_PAIRS = 100_000;
+
+function isListIn(shown: readonly unknown[], wanted: readonly unknown[], path: Path): boolean {
+  let at = 0;
+  for (const item of shown) if (at < wanted.length && isIn(item, wanted[at], path)) at += 1;
+  if (at === wanted.length) return true;
+  if (!isUnordered(path) || shown.length * wanted.length > MAX_PAIRS) return false;
+  return wanted.every((value) => shown.some((item) => isIn(item, value, path)));
+}
+
+/** Whether there are no differences. Tells it with one look at each part, where telling them takes several. */
+function isIn(shown: unknown, wanted: unknown, path: Path): boolean {
+  if (isEmpty(wanted)) return typeof shown === "object" || shown === undefined; // null is an object, too
+  if (isConfigMap(wanted)) {
+    if (!isConfigMap(shown)) return false;
+    const keys = Object.entries(wanted);
+    return keys.every(([key, value]) => Object.hasOwn(shown, key) && isIn(shown[key], value, [...path, key]));
+  }
+  if (!Array.isArray(wanted)) return isSameScalar(shown, wanted);
+  return Array.isArray(shown) && isListIn(shown, wanted, path);
 }
 
 /** Lists whose order says nothing: extensions, and where a pipeline receives and exports. Processors work one after another. */
@@ -88,6 +110,7 @@ function isUnordered([first, second, , list]: Path): boolean {
 const REDACTED = /^(\[redacted\]|\*+)$/i;
 
 function isSameScalar(shown: unknown, wanted: unknown): boolean {
+  if (shown === wanted) return true;
   const [a, b] = [String(shown), String(wanted)];
   if (REDACTED.test(a) || b.replaceAll("$$", "").includes("${")) return true;
   const plain = b.replaceAll("$$", "$");

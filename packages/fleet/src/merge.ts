@@ -1,5 +1,5 @@
 // Files of configs as values, and what they merge to in a Collector: maps by key, anything else by the last. Pure. Whoever
-// compares configs by content reads them here.
+// compares configs by content reads them here. Agents write such files, too: nothing in one may take long or never end.
 
 import { parse } from "yaml";
 import type { ConfigFile } from "./config.ts";
@@ -12,17 +12,26 @@ export function isConfigMap(value: unknown): value is ConfigMap {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Keys are not compared with each other: for one long mapping that takes minutes. Publishing refuses what is there twice. */
-const READING = { merge: true, uniqueKeys: false, logLevel: "silent" } as const;
+/** Levels of a config; in a real one they are a dozen. */
+const MAX_LEVELS = 100;
 
-/** What a body holds, an empty map for nothing; undefined where it is no YAML or JSON map. */
+/** What a body holds, an empty map for nothing; undefined where it is no YAML or JSON map, or one without end. */
 export function contentOf({ body }: Pick<ConfigFile, "body">): ConfigMap | undefined {
   try {
-    const content: unknown = parse(Buffer.from(body).toString(), READING) ?? {};
-    return isConfigMap(content) ? content : undefined;
+    // The library compares each key with all others, which takes minutes for one long mapping. Of a key that is there twice the
+    // last counts; publishing refuses it (config.ts).
+    const options = { merge: true, logLevel: "silent", uniqueKeys: false } as const;
+    const content: unknown = parse(Buffer.from(body).toString(), options) ?? {};
+    return isConfigMap(content) && hasEnd(content, MAX_LEVELS) ? content : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Whether it is no deeper than that: anchors can put a map into itself. */
+function hasEnd(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((part) => hasEnd(part, levels - 1));
 }
 
 /** What two maps merge to. */

@@ -37,6 +37,8 @@ describe("what operators may say", () => {
     { name: "a value of 64", value: "v".repeat(64), is: false },
     { name: "a value with a space", value: "a b", is: false },
     { name: "a value that begins with a dot", value: ".a", is: false },
+    { name: "a key that is a fact", key: "version", is: false },
+    { name: "a key that names groups", key: "group", is: false },
     { name: "a key that objects have by themselves", key: "constructor", is: true },
   ];
   for (const { name, key = "team", value = "core", is } of cases) {

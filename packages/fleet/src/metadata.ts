@@ -3,6 +3,8 @@
 // state, and the projector folds the labels into the agent's view.
 
 import { FleetError, type Violation } from "./error.ts";
+import { GROUP_KEY } from "./group.ts";
+import { FACT_KEYS } from "./selector.ts";
 
 /** Texts by key, in the order of the keys. Pairs, not an object: `constructor` is a key like any other. */
 export type Pairs = readonly (readonly [key: string, value: string])[];
@@ -45,6 +47,7 @@ const PREFIX = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a
 const MAX_PREFIX_CHARS = 253;
 const KEY_RULE =
   "is no key: up to 63 letters, digits, - _ and ., with a letter or digit at both ends, and before it, if anything, a domain name and /.";
+const HIDDEN_RULE = "means something else in selectors, and no selector would see the label; choose another key.";
 const VALUE_RULE =
   "is no value of a label: empty, or up to 63 letters, digits, - _ and ., with a letter or digit at both ends.";
 
@@ -168,8 +171,10 @@ function assessKey(field: string, key: string): readonly Violation[] {
 
 function assessLabel(field: string, key: string, value: string): readonly Violation[] {
   const isValue = value === "" || NAME.test(value);
+  const isHidden = FACT_KEYS.has(key) || key === GROUP_KEY;
   return [
     ...assessKey(field, key),
+    ...(isHidden ? [{ field, description: `"${key}" ${HIDDEN_RULE}` }] : []),
     ...(isValue ? [] : [{ field: `${field}["${key}"]`, description: `"${value}" ${VALUE_RULE}` }]),
   ];
 }

@@ -62,40 +62,50 @@ const MAX_SELECTOR_CHARS = 4_096;
  * fact can be
  */
 export function parseSelector(text: string): Selector {
-  const selector = parse(text);
-  const violations = selector.requirements.flatMap(assessFact);
+  const { selector, columns } = parse(text);
+  const violations = selector.requirements.flatMap((requirement, i) => assessFact(requirement, columns[i] ?? 1));
   if (violations.length > 0) throw FleetError.invalid(violations);
   return selector;
 }
 
-function parse(text: string): Selector {
+/** A selector, and the column where each of its requirements begins. */
+interface Parsed {
+  readonly selector: Selector;
+  readonly columns: readonly number[];
+}
+
+function parse(text: string): Parsed {
   if (text.length > MAX_SELECTOR_CHARS) {
     const description = `${text.length} characters are more than the ${MAX_SELECTOR_CHARS} a selector may have.`;
     throw FleetError.invalid([{ field: "selector", description }]);
   }
   const tokens = tokenize(text);
   const requirements: Requirement[] = [];
-  if (peek(tokens).kind === "end") return { text, requirements };
+  const columns: number[] = [];
+  const parsed = { selector: { text, requirements }, columns };
+  if (peek(tokens).kind === "end") return parsed;
   for (;;) {
+    columns.push(peek(tokens).column);
     requirements.push(parseRequirement(tokens));
     const next = tokens.take();
-    if (next.kind === "end") return { text, requirements };
+    if (next.kind === "end") return parsed;
     if (next.kind !== ",") throw tokens.error(next, `"," or the end`);
   }
 }
 
 /** Parses a selector that says who a config is for: attributes only, since facts change by themselves. @throws FleetError `invalid` */
 export function parseTargetSelector(text: string): Selector {
-  const selector = parse(text);
-  const fact = selector.requirements.find((requirement) => FACT_KEYS.has(requirement.key));
-  if (fact !== undefined) {
-    const description = `"${fact.key}" is a passing fact; a config is for agents by their attributes. Leave it out.`;
-    throw FleetError.invalid([{ field: "selector", description }]);
-  }
+  const { selector, columns } = parse(text);
+  const violations = selector.requirements.flatMap(({ key }, i) =>
+    FACT_KEYS.has(key)
+      ? [violationAt(columns[i] ?? 1, `"${key}" is a passing fact; a config is for agents by their attributes`)]
+      : [],
+  );
+  if (violations.length > 0) throw FleetError.invalid(violations);
   return selector;
 }
 
-function assessFact(requirement: Requirement): readonly Violation[] {
+function assessFact(requirement: Requirement, column: number): readonly Violation[] {
   const values = FACT_VALUES.get(requirement.key);
   if (values === undefined || requirement.kind === "exists") return [];
   const wrong =
@@ -103,10 +113,11 @@ function assessFact(requirement: Requirement): readonly Violation[] {
       ? requirement.values.filter((value) => !values.includes(value))
       : [requirement.pattern].filter((pattern) => !values.some((value) => matchesGlob(pattern, value)));
   const words = `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
-  return wrong.map((value) => ({
-    field: "selector",
-    description: `"${requirement.key}" is ${words}, never "${value}".`,
-  }));
+  return wrong.map((value) => violationAt(column, `"${requirement.key}" is ${words}, never "${value}"`));
+}
+
+function violationAt(column: number, what: string): Violation {
+  return { field: "selector", description: `column ${column}: ${what}.` };
 }
 
 /** Whether labels satisfy every requirement. */
@@ -135,7 +146,7 @@ type TokenKind = "word" | "quoted" | "," | "(" | ")" | "=" | "!=" | "!" | "end";
 interface Token {
   readonly kind: TokenKind;
   readonly text: string;
-  /** Counted from 1. */
+  /** In characters, counted from 1. */
   readonly column: number;
 }
 interface Tokens {
@@ -152,7 +163,7 @@ function tokenize(text: string): Tokens {
   const list: Token[] = [];
   const pattern = new RegExp(TOKEN);
   while (pattern.lastIndex < text.length) {
-    const column = pattern.lastIndex + 1;
+    const column = columnAt(text, pattern.lastIndex);
     const match = pattern.exec(text);
     if (match === null) throw syntaxError(text, column, `a closing quote for the one in column ${column}`);
     const [, quoted, equals, unequal, symbol, word] = match;
@@ -163,7 +174,7 @@ function tokenize(text: string): Tokens {
       list.push({ kind: symbol as TokenKind, text: symbol, column }); // the class above
     else if (word !== undefined) list.push({ kind: "word", text: word, column });
   }
-  const end: Token = { kind: "end", text: "the end", column: text.length + 1 };
+  const end: Token = { kind: "end", text: "the end", column: columnAt(text, text.length) };
   return {
     list,
     position: 0,
@@ -172,6 +183,11 @@ function tokenize(text: string): Tokens {
     },
     error: (at, expected) => syntaxError(text, at.column, expected, at.text),
   };
+}
+
+/** Characters, as people count them, rather than the units of JavaScript's strings. */
+function columnAt(text: string, index: number): number {
+  return charactersOf(text.slice(0, index)).length + 1;
 }
 
 function syntaxError(text: string, column: number, expected: string, found?: string): FleetError {
@@ -232,7 +248,8 @@ function comparison(key: string, value: Token, negated: boolean): Requirement {
 }
 
 /** Whether a text is of a pattern's form. Remembers only the last star, so hostile patterns cost a product of lengths at most. */
-function matchesGlob(pattern: string, text: string): boolean {
+function matchesGlob(globText: string, valueText: string): boolean {
+  const [pattern, text] = [charactersOf(globText), charactersOf(valueText)];
   let [p, t, star, resume] = [0, 0, -1, 0];
   while (t < text.length) {
     if (pattern[p] === "*") {
@@ -250,4 +267,9 @@ function matchesGlob(pattern: string, text: string): boolean {
   }
   while (pattern[p] === "*") p++;
   return p === pattern.length;
+}
+
+/** Characters outside of the first plane are two units of a string, and one to whoever writes `?`. */
+function charactersOf(text: string): string | readonly string[] {
+  return /[\ud800-\udfff]/.test(text) ? [...text] : text;
 }

@@ -38,8 +38,26 @@ describe("what an agent takes", () => {
         ["process.cpu.utilization", "much"],
         ["process.memory.usage", ""],
         ["process.memory.rss", -1],
+        ["system.memory.usage", " "],
       ]),
       is: null,
+    },
+    {
+      name: "not told by what is more than there is anywhere",
+      health: aHealth([
+        ["process.memory.usage", 1e300],
+        ["process.memory.rss", "9223372036854775808"],
+        ["system.memory.usage", 5],
+      ]),
+      is: { cpuPercent: null, memoryBytes: 5 },
+    },
+    {
+      name: "nothing at all of an idle one",
+      health: aHealth([
+        ["process.cpu.utilization", 0],
+        ["process.memory.usage", 0],
+      ]),
+      is: { cpuPercent: 0, memoryBytes: 0 },
     },
   ] as const;
   for (const { name, health, is } of cases) it(`is ${name}`, () => assert.deepEqual(usageOf(health), is));

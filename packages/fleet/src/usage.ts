@@ -38,8 +38,10 @@ function firstOf(lists: readonly Attributes[], keys: readonly string[]): number 
   for (const attributes of lists) {
     for (const name of keys) {
       const value = attributes.find(([key]) => key === name)?.[1];
-      const number = typeof value === "number" || typeof value === "string" ? Number(value || Number.NaN) : Number.NaN;
-      if (Number.isFinite(number) && number >= 0) return number;
+      const isNumber = typeof value === "number" || (typeof value === "string" && value.trim() !== "");
+      const number = isNumber ? Number(value) : Number.NaN;
+      // Who reports more bytes than fit into a number of the API says nothing that anybody could believe.
+      if (number >= 0 && number <= Number.MAX_SAFE_INTEGER) return number;
     }
   }
   return null;

@@ -20,7 +20,8 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
   const { protocol, hostname, port, username, password, searchParams } = new URL(url);
   if (!isClusterProtocol(protocol)) return null;
   const seeds = [`${hostname}:${port === "" ? 6379 : port}`, ...searchParams.getAll("seed")];
-  const { enableOfflineQueue = true, lazyConnect = false, retryStrategy, ...each } = options;
+  // ioredis takes the number of keys that a script names for its first key, and mixes servers in one pipeline.
+  const { enableOfflineQueue = true, lazyConnect = false, retryStrategy, enableAutoPipelining: _, ...each } = options;
   const cluster = new Cluster(seeds.map(nodeOf), {
     redisOptions: {
       ...each,
@@ -31,7 +32,6 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
     enableOfflineQueue,
     lazyConnect,
     enableReadyCheck: true,
-    // ioredis takes the number of keys that a script names for its first key, and mixes servers in one pipeline.
     enableAutoPipelining: false,
     slotsRefreshInterval: LAYOUT_EVERY_MS,
     slotsRefreshTimeout: LAYOUT_TIMEOUT_MS,
@@ -39,8 +39,11 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
     retryDelayOnFailover: 0,
     clusterRetryStrategy: (times) => Number(retryStrategy?.(times) ?? LAYOUT_EVERY_MS),
   });
-  // A server's first command opens its connection, and those that come meanwhile would fail: open it before.
-  cluster.on("+node", (server: Redis) => void server.ping().catch(() => undefined));
+  // A server's first command opens its connection, and those that come meanwhile would fail: open it before. But not while the
+  // cluster itself is being opened: the first look at it would fail, and with it the opening, again and again.
+  const open = (server: Redis): void => void server.ping().catch(() => undefined);
+  cluster.on("+node", (server: Redis) => cluster.status === "ready" && open(server));
+  cluster.on("ready", () => cluster.nodes("master").forEach(open));
   return cluster as unknown as Redis; // it takes every command that the store uses
 }
 

@@ -25,7 +25,7 @@ export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } fr
 export type { Histories } from "./history.ts";
 export type { Partition } from "./keys.ts";
 export type { Direction } from "./merge-ranges.ts";
-export type { MetadataStore, MetadataWrite } from "./metadata.ts";
+export type { MetadataPage, MetadataStore, MetadataWrite } from "./metadata.ts";
 export type { Json } from "./packed.ts";
 export { openQueue, openWorker, type WorkHandlers, type WorkQueue } from "./queue.ts";
 export { isRedisAway, toFleetError } from "./redis.ts";

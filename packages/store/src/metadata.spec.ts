@@ -48,6 +48,22 @@ describe("what operators say of agents", () => {
     assert.deepEqual(await spec.store.metadata.load([A, B]), [NO_METADATA, said({ a: "1" })]);
   });
 
+  it("is read all over, some at a time", async () => {
+    const uids = Array.from({ length: 700 }, (_, i) => aUid(i + 1));
+    const writes = uids.map((uid, i) => ({ uid, before: NO_METADATA, after: said({ a: String(i) }) }));
+    await spec.store.metadata.put(writes);
+    const found = new Map<InstanceUid, string | undefined>();
+    let [cursor, reads] = ["0", 0];
+    do {
+      const page = await spec.store.metadata.scan(cursor, 100);
+      for (const [uid, { labels }] of page.said) found.set(uid, labels[0]?.[1]);
+      ({ cursor } = page);
+      reads += 1;
+    } while (cursor !== "0");
+    assert.deepEqual(found, new Map(uids.map((uid, i) => [uid, String(i)])));
+    assert.ok(reads > 3, `${reads} reads`);
+  });
+
   it("reaches the view when the projector is told to look again, and the index with it", async () => {
     await project(A, described(A));
     await say(A, { env: "prod", canary: "true" });

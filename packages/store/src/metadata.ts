@@ -17,10 +17,19 @@ export interface MetadataWrite {
   readonly after: Metadata | null;
 }
 
+/** A part of all that is said. */
+export interface MetadataPage {
+  readonly said: ReadonlyMap<InstanceUid, Metadata>;
+  /** Where to go on; "0" at the end. */
+  readonly cursor: string;
+}
+
 /** Metadata of agents. */
 export interface MetadataStore {
   /** In the order of the uids. */
   load(uids: readonly InstanceUid[]): Promise<readonly Metadata[]>;
+  /** About `count` of all that is said, from a place on ("0": the beginning); what is said meanwhile may be left out. */
+  scan(cursor: string, count: number): Promise<MetadataPage>;
   /** Answers, in their order, which were written: of the others somebody else said something meanwhile. */
   put(writes: readonly MetadataWrite[]): Promise<readonly boolean[]>;
   /** What was said of `from` is said of `to` from now on, except where something else is said of that. */
@@ -53,6 +62,13 @@ export function createMetadata(control: Redis, settle: () => Promise<void>): Met
   };
   return {
     load,
+    async scan(from, count) {
+      const [cursor, flat] = await control.hscan(key, from, "COUNT", count);
+      const said = flat.flatMap((uid, i) =>
+        i % 2 === 0 ? [[uid as InstanceUid, decode(flat[i + 1] ?? "")] as const] : [],
+      );
+      return { cursor, said: new Map(said) };
+    },
     async put(writes) {
       const done: boolean[] = [];
       for (const some of slices(writes, MAX_WRITES)) done.push(...(await write(some, false)));

@@ -48,16 +48,22 @@ export function useStore(
   before(async () => {
     leaks = trackLeaks();
     const server = await startRedis({ args, ...redisOptions });
-    const redis = await openHot(server.url, () => undefined, CONNECT_TIMEOUT_MS);
-    const store = await openStore({ ...defaults(server.url), ...options });
-    stores.push(store);
-    opened = { server, redis, store };
+    try {
+      const redis = await openHot(server.url, () => undefined, CONNECT_TIMEOUT_MS);
+      const store = await openStore({ ...defaults(server.url), ...options });
+      stores.push(store);
+      opened = { server, redis, store };
+    } catch (error) {
+      await server.stop(); // or the file would never end
+      throw error;
+    }
   });
   const servers = () => serversOf(get().redis);
   const wipe = async () => void (await Promise.all(servers().map((server) => server.flushall())));
   beforeEach(wipe);
   after(async () => {
     for (const store of stores) store.close();
+    if (opened === null) return;
     closeRedis(get().redis);
     await get().server.stop();
     await leaks.assertNone({ timeoutMs: 5_000 }); // timeouts of commands end by themselves, in 3 s

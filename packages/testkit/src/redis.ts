@@ -24,6 +24,8 @@ export interface RedisOptions {
   readonly port?: number;
   /** One server, whatever MUSTER_TEST_REDIS says. */
   readonly isSingle?: boolean;
+  /** A cluster of three, whatever MUSTER_TEST_REDIS says. */
+  readonly isCluster?: boolean;
 }
 
 /** A running server and the ways to hurt it. */
@@ -47,8 +49,10 @@ export interface RedisServer {
  * MUSTER_TEST_REDIS=cluster it is a cluster of three.
  */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const isCluster = process.env["MUSTER_TEST_REDIS"] === "cluster" && options.isSingle !== true;
-  return isCluster ? await startCluster(options, temporaryDir, startOne) : await startOne(options);
+  const isAsked = process.env["MUSTER_TEST_REDIS"] === "cluster" && options.isSingle !== true;
+  return isAsked || options.isCluster === true
+    ? await startCluster(options, temporaryDir, startOne)
+    : await startOne(options);
 }
 
 async function startOne(options: RedisOptions): Promise<RedisServer> {

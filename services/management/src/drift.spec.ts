@@ -36,12 +36,18 @@ describe("drift, by the API", () => {
       1,
       1,
     );
+    await api.secrets.createSecret({ secretId: "token", value: `t0ken-${"x".repeat(60)}` });
     await show(1, `exporters: {otlp: {}, debug: {}}`);
     await show(2, FILES[0]?.body.toString() ?? "");
     await storeAgent(api.store, 3);
   });
   after(() => api.stop());
 
+  /** An agent that went away. */
+  async function gone(n: number) {
+    await storeAgent(api.store, n, { connected: false, epoch: 9 });
+    return await api.store.agents.load([aUid(n)]);
+  }
   async function show(n: number, text: string): Promise<void> {
     const uid = await storeAgent(api.store, n, { capabilities: ["ReportsRemoteConfig", "ReportsEffectiveConfig"] });
     const { bodies, sessions, agents } = api.store;
@@ -70,6 +76,20 @@ describe("drift, by the API", () => {
     assert.deepEqual([second?.configDrift?.state, third?.configDrift], [DriftState.IN_SYNC, undefined]);
     const { agent } = await api.agents.getAgent({ instanceUid: aUid(2) });
     assert.deepEqual(agent?.configDrift?.differences, []);
+  });
+
+  it("shows no secret, nor the beginning of one", async () => {
+    const long = `${"a".repeat(170)}t0ken-${"x".repeat(60)}`;
+    await show(4, `exporters: {otlp: {k0: 't0ken-${"x".repeat(60)}', k1: '${long}'}}`);
+    const contributions = [{ configId: parseConfigId("base"), revision: 1, hash, order: 1, rolloutId: ROLLOUT_ID }];
+    await api.store.desired.assign([{ uid: aUid(4), desired: { hash, contributions } }], 1, 1);
+    const { agent } = await api.agents.getAgent({ instanceUid: aUid(4) });
+    const told = agent?.configDrift?.differences ?? [];
+    assert.deepEqual(
+      told.flatMap(({ kind, effective }) => (kind === DifferenceKind.DIFFERENT ? [effective] : [])),
+      ["${secret:token}", `${"a".repeat(170)}\${secret:token}…`],
+    );
+    await api.store.agents.forget(await gone(4));
   });
 
   it("is a fact that selectors and summaries know", async () => {

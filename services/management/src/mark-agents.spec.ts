@@ -56,6 +56,13 @@ describe("what operators say of agents, by the API", () => {
     assert.match(failure.rawMessage, /is at generation 2, not 1/);
   });
 
+  it("refuses the first word of somebody who did not see another's", async () => {
+    const wish = { instanceUid: aUid(5), expectedGeneration: 0n, ...mask("labels") };
+    await api.agents.updateAgent({ ...wish, labels: { a: "1" } });
+    assert.equal((await failureOf(api.agents.updateAgent({ ...wish, labels: { b: "1" } }))).code, Code.Aborted);
+    assert.deepEqual({ ...(await api.agents.getAgent({ instanceUid: aUid(5) })).agent?.labels }, { a: "1" });
+  });
+
   const refused = [
     ["an agent that nobody knows", { instanceUid: aUid(99), ...mask("labels") }, Code.NotFound],
     ["no mask", { instanceUid: aUid(1), labels: { a: "1" } }, Code.InvalidArgument],

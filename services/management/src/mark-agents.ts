@@ -51,14 +51,14 @@ export async function updateAgent(
   const { given, change, expected } = checked({
     given: () => parseInstanceUid(request.instanceUid),
     change: () => parseReplacement(request),
-    expected: () => parseCount("expected_generation", request.expectedGeneration),
+    expected: () => parseExpected(request.expectedGeneration),
     requestId: () => parseRequestId(request.requestId),
   });
   const found = await existingAgent(deps.agents, given);
   const { uid } = found.view;
   for (let races = 0; races < MAX_RACES; races++) {
     const [before = NO_METADATA] = await deps.metadata.load([uid]);
-    if (expected !== 0 && expected !== before.generation) throw moved(uid, expected, before.generation);
+    if (expected !== null && expected !== before.generation) throw moved(uid, expected, before.generation);
     const after = replaceMetadata(before, change);
     mustFit(uid, after);
     const isDone = request.validateOnly || after === before || (await deps.metadata.put([{ uid, before, after }]))[0];
@@ -68,6 +68,11 @@ export async function updateAgent(
     return { agent: Object.assign(agent, toMetadata(after)) };
   }
   throw tooManyRaces();
+}
+
+/** null: it does not matter. */
+function parseExpected(generation: bigint | undefined): number | null {
+  return generation === undefined ? null : parseCount("expected_generation", generation);
 }
 
 function parseReplacement({ labels, annotations, updateMask }: UpdateAgentRequest): Partial<Metadata> {

@@ -80,7 +80,7 @@ describe("the order of agents", () => {
     assert.deepEqual(listed, [...numbers.toReversed(), 501]);
   });
 
-  for (const orderBy of ["zone,env", "zone up", "zone desc desc", "x".repeat(300)]) {
+  for (const orderBy of ["zone,env", "zone up", "zone constructor", "zone desc desc", "x".repeat(300)]) {
     it(`cannot be "${orderBy.slice(0, 20)}"`, async () => {
       assert.equal((await failureOf(api.agents.listAgents({ orderBy }))).code, Code.InvalidArgument);
     });

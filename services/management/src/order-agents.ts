@@ -23,15 +23,20 @@ export type Place = readonly [value: SortValue, uid: string];
 
 const MAX_KEY_CHARS = 256;
 
+const DIRECTIONS: ReadonlyMap<string, Direction> = new Map([
+  ["asc", "up"],
+  ["desc", "down"],
+]);
+
 /** @throws FleetError `invalid` */
 export function parseOrderBy(orderBy: string): Order {
   const [key = "", word = "asc", ...more] = orderBy.trim().split(/\s+/);
-  const direction = { asc: "up", desc: "down" }[word];
+  const direction = DIRECTIONS.get(word);
   if (direction === undefined || more.length > 0 || key.includes(",") || key.length > MAX_KEY_CHARS) {
     const examples = '"instance_uid desc", "host.name", "update_time desc"';
     throw invalid("order_by", `"${orderBy}" is no order; name one key, and desc for the other way round: ${examples}.`);
   }
-  return { key: key === "" || key === "instance_uid" ? null : key, direction: direction as Direction }; // one of the two
+  return { key: key === "" || key === "instance_uid" ? null : key, direction };
 }
 
 /** Where a list goes on; of one by uid, only the uid counts. @throws FleetError `invalid` */

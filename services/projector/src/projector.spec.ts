@@ -70,6 +70,15 @@ describe("a projector", () => {
     assert.ok(logged.some((line) => line.includes("agents.forgotten")));
   });
 
+  it("finds what operators said of an agent and nobody told it of", async () => {
+    const uid = aUid(4);
+    await store.agents.project(uid, [left(uid, nowMs)]);
+    const said = { generation: 1, labels: [["ring", "one"]] as const, annotations: [] };
+    await store.metadata.put([{ uid, before: NO_METADATA, after: said }]); // and whoever said it died
+    const isShown = async () => (await store.agents.get(uid))?.view.metadata?.labels[0]?.[1] === "one";
+    await until(isShown, { what: "the label to be seen" });
+  });
+
   it("tells drift of agents whose desired config was not known when they spoke", async () => {
     const uid = aUid(3);
     const files = [{ name: "a.yaml", contentType: "text/yaml", body: Buffer.from("a: 1") }];

@@ -1,14 +1,15 @@
 // A projector, wired: event streams → views, and the reaper beside. main.ts opens it.
 
 import { randomUUID } from "node:crypto";
-import { type AgentEvent, type InstanceUid, parseSelector } from "@muster/fleet";
+import { type AgentEvent, parseSelector } from "@muster/fleet";
 import type { Clock } from "@muster/runtime";
 import type { Store, WorkQueue } from "@muster/store";
 import type { Logger, Metrics } from "@muster/telemetry";
 import { forgetGone, GONE } from "./forget-gone.ts";
+import { createHealLabels, lookAgain } from "./heal-labels.ts";
 import { type ProjectDeps, project } from "./project.ts";
 import { reap } from "./reap.ts";
-import { createSweep } from "./sweep.ts";
+import { createSweep, type SweepDeps } from "./sweep.ts";
 
 /** What a projector needs of its process. */
 export interface ProjectorDeps {
@@ -95,18 +96,12 @@ function createSweeps(
     counts.forgotten += count;
   };
   const gone = { retentionMs, load, forget, nowMs, onForgotten };
-  const lookAgain = (uids: readonly InstanceUid[]): readonly AgentEvent[] =>
-    uids.map((uid) => ({ kind: "agent.metadata-changed", uid, epoch: 0, n: 0, atMs: nowMs() }));
-  const forgetting = {
-    partitions,
-    selector: GONE,
-    pageOf,
-    nowMs,
-    visit: (uids: readonly InstanceUid[]) => forgetGone(gone, uids),
-  };
+  const sweep = (selector: SweepDeps["selector"], visit: SweepDeps["visit"]) =>
+    createSweep({ partitions, selector, pageOf, nowMs, visit });
   return [
-    ...(retentionMs === 0 ? [] : [createSweep(forgetting)]),
-    createSweep({ partitions, selector: UNTOLD, pageOf, nowMs, visit: (uids) => projectAll(lookAgain(uids)) }),
+    ...(retentionMs === 0 ? [] : [sweep(GONE, (uids) => forgetGone(gone, uids))]),
+    sweep(UNTOLD, (uids) => projectAll(uids.map((uid) => lookAgain(uid, nowMs())))),
+    createHealLabels({ scan: store.metadata.scan, load, project: projectAll, nowMs }),
   ];
 }
 
