@@ -227,6 +227,19 @@ describe("a config before it is rolled out", () => {
     );
   });
 
+  it("is rendered under the hash that it would have, and with the secrets that it lacks", async () => {
+    const uid = await anAgent({ fleet: "hashed" });
+    await api.configs.createConfig({ configId: "hashed", selector: "fleet=hashed" });
+    await api.secrets.createSecret({ secretId: "there", value: "swordfish" });
+    const request = { instanceUid: uid, configId: "hashed" };
+    const files = [file("a: ${secret:there}")];
+    const rendered = await api.configs.renderConfig({ ...request, files });
+    const { revision } = await api.configs.publishRevision({ configId: "hashed", files });
+    assert.deepEqual([rendered.hash, rendered.findings], [revision?.hash, []]);
+    const lacking = await api.configs.renderConfig({ ...request, files: [file("a: ${secret:nowhere}")] });
+    assert.match(lacking.findings[0]?.message ?? "", /there is no secret "nowhere"/);
+  });
+
   it("tells what it refers to of agents, and how many do not have it", async () => {
     const labels = { fleet: "named" };
     const uid = await anAgent({ ...labels, "host.name": "we: {b" });

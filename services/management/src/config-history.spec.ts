@@ -46,6 +46,15 @@ describe("the history of a config", () => {
     assert.equal((await api.configs.getRevision({ configId, revision: 1n })).revision?.author, "user1");
   });
 
+  it("comes back by a request whose id another method had", async () => {
+    const configId = await published("shared-id", "a: 1");
+    await api.configs.publishRevision({ configId, files: [file("a: 2")], requestId: "same" });
+    const restored = await api.configs.restoreRevision({ configId, revision: 1n, requestId: "same" });
+    assert.equal(restored.revision?.revision, 3n);
+    const again = await api.configs.restoreRevision({ configId, revision: 1n, requestId: "same" });
+    assert.deepEqual(again, restored);
+  });
+
   it("is blamed no longer when the config is deleted meanwhile", async () => {
     const configId = await published("vanishing", "a: 1\n", "a: 1\nb: 2\n");
     const configs = { ...api.store.configs, revisions: async () => [] };

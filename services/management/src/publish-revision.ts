@@ -84,7 +84,9 @@ export async function restoreRevision(
   const { config } = await existing(deps.configs, id);
   const { files } = await existingRevision(deps.configs, id, number);
   const message = `Restores revision ${number}${reason === "" ? "." : `: ${reason}`}`;
-  const wanted = { ...rest, id, files, message, author, validateOnly: request.validateOnly };
+  // A request id counts per method.
+  const requestId = rest.requestId === "" ? "" : `restore ${rest.requestId}`;
+  const wanted = { ...rest, id, files, message, author, requestId, validateOnly: request.validateOnly };
   const revision = await publish(deps, wanted);
   const findings = assessConfig(files, { allowEmpty: true, isFragment: config.isFragment });
   return { revision: toRevision(revision, true), warnings: findings.map(toFinding) };

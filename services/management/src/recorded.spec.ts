@@ -158,6 +158,22 @@ describe("a request with an id", () => {
     assert.equal((await failureOf(ask({ b: "2", a: "2" }))).code, Code.InvalidArgument);
   });
 
+  it("is known though its answer is too large to be kept, and told once", async () => {
+    await api.configs.createConfig({ configId: "large" });
+    const publish = (letter: string) => {
+      const body = Buffer.from(`a: ${letter.repeat(300_000)}\n`);
+      return api.configs.publishRevision({ configId: "large", files: [{ name: "a.yaml", body }], requestId: "large" });
+    };
+    const first = await publish("x");
+    assert.deepEqual(await publish("x"), first);
+    assert.equal((await failureOf(publish("y"))).code, Code.InvalidArgument);
+    const { entries } = await api.audit.listAuditEntries({ resource: "config/large" });
+    assert.deepEqual(
+      entries.map(({ method }) => method),
+      ["ConfigService/PublishRevision", "ConfigService/CreateConfig"],
+    );
+  });
+
   it("may try again what was refused", async () => {
     const update = () => api.groups.updateGroup({ group: { groupId: "later", priority: 3 }, requestId: "again" });
     assert.equal((await failureOf(update())).code, Code.NotFound);

@@ -5,7 +5,8 @@
 //   W1. An entry is written before the change is tried and completed after it. A refusal takes it away again: nothing changed.
 //       A process that dies between leaves it with an unknown outcome. What is done is done, whatever becomes of words about it.
 //   W2. Of calls with one request id one works at a time; the others are given its answer. What was refused may be tried again.
-//   W3. An answer too large to keep is not kept: the methods that have such answers find by themselves what they did before.
+//   W3. Of an answer too large to keep it is kept that there is one: the methods that have such answers find by themselves what
+//       they did before. That is told once, too.
 
 import { createHash } from "node:crypto";
 import {
@@ -88,7 +89,8 @@ function record(method: DescMethod, run: Run, mutation: AnyMutation, deps: Recor
     const { validateOnly = false, requestId = "" } = request as Message & Common;
     if (validateOnly) return await answer(request, call);
     const work = () => audited(method, answer, mutation, deps, request, call);
-    return parseRequestId(requestId) === "" ? await work() : await once(method, request, requestId, work, deps, call);
+    if (parseRequestId(requestId) === "") return await work();
+    return await once(method, request, { requestId, work, again: () => answer(request, call) }, deps, call);
   };
 }
 
@@ -98,12 +100,22 @@ interface Common {
   readonly requestId?: string;
 }
 
+/** Work that is done once. */
+interface Once {
+  readonly requestId: string;
+  readonly work: () => Promise<Message>;
+  /** Finds what was done (W3). */
+  readonly again: () => Promise<Message>;
+}
+
+/** What is kept of an answer follows the request's print, after one of these. */
+const [WHOLE, TOO_LARGE] = [Buffer.from("w"), Buffer.from("l")];
+
 /** Does the work, or answers what came of it before (W2). */
 async function once(
   method: DescMethod,
   request: Message,
-  requestId: string,
-  work: () => Promise<Message>,
+  { requestId, work, again }: Once,
   { answers }: RecordDeps,
   { signal }: Call,
 ): Promise<Message> {
@@ -119,22 +131,23 @@ async function once(
       if (!claim.answer.subarray(0, print.length).equals(print)) {
         throw invalid("request_id", `"${requestId}" was used for another request of this method; make up another.`);
       }
-      return fromBinary(method.output, claim.answer.subarray(print.length));
+      if (claim.answer[print.length] === TOO_LARGE[0]) return await again();
+      return fromBinary(method.output, claim.answer.subarray(print.length + 1));
     case "claimed":
       break;
   }
   const { word } = claim;
-  const letGo = () => answers.release(name, requestId, word);
   let message: Message;
   try {
     message = await work();
   } catch (error) {
-    await letGo().catch(() => undefined); // the claim ends by itself
+    await answers.release(name, requestId, word).catch(() => undefined); // the claim ends by itself
     throw error;
   }
-  const kept = Buffer.concat([print, toBinary(method.output, message)]);
-  const keeping = kept.byteLength > MAX_ANSWER_BYTES ? letGo() : answers.keep(name, requestId, word, kept);
-  await keeping.catch(() => undefined); // it is done; who asks again finds it done
+  const bytes = toBinary(method.output, message);
+  const kept = bytes.byteLength > MAX_ANSWER_BYTES ? [print, TOO_LARGE] : [print, WHOLE, bytes];
+  // It is done; who asks again finds it done.
+  await answers.keep(name, requestId, word, Buffer.concat(kept)).catch(() => undefined);
   return message;
 }
 

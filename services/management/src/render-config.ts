@@ -14,10 +14,11 @@ import {
   createWanted,
   type Desired,
   EVERYONE,
+  type Finding,
   FleetError,
   findConflicts,
   type Group,
-  hashFiles,
+  hashRevision,
   type Layer,
   labelsOf,
   lacking,
@@ -28,6 +29,7 @@ import {
   parseTargetSelector,
   type Revision,
   type RolloutId,
+  type Violation,
   variablesIn,
 } from "@muster/fleet";
 import type {
@@ -40,6 +42,7 @@ import { stringify } from "yaml";
 import { checked, parseCount } from "./checked.ts";
 import { existing, existingRevision } from "./existing-config.ts";
 import { needsOf } from "./needs.ts";
+import { type FindSecret, pinSecrets } from "./pin-secrets.ts";
 import { existingAgent, type FindAgent, withGroups } from "./records.ts";
 import { fromFiles, toFinding } from "./translate-config.ts";
 
@@ -50,6 +53,7 @@ export interface RenderDeps {
   readonly desired: Pick<DesiredConfigs, "load" | "assignments">;
   readonly componentsAt: ComponentsAt;
   readonly groups: Pick<Documents<Group>, "get">;
+  readonly secrets: FindSecret;
   readonly newRolloutId: () => RolloutId;
 }
 
@@ -62,6 +66,8 @@ interface Candidate {
   /** Number 0: files of the request. */
   readonly revision: Revision;
   readonly layer: Layer;
+  /** Secrets that it refers to and that are not there. */
+  readonly unknown: readonly Violation[];
 }
 
 /** What an agent should run, and why the candidate is no part of it; "" when it is, or there is none. */
@@ -100,9 +106,16 @@ export async function renderConfig(
     files: composed.map(({ name, contentType, body }) => ({ name, contentType, body: Uint8Array.from(body) })),
     merged: merged === null ? "" : stringify(merged),
     conflicts: conflictsOf(owned),
-    findings: assessConfig(composed, { allowEmpty: true, isFragment: false }).map(toFinding),
+    findings: [
+      ...(candidate?.unknown ?? []).map(({ description }) => aboutAll(description)),
+      ...assessConfig(composed, { allowEmpty: true, isFragment: false }),
+    ].map(toFinding),
     absence,
   };
+}
+
+function aboutAll(message: string): Finding {
+  return { severity: "error", file: "", line: 0, column: 0, message };
 }
 
 function parseFiles(files: readonly ConfigFile[]): readonly ConfigFile[] {
@@ -113,24 +126,25 @@ function parseFiles(files: readonly ConfigFile[]): readonly ConfigFile[] {
 
 /** A rollout to everybody that has not begun; nobody else ever sees its id. */
 async function candidateFor(
-  { configs, groups, newRolloutId }: RenderDeps,
+  { configs, groups, secrets, newRolloutId }: RenderDeps,
   id: ConfigId,
   number: number,
   files: readonly ConfigFile[],
 ): Promise<Candidate> {
   const { config } = await existing(configs, id);
+  const { pins, unknown } = await pinSecrets(secrets, files);
   const revision: Revision =
     files.length === 0
       ? await existingRevision(configs, id, number)
       : {
           configId: id,
           number: 0,
-          hash: hashFiles(files),
+          hash: hashRevision(files, pins),
           files,
           message: "",
           author: "",
           variables: variablesIn(files),
-          secrets: [],
+          secrets: pins,
           createdAtMs: 0,
         };
   const reach = [{ selector: "", order: "sticky_hash", cutoff: EVERYONE }] as const;
@@ -147,7 +161,7 @@ async function candidateFor(
     reach,
     ...needsOf(revision),
   };
-  return { revision, layer };
+  return { revision, layer, unknown };
 }
 
 async function decide(

@@ -264,7 +264,8 @@ export type PublishRevisionRequest = Message<"muster.v1.PublishRevisionRequest">
   configId: string;
 
   /**
-   * The files: at least one, names unique and not empty, together at most 1 MiB.
+   * The files: at least one, names unique and not empty, together at most 1 MiB. They refer to at most 200 attributes as
+   * `${agent:...}` and to at most 200 secrets as `${secret:...}`.
    *
    * @generated from field: repeated muster.v1.ConfigFile files = 2;
    */
@@ -537,7 +538,7 @@ export type DiffRevisionsResponse = Message<"muster.v1.DiffRevisionsResponse"> &
   toRevision: bigint;
 
   /**
-   * Whether both have the same files, byte by byte.
+   * Whether both have the same files, byte by byte, and, where both are revisions, the same versions of secrets.
    *
    * @generated from field: bool identical = 3;
    */
@@ -1423,7 +1424,7 @@ export type Revision = Message<"muster.v1.Revision"> & {
   revision: bigint;
 
   /**
-   * SHA-256 over names, content types and bodies, lower-case hexadecimal.
+   * SHA-256 over names, content types and bodies, and over the versions of secrets where there are any; lower-case hexadecimal.
    *
    * @generated from field: string hash = 3;
    */

@@ -28,7 +28,8 @@ export type CreateSecretRequest = Message<"muster.v1.CreateSecretRequest"> & {
   secretId: string;
 
   /**
-   * The value: a text of 4 characters at least and of 65,536 bytes at most.
+   * The value: a text of 65,536 bytes at most, and of 4 characters at least, not counting space around them: a shorter one
+   * could not be hidden where agents tell it.
    *
    * @generated from field: string value = 2;
    */
