@@ -61,6 +61,22 @@ export function askedTogether(redis: Redis, keys: readonly string[]): readonly (
   return asCluster(redis) === null ? [keys] : keys.map((key) => [key]);
 }
 
+/**
+ * Does the work of each group at once, as one: where it fails for one, the others are ended, too, before that is told.
+ * @param signal ends all of them
+ */
+export async function allTogether<Group>(
+  groups: readonly Group[],
+  work: (group: Group, signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController();
+  const any = AbortSignal.any([signal, stop.signal]);
+  const ends = groups.map((group) => work(group, any).finally(() => stop.abort()));
+  const failed = (await Promise.allSettled(ends)).find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
 /** The connection that carries commands on a key, for commands that name none. */
 export async function serverOf(redis: Redis, key: string): Promise<Redis> {
   const cluster = asCluster(redis);
