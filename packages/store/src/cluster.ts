@@ -33,7 +33,7 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
     lazyConnect,
     enableReadyCheck: true,
     enableAutoPipelining: false,
-    slotsRefreshInterval: LAYOUT_EVERY_MS,
+    slotsRefreshInterval: 0, // see below
     slotsRefreshTimeout: LAYOUT_TIMEOUT_MS,
     // What was under way when a server fell away is not sent again: it may have been done.
     retryDelayOnFailover: 0,
@@ -44,6 +44,9 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
   const open = (server: Redis): void => void server.ping().catch(() => undefined);
   cluster.on("+node", (server: Redis) => cluster.status === "ready" && open(server));
   cluster.on("ready", () => cluster.nodes("master").forEach(open));
+  // ioredis' own timer goes on for ever when a connection is closed just as the layout is read.
+  const timer = setInterval(() => cluster.status === "ready" && cluster.refreshSlotsCache(), LAYOUT_EVERY_MS);
+  cluster.once("end", () => clearInterval(timer));
   return cluster as unknown as Redis; // it takes every command that the store uses
 }
 
