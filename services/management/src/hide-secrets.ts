@@ -34,8 +34,6 @@ const WORDS: ReadonlySet<string> = new Set([
   "body",
   "data",
   "unrecognized",
-  "offered",
-  "effective",
 ]);
 
 /** Prepares hiding. Looks again for secrets when it is asked and what it knows is not fresh. */
