@@ -4,6 +4,7 @@ import type { InstanceUid } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { until } from "@muster/testkit";
 import type { Position } from "./changes.ts";
+import { serverOf } from "./cluster.ts";
 import { useStore } from "./spec-store.ts";
 
 describe("changes", () => {
@@ -57,10 +58,14 @@ describe("changes", () => {
     const { all } = follow(await changes().end());
     await change(1);
     await until(() => all().size === 1);
-    await until(async () => String(await spec.redis.client("LIST")).includes("cmd=xread "));
-    const list = String(await spec.redis.client("LIST")).split("\n");
-    const id = /id=(\d+)/.exec(list.find((line) => line.includes("cmd=xread ")) ?? "")?.[1] ?? "";
-    await spec.redis.call("CLIENT", "KILL", "ID", id);
+    const server = await serverOf(spec.redis, `muster:{${spec.store.sessions.partitionOf(aUid(2))}}:changes`);
+    const readers = async () =>
+      String(await server.client("LIST"))
+        .split("\n")
+        .filter((line) => line.includes("cmd=xread "))
+        .map((line) => /id=(\d+)/.exec(line)?.[1] ?? "");
+    await until(async () => (await readers()).length > 0);
+    for (const id of await readers()) await server.call("CLIENT", "KILL", "ID", id);
     await change(2);
     await until(() => all().has(aUid(2)));
   });

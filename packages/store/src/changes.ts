@@ -3,12 +3,14 @@
 
 import type { InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { askedTogether } from "./cluster.ts";
+import { allTogether, askedTogether } from "./cluster.ts";
 import { fleetKeys } from "./keys.ts";
-import { closeRedis, type OnRedisError, openPatient } from "./redis.ts";
+import { closeRedis, isRedisAway, type OnRedisError, openPatient, pause } from "./redis.ts";
 
 const READ_COUNT = 1_000;
 const READ_BLOCK_MS = 5_000;
+const RETRY_MS = 500;
+const NOBODY: ReadonlySet<InstanceUid> = new Set();
 /** The position before the first entry of a stream. */
 const NOTHING_YET = "0-0";
 
@@ -42,14 +44,20 @@ export function createChanges(fleet: Redis, url: string, partitions: number, onE
       const kept = await Promise.all(keys.map((key, i) => isKeptIn(fleet, key, position[i] ?? NOTHING_YET)));
       return kept.every((each) => each);
     },
-    async follow(from, onChange, signal) {
+    async follow(from, onChange, ended) {
       const at = [...from];
-      const followSome = async (some: readonly string[]): Promise<void> => {
+      const followSome = async (some: readonly string[], signal: AbortSignal): Promise<void> => {
         const reader = openPatient(url, onError);
         signal.addEventListener("abort", () => closeRedis(reader), { once: true });
         try {
           while (!signal.aborted) {
-            const uids = await readOnce(reader, keys, some, at);
+            const uids = await readOnce(reader, keys, some, at).catch(async (error) => {
+              if (signal.aborted || !isRedisAway(error)) throw error;
+              // A server of a cluster that went away; the others have the other partitions.
+              onError(error);
+              await pause(RETRY_MS, signal);
+              return NOBODY;
+            });
             if (uids.size > 0) onChange(uids, [...at]);
           }
         } catch (error) {
@@ -58,7 +66,7 @@ export function createChanges(fleet: Redis, url: string, partitions: number, onE
           closeRedis(reader);
         }
       };
-      await Promise.all(askedTogether(fleet, keys).map(followSome));
+      await allTogether(askedTogether(fleet, keys), followSome, ended);
     },
   };
 }

@@ -33,7 +33,7 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
     lazyConnect,
     enableReadyCheck: true,
     enableAutoPipelining: false,
-    slotsRefreshInterval: LAYOUT_EVERY_MS,
+    slotsRefreshInterval: 0, // see below
     slotsRefreshTimeout: LAYOUT_TIMEOUT_MS,
     // What was under way when a server fell away is not sent again: it may have been done.
     retryDelayOnFailover: 0,
@@ -44,6 +44,9 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
   const open = (server: Redis): void => void server.ping().catch(() => undefined);
   cluster.on("+node", (server: Redis) => cluster.status === "ready" && open(server));
   cluster.on("ready", () => cluster.nodes("master").forEach(open));
+  // ioredis' own timer goes on for ever when a connection is closed just as the layout is read.
+  const timer = setInterval(() => cluster.status === "ready" && cluster.refreshSlotsCache(), LAYOUT_EVERY_MS);
+  cluster.once("end", () => clearInterval(timer));
   return cluster as unknown as Redis; // it takes every command that the store uses
 }
 
@@ -59,6 +62,22 @@ function nodeOf(seed: string): { readonly host: string; readonly port: number } 
 /** Keys in lists that one command may name together: all of them on one server, each by itself in a cluster. */
 export function askedTogether(redis: Redis, keys: readonly string[]): readonly (readonly string[])[] {
   return asCluster(redis) === null ? [keys] : keys.map((key) => [key]);
+}
+
+/**
+ * Does the work of each group at once, as one: where it fails for one, the others are ended, too, before that is told.
+ * @param signal ends all of them
+ */
+export async function allTogether<Group>(
+  groups: readonly Group[],
+  work: (group: Group, signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController();
+  const any = AbortSignal.any([signal, stop.signal]);
+  const ends = groups.map((group) => work(group, any).finally(() => stop.abort()));
+  const failed = (await Promise.allSettled(ends)).find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 /** The connection that carries commands on a key, for commands that name none. */

@@ -3,7 +3,7 @@
 
 import { type AgentEvent, type InstanceUid, isEventKind } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { askedTogether } from "./cluster.ts";
+import { allTogether, askedTogether } from "./cluster.ts";
 import { eachPartition } from "./each-partition.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { closeRedis, isRedisAway, type OnRedisError, openPatient, untilReady } from "./redis.ts";
@@ -76,8 +76,8 @@ export function createEvents(
         },
       );
     },
-    async consume(consumer, project, signal) {
-      const consumeSome = async (some: readonly Partition[]): Promise<void> => {
+    async consume(consumer, project, ended) {
+      const consumeSome = async (some: readonly Partition[], signal: AbortSignal): Promise<void> => {
         const reader = openPatient(url, onError);
         const stop = (): void => closeRedis(reader);
         signal.addEventListener("abort", stop, { once: true });
@@ -93,7 +93,11 @@ export function createEvents(
       );
       // Each group is the next partitions in their order.
       let next = 0;
-      await Promise.all(groups.map((keys) => consumeSome(keys.map(() => next++))));
+      await allTogether(
+        groups.map((keys) => keys.map(() => next++)),
+        consumeSome,
+        ended,
+      );
     },
   };
 }

@@ -52,7 +52,7 @@ describe("openStore", () => {
       },
     });
     await until(() => tries > 0);
-    const server = await startRedis({ port });
+    const server = await startRedis({ port, isSingle: true });
     const store = await opening;
     assert.equal(store.isReady(), true);
     store.close();

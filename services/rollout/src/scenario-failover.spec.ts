@@ -24,8 +24,9 @@ describe("a Redis of the control that fails over during a bake", () => {
   let world: ScenarioWorld;
   beforeEach(async () => {
     fleet = await startRedis();
-    primary = await startRedis({ args: DURABLE });
-    replica = await startRedis({ args: [...DURABLE, "--replicaof", "127.0.0.1", `${primary.port}`] });
+    // About one primary and its replica, whatever the fleet state is on.
+    primary = await startRedis({ args: DURABLE, isSingle: true });
+    replica = await startRedis({ args: [...DURABLE, "--replicaof", "127.0.0.1", `${primary.port}`], isSingle: true });
     address = await openAddress(primary.port);
     world = await ScenarioWorld.open({ redisUrl: fleet.url, controlUrl: address.url }, aFleet(ALL.length));
     await world.advanceTo(await world.start(1, { stages: stages(100) }), "succeeded");
