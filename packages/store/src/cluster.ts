@@ -45,7 +45,11 @@ export function connectCluster(url: string, options: ConnectionOptions): Redis |
   cluster.on("+node", (server: Redis) => cluster.status === "ready" && open(server));
   cluster.on("ready", () => cluster.nodes("master").forEach(open));
   // ioredis' own timer goes on for ever when a connection is closed just as the layout is read.
-  const timer = setInterval(() => cluster.status === "ready" && cluster.refreshSlotsCache(), LAYOUT_EVERY_MS);
+  const timer = setInterval(() => {
+    // One that is closed before it began to open stays so, and no event tells.
+    if (cluster.status === "disconnecting" || cluster.status === "end") clearInterval(timer);
+    else if (cluster.status === "ready") cluster.refreshSlotsCache();
+  }, LAYOUT_EVERY_MS).unref();
   cluster.once("end", () => clearInterval(timer));
   return cluster as unknown as Redis; // it takes every command that the store uses
 }
