@@ -17,8 +17,8 @@ export interface FeedDeps {
 export interface Subscription {
   /** Everything up to here is either in the records already or in a later `take`. */
   readonly position: Position;
-  /** Empties the gathered set; `position` is where its changes end. */
-  take(): { readonly uids: ReadonlySet<InstanceUid>; readonly position: Position };
+  /** Empties the gathered set; `position` is where its changes end. `hasGap`: some were lost since it was taken. */
+  take(): { readonly uids: ReadonlySet<InstanceUid>; readonly position: Position; readonly hasGap: boolean };
   /** Resolves when there is something to take, after `ms`, or when the signal aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
@@ -31,10 +31,13 @@ export interface ChangeFeed {
 
 interface Gathered {
   uids: Set<InstanceUid>;
+  hasGap: boolean;
   wake(): void;
 }
 
 const RETRY_MS = 1_000;
+/** How often it is looked whether everything since the last time is still kept. */
+const CHECK_MS = 5_000;
 
 /** Starts following; `ended` resolves after `signal` aborted. */
 export async function openChangeFeed(
@@ -60,18 +63,36 @@ export async function openChangeFeed(
       }
     }
   }
+  /** After a Redis that was away for long, or lost the fleet state, changes are missing that nobody is told of: then all start afresh. */
+  async function check(): Promise<void> {
+    let seen = position;
+    while (!signal.aborted) {
+      await delay(CHECK_MS, signal);
+      if (signal.aborted) return;
+      try {
+        const isKept = await changes.isKept(seen);
+        seen = await changes.end();
+        for (const subscriber of isKept ? [] : subscribers) {
+          subscriber.hasGap = true;
+          subscriber.wake();
+        }
+      } catch (error) {
+        onError(error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+  }
   return {
-    ended: follow(),
+    ended: Promise.all([follow(), check()]).then(() => undefined),
     subscribe() {
       const latch = createLatch();
-      const gathered: Gathered = { uids: new Set(), wake: latch.wake };
+      const gathered: Gathered = { uids: new Set(), hasGap: false, wake: latch.wake };
       subscribers.add(gathered);
       return {
         position,
         take() {
           const { uids } = gathered;
           gathered.uids = new Set();
-          return { uids, position };
+          return { uids, position, hasGap: gathered.hasGap };
         },
         wait: latch.wait,
         close: () => subscribers.delete(gathered),

@@ -65,10 +65,19 @@ describe("GroupService", () => {
     assert.equal((await api.agents.summarizeAgents({ selector, groupBy: "rack" })).totalCount, 1n);
     const labelled = await api.agents.labelAgents({ selector, setLabels: { a: "b" }, validateOnly: true });
     assert.equal(labelled.matchedCount, 1n);
+    let resumeToken = "";
     for await (const { event } of api.agents.watchAgents({ selector })) {
       if (event.case === "agent") assert.equal(event.value.instanceUid, uid);
+      if (event.case !== "bookmark") continue;
+      ({ resumeToken } = event.value);
+      break;
+    }
+    for await (const { event } of api.agents.watchAgents({ selector, resumeToken })) {
       if (event.case === "bookmark") break;
     }
+    await api.groups.updateGroup({ group: { groupId: "rack-one", selector: "rack in (r1,r2)" } });
+    const resumed = api.agents.watchAgents({ selector, resumeToken })[Symbol.asyncIterator]();
+    assert.equal((await failureOf(resumed.next())).code, Code.OutOfRange);
     const error = await failureOf(api.agents.countAgents({ selector: "group=nowhere" }));
     assert.equal(error.code, Code.InvalidArgument);
     assert.match(error.rawMessage, /no group "nowhere"/);

@@ -141,7 +141,7 @@ describe("WatchAgents", () => {
     const nowhere = encodeToken(["watch-agents", ""], ["1-0"]);
     const expired = await failureOf(watch({ resumeToken: nowhere }).stream.next());
     assert.equal(expired.code, Code.OutOfRange);
-    assert.match(expired.rawMessage, /watch again without one/);
+    assert.match(expired.rawMessage, /watch again without a resume token/);
   });
 
   it("leaves nothing behind when the caller goes", async () => {

@@ -43,15 +43,21 @@ export async function* watchAgents(
     from: () => parseResumeToken(list, request.resumeToken),
   });
   const selector = await withGroups(deps.groups, asked.selector);
+  // What groups ask for may be another by the time somebody resumes.
+  const read = selector === asked.selector ? "" : selector.text;
+  if (from !== null && from.read !== read) throw startAfresh("A group that the selector names has changed");
   const subscription = deps.feed.subscribe(); // W1
   try {
     const { position } = subscription;
     const bookmark = (at: Position): Response => ({
-      event: { case: "bookmark", value: { resumeToken: encodeToken(list, at) } },
+      event: {
+        case: "bookmark",
+        value: { resumeToken: encodeToken(list, [...at, ...(read === "" ? [] : [{ read }])]) },
+      },
     });
     const look = createLook(deps, selector, from !== null);
     if (from === null) yield* snapshot(deps, selector, look, signal);
-    else yield* look(await missedSince(deps.changes, from, position, signal));
+    else yield* look(await missedSince(deps.changes, from.at, position, signal));
     yield bookmark(position);
     yield* follow(deps, subscription, look, bookmark, signal);
   } finally {
@@ -83,7 +89,8 @@ async function* follow(
   while (!signal.aborted) {
     const dueMs = markedAtMs + (isMarked ? QUIET_BOOKMARK_MS : BUSY_BOOKMARK_MS) - nowMs();
     if (dueMs > 0) await subscription.wait(dueMs, signal);
-    const { uids, position } = subscription.take();
+    const { uids, position, hasGap } = subscription.take();
+    if (hasGap) throw startAfresh("Changes were lost with Redis, or while it was away");
     for await (const response of look(uids)) {
       isMarked = false;
       yield response;
@@ -123,15 +130,33 @@ async function missedSince(
 ): Promise<ReadonlySet<InstanceUid>> {
   const missed = (await changes.isKept(from)) ? await changedBetween(changes, from, to, signal) : undefined;
   if (missed !== undefined) return missed;
-  const message = "The changes since this resume token are no longer kept; watch again without one.";
-  throw new FleetError("out_of_range", message, { reason: "RESUME_TOKEN_EXPIRED" });
+  throw startAfresh("The changes since this resume token are no longer kept");
 }
 
-function parseResumeToken(list: readonly string[], token: string): Position | null {
+function startAfresh(why: string): FleetError {
+  return new FleetError("out_of_range", `${why}; watch again without a resume token.`, {
+    reason: "RESUME_TOKEN_EXPIRED",
+  });
+}
+
+/** Where a watch resumes, and what its selector was read as where it names groups. */
+interface Resumed {
+  readonly at: Position;
+  readonly read: string;
+}
+
+function parseResumeToken(list: readonly string[], token: string): Resumed | null {
   const place = decodeToken("resume_token", list, token);
   if (place === undefined) return null;
-  const isPosition =
-    Array.isArray(place) && place.every((id) => typeof id === "string" && /^\d{1,20}-\d{1,20}$/.test(id));
-  if (isPosition) return place as Position; // checked in the line before
+  const parts: readonly unknown[] = Array.isArray(place) ? place : [null];
+  const at = parts.filter((part) => typeof part === "string");
+  const [read = "", ...more] = parts.filter((part) => typeof part !== "string").map(readIn);
+  const isPosition = Array.isArray(place) && at.every((id) => /^\d{1,20}-\d{1,20}$/.test(id));
+  if (isPosition && read !== null && more.length === 0) return { at, read };
   throw invalid("resume_token", "is not a token of this server; start without one.");
+}
+
+function readIn(part: unknown): string | null {
+  const isRead = typeof part === "object" && part !== null && "read" in part && typeof part.read === "string";
+  return isRead ? (part.read as string) : null; // looked at in the line before
 }
