@@ -139,7 +139,8 @@ async function scan(
   { after, pageSize, direction }: { readonly after: string; readonly pageSize: number; readonly direction: Direction },
   signal: AbortSignal,
 ): Promise<Page> {
-  const batch = selector.requirements.length === 0 ? Math.min(BATCH, pageSize + 1) : BATCH;
+  // Mostly the index knows whom a selector matches, and a page is all that is to be loaded. Where it does not, more each time.
+  let batch = Math.min(BATCH, pageSize + 1);
   const found: Placed[] = [];
   let last = after;
   for (let looked = 0; looked < SCAN_BUDGET; looked += batch) {
@@ -151,6 +152,7 @@ async function scan(
     }
     if (uids.length < batch) return { found, next: null };
     last = uids.at(-1) ?? last;
+    if (selector.requirements.length > 0) batch = Math.min(BATCH, 2 * batch);
   }
   return { found, next: [null, last] };
 }
