@@ -221,63 +221,6 @@ describe("configs in files", () => {
   });
 });
 
-describe("configs in files", () => {
-  const spec = useMuster();
-  const { muster, json, file } = spec;
-  before(() => storeAgent(spec.store, 1, "prod"));
-  const aConfig = (id: string, text: string, more = "") =>
-    `kind: Config\nconfig_id: ${id}\n${more}files:\n  - name: a.yaml\n    text: ${JSON.stringify(text)}\n`;
-
-  it("are checked before anything is written, also those that are not there yet", async () => {
-    const broken = `kind: Group\ngroup_id: early\n---\n${aConfig("late", "a: [")}`;
-    const { err, code } = await muster(["apply", "-f", file("broken.yaml", broken)]);
-    assert.equal(code, 1);
-    assert.match(err, /config late was refused:\nerror: a\.yaml:1:\d+: does not parse/);
-    assert.match((await muster(["groups", "get", "early"])).err, /no group "early"/);
-    assert.match((await muster(["configs", "get", "late"])).err, /no config "late"/);
-  });
-
-  it("may become a part of others as their files do", async () => {
-    const whole = `${COLLECTOR}${PIPELINES}`;
-    assert.equal((await muster(["apply", "-f", file("whole.yaml", aConfig("part", whole))])).code, 0);
-    const part = aConfig("part", PIPELINES, "fragment: true\n");
-    const applied = await muster(["apply", "-f", file("part.yaml", part)]);
-    assert.equal(applied.code, 0, applied.err);
-    const back = await muster(["apply", "-f", file("back.yaml", aConfig("part", `${PIPELINES}# more\n`))]);
-    assert.match(back.err, /config part was refused:\n(error: a\.yaml:.*not defined under.*\n)+$/);
-    assert.equal((await json(["configs", "get", "part"])).config.fragment, true);
-  });
-
-  it("that say nothing new are not published anew, though their files would be refused", async () => {
-    await json(["configs", "create", "empty"]);
-    const body = file("empty.yaml", "# nothing\n");
-    assert.equal((await muster(["configs", "publish", "empty", "-f", body, "--allow-empty"])).code, 0);
-    const { out } = await muster(["export", "--kind", "config"]);
-    const path = file("all.yaml", out.replace("config_id: empty\n", "config_id: empty\ndescription: gone\n"));
-    const applied = await muster(["apply", "-f", path]);
-    assert.equal(applied.out, "config empty changed\n", applied.err);
-    assert.equal((await json(["configs", "get", "empty"])).config.latestRevision, "1");
-  });
-
-  it("are deleted when they are named no more, unless agents have them", async () => {
-    const only = file("only.yaml", aConfig("kept", "a: 1"));
-    assert.equal((await muster(["apply", "-f", only, "--prune"])).code, 0);
-    const { configs } = await json(["configs", "list"]);
-    assert.deepEqual(
-      configs.map(({ configId }: { readonly configId: string }) => configId),
-      ["kept"],
-    );
-    await json(["rollouts", "start", "kept"]);
-    const other = file("other.yaml", aConfig("other", "a: 1"));
-    for (const command of ["apply", "diff"]) {
-      const { err, code } = await muster([command, "-f", other, "--prune"]);
-      assert.equal(code, 1);
-      assert.match(err, /at work on config "kept"/);
-    }
-    assert.match((await muster(["configs", "get", "other"])).err, /no config "other"/);
-  });
-});
-
 describe("groups, policies and the audit", () => {
   const spec = useMuster();
   const { muster, json, file } = spec;

@@ -53,7 +53,10 @@ export function createDocuments<Document extends { readonly id: string }>(
   };
   const write = async (id: string, text: string, expectedEtag: string): Promise<boolean> => {
     const code = Number(await run(control, putDocument, [key], [id, text, expectedEtag, MAX_DOCUMENTS]));
-    if (code === 0) throw etagConflict(noun, id, expectedEtag, await control.hget(key, id));
+    if (code === 0) {
+      const present = await control.hget(key, id);
+      throw etagConflict(noun, id, expectedEtag, present === null ? "" : etagOf(present));
+    }
     if (code === 2) throw tooMany(noun);
     if (code === 3) return false;
     await settle();
@@ -90,8 +93,8 @@ function etagOf(text: string): string {
   return createHash("sha1").update(text).digest("hex");
 }
 
-function etagConflict(noun: string, id: string, expected: string, text: string | null): FleetError {
-  const etag = text === null ? "" : etagOf(text);
+/** The error for a change that rests on another document than the present one; "" is none. */
+export function etagConflict(noun: string, id: string, expected: string, etag: string): FleetError {
   const details = { [`${noun}_id`]: id, expected_etag: expected, etag };
   return new FleetError("conflict", conflictMessage(noun, id, expected, etag), { reason: "ETAG_MISMATCH", details });
 }

@@ -18,7 +18,7 @@ export {
   type StoredConfig,
 } from "./configs.ts";
 export type { Assignments, DesiredConfigs, DesiredOutcome, DesiredWrite, Unassigned, WantedConfig } from "./desired.ts";
-export type { Documents, Stored } from "./documents.ts";
+export { type Documents, etagConflict, type Stored } from "./documents.ts";
 export type { EventBatch, Events } from "./events.ts";
 export type { Forgotten } from "./forget.ts";
 export { type Gateways, type Hint, type Incarnation, LEASE_MS, type Renewal } from "./gateways.ts";

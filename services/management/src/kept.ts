@@ -2,8 +2,8 @@
 // them means.
 
 import { FleetError, parseConfigId } from "@muster/fleet";
-import type { Documents, Stored } from "@muster/store";
-import { checked, within } from "./checked.ts";
+import { type Documents, etagConflict, type Stored } from "@muster/store";
+import { checked } from "./checked.ts";
 import { decodePageToken, pageOf, parsePageSize } from "./paging.ts";
 
 /** One kind of document. */
@@ -87,14 +87,12 @@ export async function dropKept<Document>(
 
 /** Ids of documents are as those of configs. */
 export function parseKeptId(noun: string, text: string): string {
-  return within(noun, () => {
-    try {
-      return parseConfigId(text);
-    } catch (error) {
-      if (!(error instanceof FleetError)) throw error;
-      throw FleetError.invalid(error.violations.map((each) => ({ ...each, field: `${noun}_id` })));
-    }
-  });
+  try {
+    return parseConfigId(text);
+  } catch (error) {
+    if (!(error instanceof FleetError)) throw error;
+    throw FleetError.invalid(error.violations.map((each) => ({ ...each, field: `${noun}.${noun}_id` })));
+  }
 }
 
 function mustBe(
@@ -103,8 +101,5 @@ function mustBe(
   { etag }: Stored<unknown>,
   expected: string,
 ): void {
-  if (expected === "" || expected === etag) return;
-  const message = `The ${noun} "${id}" has changed (etag ${etag}, not ${expected}); read it again and repeat the change.`;
-  const details = { [`${noun}_id`]: id, expected_etag: expected, etag };
-  throw new FleetError("conflict", message, { reason: "ETAG_MISMATCH", details });
+  if (expected !== "" && expected !== etag) throw etagConflict(noun, id, expected, etag);
 }

@@ -52,38 +52,25 @@ function agentsOf([first, ...others]: readonly string[], selector: string): stri
 
 /** Configs. A revision is told by its number and hash; its files are not repeated. */
 export function configMutations(methods: MethodsOf<typeof ConfigService>): MutationsOf<typeof ConfigService> {
-  const read = (configId: string, call: Call) =>
-    found(
-      ConfigSchema,
-      async () => (await methods.getConfig(create(GetConfigRequestSchema, { configId }), call)).config,
-    );
-  const ofId = {
-    resource: ({ configId }: { readonly configId: string }) => `config/${configId}`,
-    read: ({ configId }: { readonly configId: string }, call: Call) => read(configId, call),
-  };
+  const onConfig = on("config", ConfigSchema, async (configId, call) => {
+    return (await methods.getConfig(create(GetConfigRequestSchema, { configId }), call)).config;
+  });
+  const ofId = onConfig(({ configId }: { readonly configId: string }) => configId);
   return {
     createConfig: ofId,
     publishRevision: ofId,
     restoreRevision: ofId,
     deleteConfig: ofId,
-    updateConfig: {
-      resource: ({ config }) => `config/${config?.configId}`,
-      read: ({ config }, call) => read(config?.configId ?? "", call),
-    },
+    updateConfig: onConfig(({ config }) => config?.configId ?? ""),
   };
 }
 
 /** Rollouts and what operators wish of them. */
 export function rolloutMutations(methods: MethodsOf<typeof RolloutService>): MutationsOf<typeof RolloutService> {
-  const read = (rolloutId: string, call: Call) =>
-    found(
-      RolloutSchema,
-      async () => (await methods.getRollout(create(GetRolloutRequestSchema, { rolloutId }), call)).rollout,
-    );
-  const ofId = {
-    resource: ({ rolloutId }: { readonly rolloutId: string }) => `rollout/${rolloutId}`,
-    read: ({ rolloutId }: { readonly rolloutId: string }, call: Call) => read(rolloutId, call),
-  };
+  const onRollout = on("rollout", RolloutSchema, async (rolloutId, call) => {
+    return (await methods.getRollout(create(GetRolloutRequestSchema, { rolloutId }), call)).rollout;
+  });
+  const ofId = onRollout(({ rolloutId }: { readonly rolloutId: string }) => rolloutId);
   return {
     startRollout: {
       resource: (_, answer) => `rollout/${answer?.rollout?.rolloutId ?? "?"}`,
@@ -101,105 +88,80 @@ export function rolloutMutations(methods: MethodsOf<typeof RolloutService>): Mut
 
 /** Calendars. */
 export function calendarMutations(methods: MethodsOf<typeof CalendarService>): MutationsOf<typeof CalendarService> {
-  const read = (calendarId: string, call: Call) =>
-    found(
-      CalendarSchema,
-      async () => (await methods.getCalendar(create(GetCalendarRequestSchema, { calendarId }), call)).calendar,
-    );
-  type Given = { readonly calendar?: { readonly calendarId: string } | undefined };
-  const ofCalendar = {
-    resource: ({ calendar }: Given) => `calendar/${calendar?.calendarId}`,
-    read: ({ calendar }: Given, call: Call) => read(calendar?.calendarId ?? "", call),
-  };
+  const onCalendar = on("calendar", CalendarSchema, async (calendarId, call) => {
+    return (await methods.getCalendar(create(GetCalendarRequestSchema, { calendarId }), call)).calendar;
+  });
   return {
-    createCalendar: ofCalendar,
-    updateCalendar: ofCalendar,
-    deleteCalendar: {
-      resource: ({ calendarId }) => `calendar/${calendarId}`,
-      read: ({ calendarId }, call) => read(calendarId, call),
-    },
+    createCalendar: onCalendar(({ calendar }) => calendar?.calendarId ?? ""),
+    updateCalendar: onCalendar(({ calendar }) => calendar?.calendarId ?? ""),
+    deleteCalendar: onCalendar(({ calendarId }) => calendarId),
   };
 }
 
 /** Groups. */
 export function groupMutations(methods: MethodsOf<typeof GroupService>): MutationsOf<typeof GroupService> {
-  const read = (groupId: string, call: Call) =>
-    found(GroupSchema, async () => (await methods.getGroup(create(GetGroupRequestSchema, { groupId }), call)).group);
-  type Given = { readonly group?: { readonly groupId: string } | undefined };
-  const ofGroup = {
-    resource: ({ group }: Given) => `group/${group?.groupId}`,
-    read: ({ group }: Given, call: Call) => read(group?.groupId ?? "", call),
-  };
+  const onGroup = on("group", GroupSchema, async (groupId, call) => {
+    return (await methods.getGroup(create(GetGroupRequestSchema, { groupId }), call)).group;
+  });
   return {
-    createGroup: ofGroup,
-    updateGroup: ofGroup,
-    deleteGroup: { resource: ({ groupId }) => `group/${groupId}`, read: ({ groupId }, call) => read(groupId, call) },
+    createGroup: onGroup(({ group }) => group?.groupId ?? ""),
+    updateGroup: onGroup(({ group }) => group?.groupId ?? ""),
+    deleteGroup: onGroup(({ groupId }) => groupId),
   };
 }
 
 /** Policies. */
 export function policyMutations(methods: MethodsOf<typeof PolicyService>): MutationsOf<typeof PolicyService> {
-  const read = (policyId: string, call: Call) =>
-    found(
-      PolicySchema,
-      async () => (await methods.getPolicy(create(GetPolicyRequestSchema, { policyId }), call)).policy,
-    );
-  type Given = { readonly policy?: { readonly policyId: string } | undefined };
-  const ofPolicy = {
-    resource: ({ policy }: Given) => `policy/${policy?.policyId}`,
-    read: ({ policy }: Given, call: Call) => read(policy?.policyId ?? "", call),
-  };
+  const onPolicy = on("policy", PolicySchema, async (policyId, call) => {
+    return (await methods.getPolicy(create(GetPolicyRequestSchema, { policyId }), call)).policy;
+  });
   return {
-    createPolicy: ofPolicy,
-    updatePolicy: ofPolicy,
-    deletePolicy: {
-      resource: ({ policyId }) => `policy/${policyId}`,
-      read: ({ policyId }, call) => read(policyId, call),
-    },
+    createPolicy: onPolicy(({ policy }) => policy?.policyId ?? ""),
+    updatePolicy: onPolicy(({ policy }) => policy?.policyId ?? ""),
+    deletePolicy: onPolicy(({ policyId }) => policyId),
   };
 }
 
 /** Secrets; their values are in no message that is kept. */
 export function secretMutations(methods: MethodsOf<typeof SecretService>): MutationsOf<typeof SecretService> {
-  type Given = { readonly secretId: string };
-  const ofSecret = {
-    resource: ({ secretId }: Given) => `secret/${secretId}`,
-    read: ({ secretId }: Given, call: Call) =>
-      found(
-        SecretSchema,
-        async () => (await methods.getSecret(create(GetSecretRequestSchema, { secretId }), call)).secret,
-      ),
-  };
-  return { createSecret: ofSecret, updateSecret: ofSecret, deleteSecret: ofSecret };
+  const onSecret = on("secret", SecretSchema, async (secretId, call) => {
+    return (await methods.getSecret(create(GetSecretRequestSchema, { secretId }), call)).secret;
+  });
+  const ofId = onSecret(({ secretId }: { readonly secretId: string }) => secretId);
+  return { createSecret: ofId, updateSecret: ofId, deleteSecret: ofId };
 }
 
-type OfAgent = { readonly instanceUid: string };
+const uidOf = ({ instanceUid }: { readonly instanceUid: string }) => instanceUid;
 
 /** Connection settings of an agent. */
 export function connectionMutations(
   methods: MethodsOf<typeof ConnectionService>,
 ): MutationsOf<typeof ConnectionService> {
-  const ofAgent = {
-    resource: ({ instanceUid }: OfAgent) => `connection-settings/${instanceUid}`,
-    read: ({ instanceUid }: OfAgent, call: Call) =>
-      found(OfferedConnectionSettingsSchema, async () => {
-        const request = create(GetConnectionSettingsRequestSchema, { instanceUid });
-        return (await methods.getConnectionSettings(request, call)).offered;
-      }),
-  };
-  return { offerConnectionSettings: ofAgent, withdrawConnectionSettings: ofAgent };
+  const onSettings = on("connection-settings", OfferedConnectionSettingsSchema, async (instanceUid, call) => {
+    const request = create(GetConnectionSettingsRequestSchema, { instanceUid });
+    return (await methods.getConnectionSettings(request, call)).offered;
+  });
+  return { offerConnectionSettings: onSettings(uidOf), withdrawConnectionSettings: onSettings(uidOf) };
 }
 
 /** Packages of an agent. */
 export function packageMutations(methods: MethodsOf<typeof PackageService>): MutationsOf<typeof PackageService> {
-  const ofAgent = {
-    resource: ({ instanceUid }: OfAgent) => `packages/${instanceUid}`,
-    read: ({ instanceUid }: OfAgent, call: Call) =>
-      found(OfferedPackagesSchema, async () => {
-        return (await methods.getPackages(create(GetPackagesRequestSchema, { instanceUid }), call)).offered;
-      }),
-  };
-  return { offerPackages: ofAgent, withdrawPackages: ofAgent };
+  const onPackages = on("packages", OfferedPackagesSchema, async (instanceUid, call) => {
+    return (await methods.getPackages(create(GetPackagesRequestSchema, { instanceUid }), call)).offered;
+  });
+  return { offerPackages: onPackages(uidOf), withdrawPackages: onPackages(uidOf) };
+}
+
+/** Mutations of one kind of resource, each by where its request has the id. */
+function on<Desc extends DescMessage>(
+  noun: string,
+  desc: Desc,
+  get: (id: string, call: Call) => Promise<MessageInitShape<Desc> | undefined>,
+) {
+  return <Request>(idOf: (request: Request) => string) => ({
+    resource: (request: Request) => `${noun}/${idOf(request)}`,
+    read: (request: Request, call: Call) => found(desc, () => get(idOf(request), call)),
+  });
 }
 
 /** A resource as it is; undefined where there is none, or where what names it is no name: the method says so itself. */

@@ -35,8 +35,6 @@ export interface SpecApi {
   readonly groups: Client<typeof GroupService>;
   readonly policies: Client<typeof PolicyService>;
   readonly audit: Client<typeof AuditService>;
-  /** What is served, but for `extra`. */
-  readonly served: readonly Served[];
   readonly secrets: Client<typeof SecretService>;
   readonly store: Store;
   readonly server: ApiServer;
@@ -82,7 +80,6 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
     groups: createClient(GroupService, transport),
     policies: createClient(PolicyService, transport),
     audit: createClient(AuditService, transport),
-    served,
     secrets: createClient(SecretService, transport),
     store,
     server,
