@@ -12,7 +12,7 @@ import type { Run, Scenario } from "./scenario.ts";
 
 const REFERENCE_AGENTS = 10_000;
 /** Agents that are there before: what a process does for the first time is no agent's cost. */
-const WARM_UP_SHARE = 0.1;
+const WARM_UP_SHARE = 0.5;
 const PATIENCE_MS = 120_000;
 /** Agents on their way at once: many, so that no server waits for agents. */
 const LANES = 1_000;

@@ -3,11 +3,19 @@ import { describe, it } from "node:test";
 import { type AgentView, apply, unknownAgent } from "@muster/fleet";
 import { aHash, anAgent, aUid } from "@muster/fleet/builders";
 import fc from "fast-check";
-import { decodeRecord, MAX_EDITS, packView, saveArguments } from "./agent-record.ts";
+import { decodeRecord, MAX_EDITS, packView, saveArguments, unsaved } from "./agent-record.ts";
 
 const uid = aUid();
+const packed = (view: AgentView) => packView(view, unsaved(view.uid, 0));
+/** What is kept, and where its values end; msgpackr leaves a field of its own at what it reads. */
+const plain = ({ bytes, ends }: ReturnType<typeof packed>) => ({ hex: bytes.toString("hex"), ends });
+const read = (from: Buffer) => {
+  const found = decodeRecord(uid, from);
+  assert.equal(found?.kind, "view");
+  return found.stored;
+};
 const record = (head: string, view?: AgentView): Buffer =>
-  Buffer.concat([Buffer.from(`${head}\n`), view === undefined ? Buffer.of() : packView(view)]);
+  Buffer.concat([Buffer.from(`${head}\n`), view === undefined ? Buffer.of() : packed(view).bytes]);
 
 describe("a record", () => {
   it("gives back any view as it was, with its version and stamp", () => {
@@ -16,12 +24,12 @@ describe("a record", () => {
     const value = fc.letrec((tie) => ({
       any: fc.oneof({ maxDepth: 3 }, text, fc.maxSafeNat(), fc.boolean(), fc.constant(null), fc.array(tie("any"))),
     })).any;
-    const plain = { noNullPrototype: true };
-    const facet = fc.record({ epoch: fc.maxSafeNat(), n: fc.nat(), atMs: fc.maxSafeNat(), value }, plain);
+    const objects = { noNullPrototype: true };
+    const facet = fc.record({ epoch: fc.maxSafeNat(), n: fc.nat(), atMs: fc.maxSafeNat(), value }, objects);
     const facets = Object.entries(nobody).filter(([name]) => name !== "uid" && name !== "firstSeenAtMs");
     const names = fc.array(fc.oneof(fc.constantFrom("ReportsStatus", "ReportsHealth", "bit-40"), text));
     const capabilities = facet.chain((each) => names.map((list) => ({ ...each, value: list })));
-    const drift = fc.record({ hash: text, isDrifted: fc.boolean() }, plain);
+    const drift = fc.record({ hash: text, isDrifted: fc.boolean() }, objects);
     const special: Readonly<Record<string, fc.Arbitrary<unknown>>> = { capabilities, drift };
     const arbitraryOf = (name: string) => special[name] ?? facet;
     const arbitraries = facets.map(([name, none]) => {
@@ -29,30 +37,35 @@ describe("a record", () => {
     });
     const view = fc.record(
       { uid: fc.constant(uid), firstSeenAtMs: fc.maxSafeNat(), ...Object.fromEntries(arbitraries) },
-      plain,
+      objects,
     );
-    const property = fc.property(view, fc.nat(), (given, row) => {
+    const property = fc.property(view, fc.nat(), view, fc.func(fc.boolean()), (given, row, other, isChanged) => {
       const any = given as unknown as AgentView; // of its form; what its facets hold does not matter here
-      const stored = { view: any, version: 7, stamp: "5-1" };
-      assert.deepEqual(decodeRecord(uid, record(`7 ${row} 5-1`, any)), { kind: "view", stored });
+      const before = read(record(`7 ${row} 5-1`, any));
+      const { view: found, version, stamp } = before;
+      assert.deepEqual([found, version, stamp, plain(before.packed)], [any, 7, "5-1", plain(packed(any))]);
+      const changes = Object.entries(other).filter(([name]) => isChanged(name));
+      const after: AgentView = { ...found, ...Object.fromEntries(changes) };
+      const again = plain(packView(after, before));
+      assert.deepEqual(again, plain(packed(after)), "what did not change is copied as it would be packed");
     });
     fc.assert(property, { numRuns: 500 });
   });
 
   it("tells in one byte whether an agent shows what it acknowledged", () => {
     const view = anAgent({ ack: { hash: aHash(), state: "applied" } });
-    const size = (isDrifted: boolean, hash = aHash()) => packView({ ...view, drift: { hash, isDrifted } }).length;
-    const before = packView({ ...view, metadata: { generation: 1, labels: [], hasAnnotations: false } }).length;
-    const after = packView({
+    const size = (isDrifted: boolean, hash = aHash()) => packed({ ...view, drift: { hash, isDrifted } }).bytes.length;
+    const before = packed({ ...view, metadata: { generation: 1, labels: [], hasAnnotations: false } }).bytes.length;
+    const after = packed({
       ...view,
       metadata: { generation: 1, labels: [], hasAnnotations: false },
       drift: { hash: aHash(), isDrifted: true },
     });
-    assert.equal(after.length, before + 1);
+    assert.equal(after.bytes.length, before + 1);
     assert.ok(size(false, aHash("b")) > size(false) + 60);
     const stored = { ...view, drift: { hash: aHash(), isDrifted: true } };
-    const record = Buffer.concat([Buffer.from("1 1 1-1\n"), packView(stored)]);
-    assert.deepEqual(decodeRecord(uid, record), { kind: "view", stored: { view: stored, version: 1, stamp: "1-1" } });
+    const { view: found, version, stamp } = read(record("1 1 1-1", stored));
+    assert.deepEqual([found, version, stamp], [stored, 1, "1-1"]);
   });
 
   it("tells where an agent went on, and that there is none", () => {
@@ -75,7 +88,7 @@ describe("views to be saved", () => {
       nonIdentifying,
     } as const;
     const after = apply(before, event);
-    return { before: { view: before, version: 0, stamp: "" }, after, packed: packView(after), history: Buffer.of() };
+    return { before: unsaved(aUid(n), 0), after, packed: packed(after), history: Buffer.of() };
   };
   const COUNT_OF_LABELS = 2;
   const countsOf = (replacements: Parameters<typeof saveArguments>[1]) =>

@@ -6,7 +6,7 @@ import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fullCapabilities, shortCapabilities } from "./capability-places.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { changedLabels, comingAndGoing, indexedLabels, type Label } from "./labels.ts";
-import { type Json, pack, unpack } from "./packed.ts";
+import { EMPTY_SEQUENCE, type Json, packSequence, type Sequence, unpackSequence } from "./packed.ts";
 import { uidBytes } from "./uid-bytes.ts";
 
 /** A view with the version it was read at; version 0 is an agent that was never saved. */
@@ -15,10 +15,17 @@ export interface VersionedView {
   readonly version: number;
 }
 
-/** A view with what tells its record from any other that there ever was. */
+/** A view with its record, and what tells it from any other that there ever was. */
 export interface StampedView extends VersionedView {
   /** "" of an agent that was never saved. Unlike versions, stamps do not come again after the fleet state was lost. */
   readonly stamp: string;
+  /** The view as it is kept. */
+  readonly packed: Sequence;
+}
+
+/** Of an agent that was never saved. */
+export function unsaved(uid: InstanceUid, atMs: number): StampedView {
+  return { view: unknownAgent(uid, atMs), version: 0, stamp: "", packed: EMPTY_SEQUENCE };
 }
 
 /** What is kept under a uid. */
@@ -36,8 +43,8 @@ export function decodeRecord(uid: InstanceUid, record: Buffer): AgentRecord | un
   if (end < 0) return undefined;
   const [version, row, last = ""] = record.toString("latin1", 0, end).split(" ");
   if (row === ">") return { kind: "alias", to: last as InstanceUid }; // written by retire
-  const view = unpackView(uid, record.subarray(end + 1));
-  return { kind: "view", stored: { view, version: Number(version), stamp: last } };
+  const stored = { ...unpackView(uid, record.subarray(end + 1)), version: Number(version), stamp: last };
+  return { kind: "view", stored };
 }
 
 /**
@@ -67,23 +74,40 @@ const FACETS = [
   "drift",
   "runs",
 ] as const satisfies readonly (keyof AgentView)[];
-type Facets = Readonly<Record<(typeof FACETS)[number], unknown>>;
 
-/** A view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of, to the last that it knows. */
-export function packView(view: AgentView): Buffer {
-  const facets: Facets = { ...view, capabilities: shortened(view.capabilities), drift: shortDrift(view) };
-  const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
-  const packed = FACETS.map((name) => (isNothing(facets[name]) ? 0 : (facets[name] as Json))); // a view is a value of JSON
-  return pack(packed.slice(0, packed.findLastIndex((facet) => facet !== 0) + 1));
+/**
+ * Packs a view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of, to the
+ * last that it knows. What a change of `before` left alone is copied: packing all of it would take most of what a projector has.
+ */
+export function packView(view: AgentView, before: StampedView): Sequence {
+  const count = FACETS.findLastIndex((name) => !isNothing(view[name])) + 1;
+  const isSame = (i: number): boolean => isSameFacet(FACETS[i] as Facet, view, before.view); // within
+  return packSequence(count, (i) => packable(FACETS[i] as Facet, view), before.packed, isSame);
 }
 
-function unpackView(uid: InstanceUid, packed: Uint8Array): AgentView {
-  const facets = unpack(packed) as readonly Json[]; // as packView wrote it
+type Facet = (typeof FACETS)[number];
+
+function isNothing(value: unknown): boolean {
+  return value === null || value === 0 || (Array.isArray(value) && value.length === 0);
+}
+
+function isSameFacet(name: Facet, view: AgentView, before: AgentView): boolean {
+  return view[name] === before[name] && (name !== "drift" || view.acknowledgement === before.acknowledgement);
+}
+
+function packable(name: Facet, view: AgentView): Json {
+  if (isNothing(view[name])) return 0;
+  if (name === "capabilities") return shortened(view.capabilities) as Json;
+  return (name === "drift" ? shortDrift(view) : view[name]) as Json; // a view is a value of JSON
+}
+
+function unpackView(uid: InstanceUid, bytes: Buffer): Pick<StampedView, "view" | "packed"> {
+  const { values, packed } = unpackSequence(bytes); // as packView wrote it
   const view: Record<string, unknown> = { ...unknownAgent(uid, 0) };
-  for (const [i, name] of FACETS.entries()) if (facets[i] !== undefined && facets[i] !== 0) view[name] = facets[i];
+  for (const [i, name] of FACETS.entries()) if (values[i] !== undefined && values[i] !== 0) view[name] = values[i];
   view["capabilities"] = spelledOut(view["capabilities"] as ReturnType<typeof shortened>); // as packView wrote it
   view["drift"] = fullDrift(view as unknown as AgentView, view["drift"] as ReturnType<typeof shortDrift>);
-  return view as unknown as AgentView; // its facets are those of a view
+  return { view: view as unknown as AgentView, packed }; // its facets are those of a view
 }
 
 function shortened(capabilities: AgentView["capabilities"]) {
@@ -113,8 +137,8 @@ type ScriptArguments = [keys: string[], args: ScriptArgument[]];
 export interface Replacement {
   readonly before: StampedView;
   readonly after: AgentView;
-  /** `after`, as it is kept. */
-  readonly packed: Buffer;
+  /** `after`, as it is to be kept. */
+  readonly packed: Sequence;
   /** What happened to the agent by it, packed. */
   readonly history: Buffer;
 }
@@ -179,7 +203,7 @@ function addReplacement(
     stamp,
     isNew || history.length > 0 ? uidBytes(after.uid) : "",
     mustDecide ? "1" : "0",
-    packed,
+    packed.bytes,
   );
   agents.push(placesOf(joins, places), placesOf(leaves, places), used.length, unused.length, history);
   for (const address of [...used, ...unused]) {

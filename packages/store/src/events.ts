@@ -9,7 +9,10 @@ import { fleetKeys, type Partition } from "./keys.ts";
 import { closeRedis, isRedisAway, type OnRedisError, openPatient, untilReady } from "./redis.ts";
 
 const GROUP = "projector";
-const READ_COUNT = 64;
+/** Entries of each stream that are read at once: another takes them over that are not done within `idleMs`. */
+const READ_COUNT = 8;
+/** Events that are projected together. All of a large read at once would outlive the young generation, and cost the collector much. */
+const PORTION = 1_000;
 const READ_BLOCK_MS = 2_000;
 const CLAIM_COUNT = 64;
 const DEAD_LETTERS = 1_000;
@@ -159,10 +162,11 @@ async function readOnce(consumption: Consumption): Promise<void> {
     ...keys,
     ...keys.map(() => ">"),
   )) as readonly (readonly [key: string, entries: Entries])[] | null;
-  const batches: EventBatch[] = [];
-  for (const [key, entries] of reply ?? [])
-    batches.push(...(await parseEntries(consumption, partitions[keys.indexOf(key)] ?? 0, entries)));
-  await projectAll(consumption, batches);
+  const read = (reply ?? []).flatMap(([key, entries]) => {
+    const partition = partitions[keys.indexOf(key)] ?? 0;
+    return entries.map((entry) => ({ partition, entry }));
+  });
+  await projectEntries(consumption, read);
 }
 
 /** Takes over what crashed consumers left. */
@@ -178,27 +182,45 @@ async function claim(consumption: Consumption): Promise<void> {
       "COUNT",
       CLAIM_COUNT,
     )) as [next: string, entries: Entries, deleted: unknown]; // the reply as Redis documents it
-    await projectAll(consumption, await parseEntries(consumption, p, entries));
+    await projectEntries(
+      consumption,
+      entries.map((entry) => ({ partition: p, entry })),
+    );
   }
 }
 
-async function parseEntries(
-  { fleet }: Consumption,
-  partition: Partition,
-  entries: Entries,
-): Promise<readonly EventBatch[]> {
-  const batches: EventBatch[] = [];
-  for (const [entryId, fields] of entries) {
-    const text = fields?.[1] ?? "[]";
-    try {
-      batches.push({ partition, entryId, events: parseEvents(text) });
-    } catch {
-      // An entry nobody can read must not stop the stream; it is kept where an operator finds it.
-      await fleet.xadd(fleetKeys.deadLetters(partition), "MAXLEN", "~", DEAD_LETTERS, "*", "e", text);
-      batches.push({ partition, entryId, events: [] });
-    }
+/** An entry of a partition's stream. */
+interface Read {
+  readonly partition: Partition;
+  readonly entry: Entries[number];
+}
+
+/** Projects and acknowledges what was read, a portion after another. */
+async function projectEntries(consumption: Consumption, read: readonly Read[]): Promise<void> {
+  let portion: EventBatch[] = [];
+  let count = 0;
+  for (const each of read) {
+    const batch = await parseEntry(consumption, each);
+    portion.push(batch);
+    count += batch.events.length;
+    if (count < PORTION) continue;
+    await projectAll(consumption, portion);
+    portion = [];
+    count = 0;
   }
-  return batches;
+  await projectAll(consumption, portion);
+}
+
+async function parseEntry({ fleet }: Consumption, { partition, entry }: Read): Promise<EventBatch> {
+  const [entryId, fields] = entry;
+  const text = fields?.[1] ?? "[]";
+  try {
+    return { partition, entryId, events: parseEvents(text) };
+  } catch {
+    // An entry nobody can read must not stop the stream; it is kept where an operator finds it.
+    await fleet.xadd(fleetKeys.deadLetters(partition), "MAXLEN", "~", DEAD_LETTERS, "*", "e", text);
+    return { partition, entryId, events: [] };
+  }
 }
 
 /** @throws when the text is not what sessions.ts writes */

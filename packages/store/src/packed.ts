@@ -79,3 +79,53 @@ export function pack(value: Json): Buffer {
 export function unpack(bytes: Uint8Array): Json {
   return packr.unpack(bytes) as Json;
 }
+
+/** Values packed one after another. */
+export interface Sequence {
+  readonly bytes: Buffer;
+  /** Where each ends, and the next begins. */
+  readonly ends: readonly number[];
+}
+
+export const EMPTY_SEQUENCE: Sequence = { bytes: Buffer.alloc(0), ends: [] };
+
+/** Reads a sequence. @throws Error when its last value is cut short */
+export function unpackSequence(bytes: Buffer): { readonly values: readonly Json[]; readonly packed: Sequence } {
+  const values: Json[] = [];
+  const ends: number[] = [];
+  if (bytes.length > 0) {
+    packr.unpackMultiple(bytes, (value: Json, _, end) => {
+      values.push(value);
+      ends.push(end ?? bytes.length);
+    });
+  }
+  return { values, packed: { bytes, ends } };
+}
+
+/** Packs a sequence of `count` values. Those at which `base` has the same value are copied from there, as they are. */
+export function packSequence(
+  count: number,
+  valueAt: (i: number) => Json,
+  base: Sequence,
+  isSame: (i: number) => boolean,
+): Sequence {
+  const parts: Uint8Array[] = [];
+  const ends: number[] = [];
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    const from = i;
+    while (i < count && i < base.ends.length && isSame(i)) i++;
+    if (i > from) {
+      const start = base.ends[from - 1] ?? 0;
+      for (let kept = from; kept < i; kept++) ends.push(end + (base.ends[kept] ?? 0) - start);
+      parts.push(base.bytes.subarray(start, base.ends[i - 1]));
+      end = ends.at(-1) ?? 0;
+    }
+    if (i === count) break;
+    const part = packr.pack(valueAt(i));
+    parts.push(part);
+    end += part.length;
+    ends.push(end);
+  }
+  return { bytes: Buffer.concat(parts, end), ends };
+}

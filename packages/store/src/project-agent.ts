@@ -36,6 +36,7 @@ import {
   retireArguments,
   type StampedView,
   saveArguments,
+  unsaved,
   type VersionedView,
 } from "./agent-record.ts";
 import { type Ask, createBatches } from "./batches.ts";
@@ -152,7 +153,7 @@ export async function projectAgent(
     if (target === null) return nothing(uid, atMs);
     // What operators say makes no agent: it is of one that is there, or was forgotten meanwhile.
     if (target.found === undefined && events.every(isHint)) return nothing(uid, atMs);
-    const before = target.found ?? { view: unknownAgent(target.uid, atMs), version: 0, stamp: "" };
+    const before = target.found ?? unsaved(target.uid, atMs);
     const formers = await loadFormers(context, before.view, events);
     const known = formers.reduce((view, former) => adopt(view, former.view), before.view);
     const [folded, happened] = foldAll(before.view, known, events);
@@ -164,11 +165,11 @@ export async function projectAgent(
     const after = mustCompare(before.view, labelled, isHinted) ? await compared(context, labelled) : labelled;
     if (after !== before.view) {
       await bringBodies(context, before.view, after, [uid, ...formers.map(({ view }) => view.uid)]);
-      const packed = packView(after);
+      const packed = packView(after, before);
       const history = await historyOf(context, formers, happened);
       const saved = await save(context, { before, after, packed, history });
       if (saved === null) continue;
-      remembered.set(after.uid, saved, packed.length);
+      remembered.set(after.uid, saved);
       first ??= before.view;
     } else if (own !== undefined) continue;
     for (const former of said) await metadata.move(former, after.uid);
@@ -246,6 +247,7 @@ async function loadFormers(
   view: AgentView,
   events: readonly AgentEvent[],
 ): Promise<readonly VersionedView[]> {
+  if (view.previousUids.length === 0 && !events.some(({ kind }) => kind === "agent.renamed")) return [];
   const renames = new Map(events.flatMap((e) => (e.kind === "agent.renamed" ? [[e.from, e.atMs] as const] : [])));
   const uids = [...new Set([...renames.keys(), ...view.previousUids])].filter((uid) => uid !== view.uid);
   const records = await Promise.all(uids.map((uid) => readRecord(context, uid)));
@@ -265,6 +267,7 @@ async function bringBodies(
   after: AgentView,
   uids: readonly InstanceUid[],
 ): Promise<void> {
+  if (uids.every((uid) => uid === after.uid)) return;
   const to = partitionOf(after.uid, partitions);
   const from = new Set(uids.map((uid) => partitionOf(uid, partitions)));
   from.delete(to);
@@ -276,9 +279,9 @@ async function bringBodies(
 
 /** Answers what was saved; null when the record is not what it was any more. */
 async function save({ replace, partitions }: ProjectContext, replacement: Replacement): Promise<StampedView | null> {
-  const { before, after } = replacement;
+  const { before, after, packed } = replacement;
   const stamp = await replace(partitionOf(after.uid, partitions), replacement);
-  return stamp === "" ? null : { view: after, version: before.version + 1, stamp };
+  return stamp === "" ? null : { view: after, version: before.version + 1, stamp, packed };
 }
 
 /** Answers false when one of them changed meanwhile: it is then to be taken over again. */

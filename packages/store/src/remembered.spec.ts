@@ -4,33 +4,36 @@ import { anAgent, aUid } from "@muster/fleet/builders";
 import { createRemembered } from "./remembered.ts";
 
 const MAX_BYTES = 10_000;
-const aView = (n: number) => ({ view: anAgent({ uid: aUid(n) }), version: n, stamp: `${n}` });
+const aView = (n: number, bytes = 100) => {
+  const packed = { bytes: Buffer.alloc(bytes), ends: [bytes] };
+  return { view: anAgent({ uid: aUid(n) }), version: n, stamp: `${n}`, packed };
+};
 
 describe("remembered views", () => {
   it("are those of agents that come by again", () => {
     const remembered = createRemembered(MAX_BYTES);
-    remembered.set(aUid(1), aView(1), 100);
+    remembered.set(aUid(1), aView(1));
     assert.equal(remembered.get(aUid(1)), undefined, "it may never come again");
-    remembered.set(aUid(1), aView(2), 100);
+    remembered.set(aUid(1), aView(2));
     assert.equal(remembered.get(aUid(1))?.version, 2);
     remembered.delete(aUid(1));
     assert.equal(remembered.get(aUid(1)), undefined);
-    remembered.set(aUid(1), aView(3), 100);
+    remembered.set(aUid(1), aView(3));
     assert.equal(remembered.get(aUid(1))?.version, 3, "it came by lately, though its view was taken");
   });
 
   it("are not those of agents that come by after very many others", () => {
     const remembered = createRemembered(MAX_BYTES);
-    remembered.set(aUid(1), aView(1), 100);
-    for (let n = 2; n <= 400_000; n++) remembered.set(aUid(n), aView(2), 100);
-    remembered.set(aUid(1), aView(3), 100);
+    remembered.set(aUid(1), aView(1));
+    for (let n = 2; n <= 400_000; n++) remembered.set(aUid(n), aView(2));
+    remembered.set(aUid(1), aView(3));
     assert.equal(remembered.get(aUid(1)), undefined);
   });
 
   it("take no more room than they are given, the least recent goes first", () => {
     const remembered = createRemembered(MAX_BYTES);
     for (let n = 1; n <= 3; n++) {
-      for (let times = 0; times < 2; times++) remembered.set(aUid(n), aView(n), 4_000);
+      for (let times = 0; times < 2; times++) remembered.set(aUid(n), aView(n, 4_000));
     }
     assert.deepEqual(
       [1, 2, 3].map((n) => remembered.get(aUid(n))?.version),

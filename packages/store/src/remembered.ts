@@ -11,8 +11,8 @@ import type { StampedView } from "./agent-record.ts";
 /** Views by uid. */
 export interface Remembered {
   get(uid: InstanceUid): StampedView | undefined;
-  /** Remembers a view, if its agent came by lately. @param sizeBytes of the view as it is packed */
-  set(uid: InstanceUid, view: StampedView, sizeBytes: number): void;
+  /** Remembers a view, if its agent came by lately. */
+  set(uid: InstanceUid, view: StampedView): void;
   delete(uid: InstanceUid): void;
 }
 
@@ -28,11 +28,19 @@ export function createRemembered(maxBytes: number): Remembered {
   return {
     get: (uid) => views.get(uid),
     delete: (uid) => void views.delete(uid),
-    set(uid, view, sizeBytes) {
+    set(uid, view) {
       const print = crc32(uid);
       const slot = print % SLOTS;
-      if (lately[slot] === print) views.set(uid, view, { size: sizeBytes });
+      if (lately[slot] === print) views.set(uid, owned(view), { size: Math.max(1, view.packed.bytes.length) });
       else lately[slot] = print;
     },
   };
+}
+
+/** What is packed may be a piece of a whole reply of Redis, which must not stay for as long as it does. */
+function owned(view: StampedView): StampedView {
+  const { bytes, ends } = view.packed;
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(own);
+  return { ...view, packed: { bytes: own, ends } };
 }

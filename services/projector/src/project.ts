@@ -30,8 +30,14 @@ export interface ProjectDeps {
   onError(error: unknown): void;
 }
 
-/** Agents whose views are folded at a time. */
-const CONCURRENCY = 256;
+/** Agents whose views are folded at a time. What is in hand of more outlives the young generation. */
+const CONCURRENCY = 128;
+
+/** What of a view counts after it was saved: views themselves, a whole batch of them, would outlive the young generation. */
+interface Changed {
+  readonly uid: InstanceUid;
+  readonly isTroubled: boolean;
+}
 
 /** Projects some batches. Rejects when the store is away; the batches then come again. */
 export async function project(batches: readonly EventBatch[], deps: ProjectDeps): Promise<void> {
@@ -40,7 +46,7 @@ export async function project(batches: readonly EventBatch[], deps: ProjectDeps)
     (event) => event.uid,
   );
   const described = new Set<Partition>();
-  const changed: AgentView[] = [];
+  const changed: Changed[] = [];
   const agents = [...byAgent];
   for (let from = 0; from < agents.length; from += CONCURRENCY) {
     const folded = await Promise.all(
@@ -48,7 +54,7 @@ export async function project(batches: readonly EventBatch[], deps: ProjectDeps)
     );
     for (const { before, after } of folded) {
       if (after === before) continue;
-      changed.push(after);
+      changed.push({ uid: after.uid, isTroubled: isInTrouble(after, deps.nowMs()) });
       if (mustDecide(before, after)) described.add(deps.partitionOf(after.uid));
     }
   }
@@ -64,20 +70,18 @@ function mustDecide(before: AgentView, after: AgentView): boolean {
 }
 
 async function requestWork(
-  changed: readonly AgentView[],
+  changed: readonly Changed[],
   described: ReadonlySet<Partition>,
   deps: ProjectDeps,
 ): Promise<void> {
   await Promise.all([...described].map((partition) => deps.requestAssign(partition)));
   const active = await deps.activeRollouts();
   // Of rollouts that nobody looks after any more, only those that may fail somebody are looked at again.
-  const isTroubled = changed.map((view) => isInTrouble(view, deps.nowMs()));
-  const looked = active.size === 0 ? changed.filter((_, i) => isTroubled[i]) : changed;
+  const looked = active.size === 0 ? changed.filter(({ isTroubled }) => isTroubled) : changed;
   if (looked.length === 0) return;
   const desired = await deps.loadDesired(looked.map(({ uid }) => uid));
-  const troubled = new Set(changed.filter((_, i) => isTroubled[i]));
-  const concerned = looked.flatMap((view, i) =>
-    rolloutsOf(desired[i] ?? null).filter((id) => active.has(id) || troubled.has(view)),
+  const concerned = looked.flatMap(({ isTroubled }, i) =>
+    rolloutsOf(desired[i] ?? null).filter((id) => active.has(id) || isTroubled),
   );
   await Promise.all([...new Set(concerned)].map((id) => deps.requestReconcile(id)));
 }

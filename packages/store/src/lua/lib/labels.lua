@@ -2,11 +2,11 @@
 --   <label>            how many rows have it, where so many do that bitmaps are shorter than entries
 --   <number> <label>   bitmap of 4,096 rows then: the first bit of that of number 0 is for row 0
 --   #<number>          entries of all other labels with that number: 6 bytes of the label's SHA-1, and the row in 3
---   =<key>             how many values agents have of a key, and each after its length plus one, all in 2 bytes; '*' once they
---                      were too many
+--   =<key>             the values that agents have of a key, each after its length plus one in 2 bytes; '*' once they were too many
 -- A label is the length of its key in bytes, ':', the key, '=' and the value; without '=' and value where that is too long.
--- Small pieces, so that a change costs the same in a large fleet. What is empty is not kept.
-local ENTRY, MIN_ROWS, BUCKETS, CHUNK, MAX_VALUES = 9, 16, 1024, 4096, 256
+-- Small pieces, so that a change costs the same in a large fleet: Redis hashes each byte of each string that Lua makes. What is
+-- empty is not kept.
+local ENTRY, MIN_ROWS, BUCKETS, CHUNK, MAX_VALUES_BYTES = 9, 16, 1024, 4096, 4096
 -- Commands are called with so many fields at most; Lua's stack holds a few thousand.
 local FIELDS = 500
 local function packRow(row) return struct.pack('>I3', row) end
@@ -107,8 +107,8 @@ local function splitLabel(label)
 end
 -- Where a value is among those of its key. Most that are looked for are not there at all, which one search says.
 local function findValue(list, value)
-  if not string.find(list, struct.pack('>H', #value + 1) .. value, 3, true) then return nil end
-  local at = 3
+  if not string.find(list, struct.pack('>H', #value + 1) .. value, 1, true) then return nil end
+  local at = 1
   while at <= #list do
     local size = struct.unpack('>H', list, at) + 1
     if size == #value + 2 and string.sub(list, at + 2, at + size - 1) == value then return at end
@@ -117,16 +117,12 @@ local function findValue(list, value)
 end
 local function addValue(list, value)
   if findValue(list, value) then return list end
-  local count = list == '' and 0 or struct.unpack('>H', list)
-  if count == MAX_VALUES then return '*' end
-  return struct.pack('>H', count + 1) .. string.sub(list, 3) .. struct.pack('>H', #value + 1) .. value
+  if #list + #value + 2 > MAX_VALUES_BYTES then return '*' end
+  return list .. struct.pack('>H', #value + 1) .. value
 end
 local function dropValue(list, value)
   local found = findValue(list, value)
-  if not found then return list end
-  local count = struct.unpack('>H', list) - 1
-  if count == 0 then return '' end
-  return struct.pack('>H', count) .. string.sub(list, 3, found - 1) .. string.sub(list, found + #value + 2)
+  return found and string.sub(list, 1, found - 1) .. string.sub(list, found + #value + 2) or list
 end
 -- edits: label → row → whether it has the label now.
 local function editLabels(key, edits, rowCount)
