@@ -271,6 +271,8 @@ const MAX_DISTINCT = 8;
  * followed by APPLIED(old) is a self-rollback, and both must arrive.
  */
 export function coalesce(waiting: readonly AgentEvent[], event: AgentEvent): readonly AgentEvent[] {
+  // Most are the first of their kind.
+  if (waiting.every(({ kind }) => kind !== event.kind)) return [...waiting, event];
   const subject = subjectOf(event);
   const kept = waiting.filter((earlier) => earlier.kind !== event.kind || subjectOf(earlier) !== subject);
   const merged = [...kept, event];

@@ -120,7 +120,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   };
 
   return {
-    add: (source, event) => change(source, (w) => withEvents(w, coalesce(w.events, event))),
+    add: (source, event) => change(source, (w) => withEvent(w, event)),
     keepBody: (source, address, body) =>
       change(source, (w) => ({ ...w, bodies: new Map([...w.bodies, [address, body]]) })),
     end: (source, event) => change(source, (w) => ({ ...w, ending: event, isLeft: event === null })),
@@ -234,6 +234,12 @@ function mergeBack(older: Waiting, newer: Waiting | undefined): Waiting {
   const ending = newer.ending ?? (newer.epoch === older.epoch ? older.ending : null);
   const bodies = new Map([...older.bodies, ...newer.bodies]);
   return withEvents({ ...newer, bodies, ending }, newer.events.reduce<readonly AgentEvent[]>(coalesce, older.events));
+}
+
+function withEvent(waiting: Waiting, event: AgentEvent): Waiting {
+  const events = coalesce(waiting.events, event);
+  // Where it took no other's place, every body is still referred to.
+  return events.length > waiting.events.length ? { ...waiting, events } : withEvents(waiting, events);
 }
 
 /** Forgets the bodies that no event refers to any more. */

@@ -16,17 +16,20 @@ export function withCapabilities(session: ActiveSession, bits: bigint, nowMs: nu
 }
 
 export function withFacets([session, effects]: Told, facets: readonly ReportedFacet[], nowMs: number): Told {
-  let [current, all] = [session, effects];
-  for (const facet of facets) {
-    const key = keyOf(facet);
-    if ((current.known.digests[key] ?? "") === facet.digest) continue;
-    const digests = { ...current.known.digests, [key]: facet.digest };
-    const known = withFacet({ ...current.known, digests }, facet, nowMs);
-    const [next, more] = emit({ ...current, known }, nowMs, (head) => toldBy(facet, head));
-    current = next;
-    all = [...all, ...bodiesOf(facet), ...more];
+  const news = facets.filter((facet) => (session.known.digests[keyOf(facet)] ?? "") !== facet.digest);
+  if (news.length === 0) return [session, effects];
+  const digests = { ...session.known.digests };
+  const all = [...effects];
+  let known: Known = { ...session.known, digests };
+  let { n } = session;
+  for (const facet of news) {
+    digests[keyOf(facet)] = facet.digest;
+    known = withFacet(known, facet, nowMs);
+    all.push(...bodiesOf(facet));
+    n += 1;
+    all.push({ kind: "emit", event: toldBy(facet, headOf(session, n, nowMs)) });
   }
-  return [current, all];
+  return [{ ...session, n, known }, all];
 }
 
 export function withMessage([session, effects]: Told, message: ReportedMessage | null, nowMs: number): Told {
@@ -126,6 +129,9 @@ interface EventHead {
 
 export function emit(session: ActiveSession, nowMs: number, make: (head: EventHead) => AgentEvent): Told {
   const n = session.n + 1;
-  const event = make({ uid: session.peer.uid, epoch: session.epoch, n, atMs: nowMs });
-  return [{ ...session, n }, [{ kind: "emit", event }]];
+  return [{ ...session, n }, [{ kind: "emit", event: make(headOf(session, n, nowMs)) }]];
+}
+
+function headOf({ peer, epoch }: ActiveSession, n: number, nowMs: number): EventHead {
+  return { uid: peer.uid, epoch, n, atMs: nowMs };
 }
