@@ -3,7 +3,7 @@
 // that is changed later moves nobody.
 
 import { FleetError, type Violation } from "./error.ts";
-import { parseSelector, type Requirement, type Selector } from "./selector.ts";
+import { parseSelector, parseTargetSelector, type Requirement, type Selector } from "./selector.ts";
 
 /** A saved selector. */
 export interface Group {
@@ -35,6 +35,13 @@ export function groupsNamed({ requirements }: Selector): readonly string[] {
       if (id !== undefined && more.length === 0 && !requirement.negated) return id;
       throw unsaid(`a group is named as group=<id>, once for each that an agent must be in`);
     });
+}
+
+/** Who something is for, as a selector's text. @throws FleetError `invalid`, also for what no rollout could make anything of */
+export function parseTarget(text: string): string {
+  const selector = parseTargetSelector(text);
+  groupsNamed(selector);
+  return selector.text;
 }
 
 /** A selector with what its groups ask for in their place. @throws FleetError `invalid` when a group is not there */

@@ -132,6 +132,7 @@ export {
   GROUP_KEY,
   type Group,
   groupsNamed,
+  parseTarget,
   type RolloutPolicy,
 } from "./group.ts";
 export { HISTORY_KINDS, type HistoryEntry, type HistoryKind, happenings } from "./history.ts";

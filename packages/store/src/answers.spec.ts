@@ -62,4 +62,17 @@ describe("answers", () => {
     const ms = await spec.redis.pttl(controlKeys.answer("m:r"));
     assert.ok(ms > 0 && ms <= 60_000, `${ms} ms`);
   });
+
+  it("hold a claim for as long as its call says that it is at work, and nobody else's", async () => {
+    const word = await claimed("r");
+    const key = controlKeys.answer("m:r");
+    await spec.redis.pexpire(key, 5_000);
+    await spec.store.answers.renew("m", "r", "another word");
+    assert.ok((await spec.redis.pttl(key)) <= 5_000);
+    await spec.store.answers.renew("m", "r", word);
+    assert.ok((await spec.redis.pttl(key)) > 5_000);
+    await spec.store.answers.keep("m", "r", word, Buffer.from("done"));
+    await spec.store.answers.renew("m", "r", word);
+    assert.equal((await claim("r")).kind, "answered");
+  });
 });

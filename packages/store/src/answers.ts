@@ -22,14 +22,18 @@ export type Claim =
 export interface Answers {
   /** Claims an id, once per method, or finds the answer; waits for the call that has it while `signal` lets it. */
   claim(method: string, requestId: string, signal: AbortSignal): Promise<Claim>;
+  /** Says that the call is still at work; to be said again within RENEW_MS. */
+  renew(method: string, requestId: string, word: string): Promise<void>;
   /** Keeps the answer for a day. */
   keep(method: string, requestId: string, word: string, answer: Uint8Array): Promise<void>;
   /** Lets go of the id: nothing came of the request, and a repeat may try again. */
   release(method: string, requestId: string, word: string): Promise<void>;
 }
 
-/** Longer than any call lasts that brings no deadline of its own. */
+/** How long a claim holds of which nothing more is heard. */
 const CLAIM_MS = 60_000;
+/** How often a call that is at work says so. */
+export const RENEW_MS = CLAIM_MS / 3;
 /** How often a call looks for the answer of another with its id, and how many times. */
 const LOOK_MS = 100;
 const MAX_LOOKS = 100;
@@ -49,6 +53,9 @@ export function createAnswers(control: Redis, secret: Uint8Array): Answers {
         await pause(LOOK_MS, signal);
       }
       return { kind: "busy" };
+    },
+    async renew(method, requestId, word) {
+      await run(control, claimAnswer, keysOf(method, requestId), [word, CLAIM_MS]);
     },
     async keep(method, requestId, word, answer) {
       await run(control, keepAnswer, keysOf(method, requestId), [word, seal.close(answer), REQUEST_TTL_S]);

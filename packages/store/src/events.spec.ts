@@ -140,6 +140,26 @@ describe("events", () => {
     });
   }
 
+  it("puts aside an entry that nobody can project, and projects all that was read with it", async () => {
+    const poison = { ...offered(2), hash: null } as unknown as AgentEvent; // of a kind that is known, and of another form
+    await append(0, offered(1));
+    await append(0, poison);
+    await append(0, offered(3));
+    const consumer = consume(events(), "a", async (batches) => {
+      for (const { events } of batches) {
+        for (const event of events) if (event.kind === "agent.config-offered") event.hash.slice(0, 4);
+      }
+    });
+    await until(() => consumer.got.length === 2);
+    assert.deepEqual(consumer.got, [1, 3]);
+    await until(async () => (await events().lag()) === 0);
+    const letters = await spec.redis.xrange("muster:{0}:dead-letters", "-", "+");
+    assert.deepEqual(
+      letters.map(([, fields]) => fields),
+      [["e", JSON.stringify([poison])]],
+    );
+  });
+
   it("goes on after the fleet state was wiped while it waited", async () => {
     const consumer = consume(events(), "a");
     await append(0, offered(1));

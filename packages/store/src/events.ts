@@ -37,7 +37,8 @@ export interface EventBatch {
 export interface Events {
   /**
    * Hands every batch to `project`, those of crashed consumers too, until the signal aborts. A batch is
-   * acknowledged when `project` resolves; one that throws comes again. Resolves when nothing is in hand.
+   * acknowledged when `project` resolves; one that throws comes again, unless it is a defect of the entry itself, such as
+   * a TypeError: that is put aside. Resolves when nothing is in hand.
    */
   consume(
     consumer: string,
@@ -85,7 +86,7 @@ export function createEvents(
         const stop = (): void => closeRedis(reader);
         signal.addEventListener("abort", stop, { once: true });
         try {
-          await consumeAll({ fleet, reader, consumer, partitions: some, project, signal, claimTimes });
+          await consumeAll({ fleet, reader, consumer, partitions: some, project, signal, claimTimes, onError });
         } finally {
           closeRedis(reader);
         }
@@ -113,6 +114,7 @@ interface Consumption {
   readonly project: (batches: readonly EventBatch[]) => Promise<void>;
   readonly signal: AbortSignal;
   readonly claimTimes: ClaimTimes;
+  onError(error: Error): void;
 }
 
 async function consumeAll(consumption: Consumption): Promise<void> {
@@ -204,21 +206,52 @@ async function projectEntries(consumption: Consumption, read: readonly Read[]): 
     portion.push(batch);
     count += batch.events.length;
     if (count < PORTION) continue;
-    await projectAll(consumption, portion);
+    await projectPortion(consumption, portion);
     portion = [];
     count = 0;
   }
-  await projectAll(consumption, portion);
+  await projectPortion(consumption, portion);
 }
 
-async function parseEntry({ fleet }: Consumption, { partition, entry }: Read): Promise<EventBatch> {
+/** Projects a portion; where there is something in it that nobody could ever project, all but that. */
+async function projectPortion(consumption: Consumption, portion: readonly EventBatch[]): Promise<void> {
+  try {
+    await projectAll(consumption, portion);
+  } catch (error) {
+    if (!isDefect(error)) throw error;
+    for (const batch of portion) await projectAlone(consumption, batch);
+  }
+}
+
+/** An entry that is the fault itself is put aside: it would stop its stream, and every projector with it, for ever. */
+async function projectAlone(consumption: Consumption, batch: EventBatch): Promise<void> {
+  try {
+    await projectAll(consumption, [batch]);
+  } catch (error) {
+    if (!isDefect(error)) throw error;
+    await putAside(consumption, batch.partition, JSON.stringify(batch.events));
+    await projectAll(consumption, [{ ...batch, events: [] }]);
+    consumption.onError(error);
+  }
+}
+
+/** An error of code that met what it does not expect. What Redis or the world says is none: it passes. */
+function isDefect(error: unknown): error is Error {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;
+}
+
+async function putAside({ fleet }: Consumption, partition: Partition, text: string): Promise<void> {
+  await fleet.xadd(fleetKeys.deadLetters(partition), "MAXLEN", "~", DEAD_LETTERS, "*", "e", text);
+}
+
+async function parseEntry(consumption: Consumption, { partition, entry }: Read): Promise<EventBatch> {
   const [entryId, fields] = entry;
   const text = fields?.[1] ?? "[]";
   try {
     return { partition, entryId, events: parseEvents(text) };
   } catch {
     // An entry nobody can read must not stop the stream; it is kept where an operator finds it.
-    await fleet.xadd(fleetKeys.deadLetters(partition), "MAXLEN", "~", DEAD_LETTERS, "*", "e", text);
+    await putAside(consumption, partition, text);
     return { partition, entryId, events: [] };
   }
 }

@@ -3,7 +3,7 @@
 export { ACTION_LIFE_MS, type Actions, MAX_ACTION_BYTES, type QueuedAction } from "./actions.ts";
 export type { VersionedView } from "./agent-record.ts";
 export type { Agents } from "./agents.ts";
-export type { Answers, Claim } from "./answers.ts";
+export { type Answers, type Claim, RENEW_MS } from "./answers.ts";
 export type { Audit, AuditEntry } from "./audit.ts";
 export type { Bodies } from "./bodies.ts";
 export type { Changes, Position } from "./changes.ts";

@@ -7,7 +7,7 @@
 // muster:gateway:<id>                  string  that gateway     its lease, with what it says of itself
 // muster:gateway:<id>:inbox            stream  rollout, gateways  hints: ids to look at again; trimmed, safe to lose
 // muster:{p}:events                    stream  gateways, management hints  facts about the agents of partition p
-// muster:{p}:dead-letters              stream  projector        entries that could not be read
+// muster:{p}:dead-letters              stream  projector        entries that nobody could read or project
 // muster:{p}:agents                    zset    projector        16 bytes of each uid and 3 of its row, by uid
 // muster:{p}:agent:<uid>               string  projector        packed view of one agent, with its version and row; or the uid it goes on under
 // muster:{p}:rows                      string  projector        16 bytes of the uid of each row

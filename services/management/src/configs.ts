@@ -1,6 +1,6 @@
 // ConfigService: writes and reads configs and their revisions. Reaches no agent; that takes a rollout.
 
-import { DEFAULT_ORDER, FleetError, groupsNamed, parseConfigId, parseTargetSelector } from "@muster/fleet";
+import { DEFAULT_ORDER, FleetError, parseConfigId, parseTarget } from "@muster/fleet";
 import type {
   ConfigService,
   DeleteConfigRequest,
@@ -90,13 +90,6 @@ export function createConfigService(deps: ConfigDeps): MethodsOf<typeof ConfigSe
       return { revisions: page.items.map((each) => toRevision(each, false)), nextPageToken: page.nextPageToken };
     },
   };
-}
-
-/** Who a config is for. @throws FleetError `invalid`, also for what no rollout could make anything of */
-function parseTarget(text: string): string {
-  const selector = parseTargetSelector(text);
-  groupsNamed(selector);
-  return selector.text;
 }
 
 type FreshHead = Omit<ConfigHead, "createdAtMs" | "updatedAtMs">;

@@ -98,6 +98,16 @@ describe("GroupService", () => {
     await api.configs.deleteConfig({ configId: "older" });
   });
 
+  it("stay while a stage of a policy is for them", async () => {
+    await api.groups.createGroup({ group: { groupId: "first", selector: "a=b" } });
+    const stages = [{ size: { case: "selector" as const, value: "group=first" } }];
+    await api.policies.createPolicy({ policy: { policyId: "by-group", stages } });
+    const error = await failureOf(api.groups.deleteGroup({ groupId: "first" }));
+    assert.deepEqual([error.code, /policy by-group/.test(error.rawMessage)], [Code.FailedPrecondition, true]);
+    await api.policies.deletePolicy({ policyId: "by-group" });
+    await api.groups.deleteGroup({ groupId: "first" });
+  });
+
   it("pins what a group asks for when a rollout starts", async () => {
     await api.groups.createGroup({ group: { groupId: "canaries", selector: "canary=true" } });
     const selector = "group=canaries,env=prod";

@@ -9,6 +9,7 @@ import {
   type Group,
   parseInstanceUid,
   parseSelector,
+  type RolloutPolicy,
   type Selector,
 } from "@muster/fleet";
 import type { GroupSchema, GroupService, Group as ProtoGroup } from "@muster/protocol/muster/groups";
@@ -16,19 +17,21 @@ import type { Agents, Configs, Documents, Stored } from "@muster/store";
 import type { MethodsOf } from "./call.ts";
 import { checked, parseText } from "./checked.ts";
 import { dropKept, keepAgain, keepNew, kept, keptPage, parseKeptId } from "./kept.ts";
+import { selectorsOf } from "./policies.ts";
 import { existingAgent, type FindAgent } from "./records.ts";
 
 /** What this service reads and writes. */
 export interface GroupDeps {
   readonly groups: Documents<Group>;
   readonly configs: Pick<Configs, "list">;
+  readonly policies: Pick<Documents<RolloutPolicy>, "list">;
   readonly agents: FindAgent & Pick<Agents, "select">;
 }
 
 const MAX_DESCRIPTION_CHARS = 1_000;
 /** Configs that are read at once to see whether they are for a group. */
 const BATCH = 500;
-/** Configs that are named when a group is not deleted because of them. */
+/** Configs and policies that are named when a group is not deleted because of them. */
 const MAX_NAMED = 5;
 
 /** The methods of GroupService. */
@@ -69,12 +72,15 @@ async function groupsOfAgent({ agents, groups }: GroupDeps, instanceUid: string)
   );
 }
 
-async function mustBeUnused({ configs }: GroupDeps, id: string): Promise<void> {
-  const users: string[] = [];
+async function mustBeUnused({ configs, policies }: GroupDeps, id: string): Promise<void> {
+  const isUsedBy = (selector: string): boolean => names(parseSelector(selector), id);
+  const users = (await policies.list())
+    .filter((policy) => selectorsOf(policy).some(isUsedBy))
+    .map(({ document }) => `policy ${document.id}`);
   for (let after = ""; ; ) {
     const some = await configs.list(after, BATCH);
     for (const { config } of some) {
-      if (names(parseSelector(config.selector), id)) users.push(config.id);
+      if (isUsedBy(config.selector)) users.push(`config ${config.id}`);
     }
     const last = some.at(-1);
     if (last === undefined || some.length < BATCH) break;
@@ -83,7 +89,7 @@ async function mustBeUnused({ configs }: GroupDeps, id: string): Promise<void> {
   if (users.length === 0) return;
   const named = users.slice(0, MAX_NAMED).join(", ");
   const more = users.length > MAX_NAMED ? ` and ${users.length - MAX_NAMED} more` : "";
-  const message = `Configs are for group "${id}": ${named}${more}. Change their selectors first, or force it.`;
+  const message = `Group "${id}" is named by ${named}${more}. Change their selectors first, or force it.`;
   throw new FleetError("failed_precondition", message, { reason: "GROUP_IN_USE", details: { group_id: id } });
 }
 

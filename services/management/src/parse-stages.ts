@@ -5,7 +5,7 @@ import {
   FleetError,
   growthStages,
   MAX_STAGES,
-  parseTargetSelector,
+  parseTarget,
   type Stage,
   type StageSize,
   type Violation,
@@ -133,7 +133,7 @@ function sizeOf({ size }: ProtoStage, field: string, violations: Violation[]): S
       return { kind: "percent", percent: size.value };
     case "selector":
       try {
-        return { kind: "selector", selector: parseTargetSelector(size.value).text };
+        return { kind: "selector", selector: parseTarget(size.value) };
       } catch (error) {
         if (!(error instanceof FleetError)) throw error;
         violations.push(...error.violations.map((each) => ({ ...each, field: `${field}.selector` })));

@@ -38,10 +38,17 @@ describe("PolicyService", () => {
   });
 
   it("lists everything that is wrong", async () => {
-    const policy = { policyId: "-", stages: [percent(0)], applyTimeout: { seconds: 1n }, settings: { weight: -1 } };
+    const either = { size: { case: "selector" as const, value: "group in (a,b)" } };
+    const settings = { weight: -1 };
+    const policy = { policyId: "-", stages: [percent(0), either], applyTimeout: { seconds: 1n }, settings };
     const error = await failureOf(api.policies.createPolicy({ policy }));
     const fields = error.findDetails(BadRequestSchema)[0]?.fieldViolations.map(({ field }) => field) ?? [];
-    for (const field of ["policy.policy_id", "policy.stages[0].percent", "policy.apply_timeout"]) {
+    for (const field of [
+      "policy.policy_id",
+      "policy.stages[0].percent",
+      "policy.stages[1].selector",
+      "policy.apply_timeout",
+    ]) {
       assert.ok(fields.includes(field), `${field} in ${fields}`);
     }
   });

@@ -42,6 +42,11 @@ export function createPolicyService({ policies }: PolicyDeps): MethodsOf<typeof 
   };
 }
 
+/** The selectors of a policy's stages. */
+export function selectorsOf(policy: Stored<RolloutPolicy>): readonly string[] {
+  return toPolicy(policy).stages.flatMap(({ size }) => (size.case === "selector" ? [size.value] : []));
+}
+
 /** A request with what its policy says where it says nothing itself. @throws FleetError `invalid` when there is no such policy */
 export async function withPolicy(
   { policies }: { readonly policies: Pick<Documents<RolloutPolicy>, "get"> },

@@ -212,6 +212,7 @@ describe("words about a change", () => {
       claim: async () => ({ kind: "claimed", word: "w" }) as const,
       keep: async () => may("keep"),
       release: async () => void entries.push("released"),
+      renew: async () => undefined,
     };
     const methods = { createGroup: async () => ({ group }) } as unknown as MethodsOf<typeof GroupService>; // no other is called
     const read = async (_: unknown, __: unknown, answer: unknown) => {

@@ -22,7 +22,7 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { FleetError, type FleetErrorCode } from "@muster/fleet";
-import { type Answers, type Audit, type AuditEntry, toFleetError } from "@muster/store";
+import { type Answers, type Audit, type AuditEntry, RENEW_MS, toFleetError } from "@muster/store";
 import { auditJson } from "./audit-json.ts";
 import type { Call, MethodsOf } from "./call.ts";
 import { hashOf } from "./canonical.ts";
@@ -137,12 +137,17 @@ async function once(
       break;
   }
   const { word } = claim;
+  const renewing = setInterval(() => {
+    answers.renew(name, requestId, word).catch(() => undefined); // the next one may get through
+  }, RENEW_MS);
   let message: Message;
   try {
     message = await work();
   } catch (error) {
     await answers.release(name, requestId, word).catch(() => undefined); // the claim ends by itself
     throw error;
+  } finally {
+    clearInterval(renewing);
   }
   const bytes = toBinary(method.output, message);
   const kept = bytes.byteLength > MAX_ANSWER_BYTES ? [print, TOO_LARGE] : [print, WHOLE, bytes];

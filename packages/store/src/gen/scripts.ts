@@ -37,7 +37,7 @@ export const assignDesired = { name: "muster-assign-desired", lua: "local functi
 export const changeSettings = { name: "muster-change-settings", lua: "if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end\nif ARGV[3] == '' then\n  redis.call('HDEL', KEYS[1], ARGV[1])\nelse\n  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])\nend\nreturn 1" } as const;
 
 /**
- * claim-answer.lua — claim a request id, or find what came of it.
+ * claim-answer.lua — claim a request id, or find what came of it; with the same word, hold the claim for longer.
  * KEYS[1]  string  muster:{ctl}:answer:<method>:<request id>
  * ARGV[1]  a word of the claimant's own · ARGV[2]  milliseconds that the claim holds
  * Returns  '' claimed · 'c' somebody else works on it · 'a' and what was kept: the answer

@@ -1,4 +1,4 @@
--- claim-answer.lua — claim a request id, or find what came of it.
+-- claim-answer.lua — claim a request id, or find what came of it; with the same word, hold the claim for longer.
 --
 -- KEYS[1]  string  muster:{ctl}:answer:<method>:<request id>
 -- ARGV[1]  a word of the claimant's own · ARGV[2]  milliseconds that the claim holds

@@ -283,7 +283,7 @@ export type DeleteGroupRequest = Message<"muster.v1.DeleteGroupRequest"> & {
   etag: string;
 
   /**
-   * Although configs are for it: they cannot be rolled out again until their selectors are changed.
+   * Although configs or stages of policies are for it: they cannot be rolled out or used until their selectors are changed.
    *
    * @generated from field: bool force = 3;
    */
@@ -374,7 +374,8 @@ export const GroupService: GenService<{
     output: typeof ListGroupsResponseSchema;
   },
   /**
-   * Deletes a group. NOT_FOUND; ABORTED: its etag is another; FAILED_PRECONDITION: configs are for it, see `force`.
+   * Deletes a group. NOT_FOUND; ABORTED: its etag is another; FAILED_PRECONDITION: configs or stages of
+   * policies are for it, see `force`.
    *
    * @generated from rpc muster.v1.GroupService.DeleteGroup
    */
