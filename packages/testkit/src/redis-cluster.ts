@@ -45,6 +45,7 @@ export async function startCluster(
   return {
     url: `redis+cluster://127.0.0.1:${first.port}?${seeds.join("&")}`,
     port: first.port,
+    ports: servers.map(({ port }) => port),
     dir: first.dir,
     pid: first.pid,
     stop: () => all((server) => server.stop()),

@@ -33,6 +33,8 @@ export interface RedisServer {
   /** `redis://127.0.0.1:<port>` */
   readonly url: string;
   readonly port: number;
+  /** Of each of its servers: a cluster has some. */
+  readonly ports: readonly number[];
   readonly dir: string;
   /** Process id of the running server, or null while it is down. */
   pid(): number | null;
@@ -69,6 +71,7 @@ async function startOne(options: RedisOptions): Promise<RedisServer> {
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
+    ports: [port],
     dir,
     pid: () => child?.pid ?? null,
     stop: () => end("SIGTERM"),

@@ -205,11 +205,14 @@ describe("a Redis", () => {
 });
 
 /** Remembers everything in a Redis; the answer brings it all back, and nothing else. */
-async function backUp(server: RedisServer): Promise<() => Promise<void>> {
-  const redis = new Redis(server.url);
-  const kept = await Promise.all(
-    (await redis.keys("*")).map(async (key) => [key, await redis.dumpBuffer(key)] as const),
-  );
+async function backUp({ ports }: RedisServer): Promise<() => Promise<void>> {
+  const restores = await Promise.all(ports.map((port) => backUpOne(new Redis(port))));
+  return async () => void (await Promise.all(restores.map((restore) => restore())));
+}
+
+async function backUpOne(redis: Redis): Promise<() => Promise<void>> {
+  const keep = async (key: string) => [key, await redis.dumpBuffer(key)] as const;
+  const kept = await Promise.all((await redis.keys("*")).map(keep));
   return async () => {
     await redis.flushall();
     await Promise.all(kept.map(([key, value]) => redis.restore(key, 0, value)));
