@@ -48,7 +48,7 @@ describe("measure", () => {
   before(async () => {
     server = await serve();
     deps = {
-      providers: new Map([["prometheus", createPrometheus({ url: `http://${server.host}`, deadlineMs: 200 })]]),
+      providers: new Map([["prometheus", createPrometheus({ url: `http://${server.host}`, deadlineMs: 2_000 })]]),
       webhook: createWebhook({
         secret: () => `whsec_${btoa("x".repeat(24))}`,
         hosts: [server.host],
