@@ -62,7 +62,10 @@ export async function openWorld(
   const controlRedis = await startRedis({ args: ["--appendonly", "yes", "--appendfsync", "always"] });
   const ending = new AbortController();
   const options = { stateDir, redisUrl: fleetRedis.url, controlRedisUrl: controlRedis.url, services, env };
-  const stack = await startStack(options, ending.signal);
+  const stack = await startStack(options, ending.signal).catch(async (error: unknown) => {
+    await Promise.all([fleetRedis.stop(), controlRedis.stop()]);
+    throw error;
+  });
   const sessionManager = new Http2SessionManager(stack.managementUrl);
   const transport = createGrpcTransport({ baseUrl: stack.managementUrl, sessionManager });
   const fleets: Fleet[] = [];

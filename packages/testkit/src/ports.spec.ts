@@ -14,3 +14,8 @@ it("finds a port that can be listened on, and sees that it is taken then", async
   assert.equal(await isFree(port), false);
   await new Promise((resolve) => server.close(resolve));
 });
+
+it("gives no port twice, though nobody listens on the first yet", async () => {
+  const ports = await Promise.all(Array.from({ length: 500 }, () => freePort()));
+  assert.equal(new Set(ports).size, ports.length);
+});
