@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type MetricPoint, NO_USAGE, type OwnUsage } from "./own-metrics.ts";
-import { hear, MAX_AGE_MS, MIN_WRITE_MS, news, UNTOLD, type UsageState, wrote } from "./usage-news.ts";
+import { hear, MAX_AGE_MS, MAX_WAIT_MS, MIN_WRITE_MS, news, UNTOLD, type UsageState, wrote } from "./usage-news.ts";
 
 const T0 = 1_800_000_000_000;
 const memory = (value: number): MetricPoint => ({
@@ -38,7 +38,10 @@ describe("what an agent takes is written", () => {
     const second = hear(first, [memory(5), cpu(T0 + 10_000, 15)], T0 + 10_000);
     assert.deepEqual(news(second, T0 + 10_000), usage({ memoryBytes: 5, cpuCores: 0.5 }));
     const restarted = hear(first, [memory(5), cpu(T0 + 10_000, 1)], T0 + 10_000);
-    assert.deepEqual(news(restarted, T0 + 10_000), usage({ memoryBytes: 5 }), "it is not waited for for ever");
+    assert.deepEqual(news(restarted, T0 + 10_000), usage({ memoryBytes: 5 }), "it began anew");
+    const again = hear(first, [memory(5), cpu(T0, 10)], T0 + 10_000);
+    assert.equal(news(again, T0 + 10_000), null, "the first point was sent again");
+    assert.deepEqual(news(again, T0 + MAX_WAIT_MS), usage({ memoryBytes: 5 }), "it is not waited for for ever");
   });
 
   const changes: readonly { name: string; before: Partial<OwnUsage>; now: Partial<OwnUsage>; is: boolean }[] = [

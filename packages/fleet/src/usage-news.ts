@@ -7,6 +7,8 @@ import { type CpuCounter, type MetricPoint, NO_USAGE, type OwnUsage, readUsage }
 export const MIN_WRITE_MS = 60_000;
 /** So often it is written although it is as before, so that its age says whether the agent still tells. */
 export const MAX_AGE_MS = 10 * 60_000;
+/** Of an agent that was not heard of before, the point that tells its CPU is waited for: a few times as long as any sends them. */
+export const MAX_WAIT_MS = 3 * 60_000;
 /** A change of so much CPU matters to a machine of any size. */
 export const NOTABLE_CORES = 0.1;
 /** So does one of a fifth, */
@@ -24,8 +26,8 @@ export interface UsageState {
   readonly usage: OwnUsage;
   /** When it last said each. */
   readonly toldAtMs: Readonly<Record<keyof OwnUsage, number>>;
-  /** Its CPU is known with the next point, and this was the first. */
-  readonly isHalf: boolean;
+  /** Since when but one point of its CPU's counter is known, and nothing else of its CPU; null: that is not so. */
+  readonly halfSinceMs: number | null;
   readonly written: { readonly usage: OwnUsage; readonly atMs: number } | null;
 }
 
@@ -34,7 +36,7 @@ export const UNTOLD: UsageState = {
   counter: null,
   usage: NO_USAGE,
   toldAtMs: { cpuPercent: 0, cpuCores: 0, memoryBytes: 0 },
-  isHalf: false,
+  halfSinceMs: null,
   written: null,
 };
 
@@ -51,14 +53,15 @@ export function hear(state: UsageState, points: readonly MetricPoint[], nowMs: n
       toldAtMs[field] = nowMs;
     } else if (nowMs - toldAtMs[field] > MAX_AGE_MS) usage[field] = null;
   }
-  const isHalf = state.counter === null && counter !== null && usage.cpuCores === null;
-  return { ...state, counter, usage, toldAtMs, isHalf };
+  const isFirst = state.counter === null || (state.halfSinceMs !== null && counter === state.counter);
+  const isHalf = isFirst && counter !== null && usage.cpuCores === null;
+  return { ...state, counter, usage, toldAtMs, halfSinceMs: isHalf ? (state.halfSinceMs ?? nowMs) : null };
 }
 
 /** What is to be written now; null for nothing. */
-export function news({ usage, isHalf, written }: UsageState, nowMs: number): OwnUsage | null {
+export function news({ usage, halfSinceMs, written }: UsageState, nowMs: number): OwnUsage | null {
   if (FIELDS.every((field) => usage[field] === null)) return null;
-  if (written === null) return isHalf ? null : usage;
+  if (written === null) return halfSinceMs !== null && nowMs - halfSinceMs < MAX_WAIT_MS ? null : usage;
   const ageMs = nowMs - written.atMs;
   if (ageMs < MIN_WRITE_MS) return null;
   return ageMs >= MAX_AGE_MS || isNotable(written.usage, usage) ? usage : null;
