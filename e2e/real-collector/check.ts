@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +28,10 @@ import {
 const run = promisify(execFile);
 const tool = (name: string): string => join(root, ".muster/tools", name);
 
+/** Gateways ask for a token, of the supervisor's connection and of the Collector's metrics alike. */
+const AUTHORIZATION = "Bearer of-the-check";
+const TOKENS = `check:${createHash("sha256").update("of-the-check").digest("hex")}`;
+
 function pipelines(exporter: string): string {
   return [
     "receivers: {otlp: {protocols: {http: {endpoint: 127.0.0.1:0}}}}",
@@ -45,7 +50,7 @@ async function startSupervisor(dir: string, endpoint: string): Promise<ChildProc
   const template = await readFile(new URL("supervisor.yaml", import.meta.url), "utf8");
   const file = join(dir, "supervisor.yaml");
   const filled = template
-    .replace("ws://127.0.0.1:4320/v1/opamp", endpoint)
+    .replace("ws://127.0.0.1:4320/v1/opamp", `${endpoint}\n  headers: {Authorization: ["${AUTHORIZATION}"]}`)
     .replace("/usr/local/bin/otelcol-contrib", tool("otelcol-muster"))
     .replace("/var/lib/otelcol/supervisor", dir);
   await writeFile(file, filled);
@@ -164,10 +169,8 @@ async function compareUsage({ operator, stack }: World, supervisor: ChildProcess
   const [agent] = await untilListed(operator, 1, "connected=true", 30_000);
   const instanceUid = agent?.instanceUid ?? "";
   const destinationEndpoint = (stack.opampUrls[0] ?? "").replace(/^ws(.*)\/v1\/opamp$/, "http$1/v1/metrics");
-  await operator.connections.offerConnectionSettings({
-    instanceUid,
-    settings: { ownMetrics: { destinationEndpoint } },
-  });
+  const ownMetrics = { destinationEndpoint, headers: { Authorization: AUTHORIZATION } };
+  await operator.connections.offerConnectionSettings({ instanceUid, settings: { ownMetrics } });
   const usage = await until(
     async () => {
       const { resourceUsage } = (await operator.agents.getAgent({ instanceUid })).agent ?? {};
@@ -187,7 +190,7 @@ async function compareUsage({ operator, stack }: World, supervisor: ChildProcess
   say(`the Collector sends its own metrics to the gateway: ${seen}`);
 }
 
-const world = await openWorld({ rollout: 1 });
+const world = await openWorld({ rollout: 1 }, { gateway: { MUSTER_GATEWAY_TOKENS: TOKENS } });
 const dir = await mkdtemp(join(tmpdir(), "muster-supervisor-"));
 const supervisor = await startSupervisor(dir, world.stack.opampUrls[0] ?? "");
 try {
