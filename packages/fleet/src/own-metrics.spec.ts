@@ -149,6 +149,7 @@ describe("what own metrics say", () => {
     assert.deepEqual(next([total(6, { atMs: START + 500 })]), before(), "too soon");
     assert.deepEqual(next([total(4, { atMs: START - 10_000 })]), before(), "late");
     assert.deepEqual(next([total(4, { startMs: START - 9, atMs: START - 10 })]), before(), "late, of the run before");
+    assert.deepEqual(next([total(7, { atMs: 0 })]), before(), "nobody said when");
     const back = START - 3_600_000;
     assert.deepEqual(next([total(6, { atMs: back })])?.atMs, back, "its clock was set back");
   });

@@ -7,6 +7,7 @@ import { AggregationTemporality, type MetricSchema } from "@muster/protocol/otlp
 import { ExportMetricsServiceRequestSchema, ExportMetricsServiceResponseSchema } from "@muster/protocol/otlp/service";
 import { StatusSchema } from "@muster/protocol/rpc/status";
 import type { MeasuredUsage, UsageOutcome } from "@muster/store";
+import { until } from "@muster/testkit";
 import { type Counts, createCounts } from "./metrics.ts";
 import { createOwnMetrics, type OwnMetrics } from "./own-metrics.ts";
 import { openSockets, type Sockets } from "./socket.ts";
@@ -126,6 +127,7 @@ describe("the receiver of own metrics", () => {
     assert.equal(headers.get("content-type"), "application/x-protobuf");
     return [status, fromBinary(StatusSchema, bytes).message, headers.get("retry-after")] as const;
   };
+  const whole = request(resource(aUid(99_999), memory(70)));
   const told = () => appended.map(({ event: { uid: of, n, usage }, identity }) => ({ of, n, identity, ...usage }));
 
   it("writes what an agent takes: its memory at once, with its CPU when that can be told", async () => {
@@ -212,6 +214,26 @@ describe("the receiver of own metrics", () => {
     assert.equal((await refusal(many(1, 10_001)))[0], 413, "resources of one request");
   });
 
+  it("has no more wait than it may, however slow the store is", async () => {
+    const { promise, resolve } = Promise.withResolvers<UsageOutcome>();
+    answerOf = () => promise;
+    const many = (from: number) =>
+      request(...Array.from({ length: 10_000 }, (_, i) => resource(aUid(from + i), memory(1))));
+    const waiting = [post(many(1))];
+    await until(() => appended.length === 10_000);
+    nowMs += 5_000;
+    waiting.push(post(many(20_001)));
+    await until(() => appended.length === 20_000);
+    nowMs += 5_000;
+    assert.equal((await refusal(whole))[0], 429);
+    resolve("written");
+    assert.deepEqual(
+      (await Promise.all(waiting)).map(({ status }) => status),
+      [200, 200],
+    );
+    assert.equal(await send(whole), undefined, "when they are written, others are taken");
+  });
+
   const points = (...values: readonly MessageInitShape<typeof MetricSchema>[]) => request(resource(uid, ...values));
   const odd = (value: number, atMs = T0): MetricInit => ({
     name: "process.memory.usage",
@@ -226,7 +248,6 @@ describe("the receiver of own metrics", () => {
     assert.equal(told()[0]?.memoryBytes, 7);
   });
 
-  const whole = request(resource(uid, memory(70)));
   const bomb = gzipSync(Buffer.alloc(50 * MAX_BYTES));
   const gzipped = { "content-encoding": "gzip" };
   const refused: readonly (readonly [what: string, status: number, ...Parameters<typeof post>])[] = [
