@@ -45,7 +45,7 @@ export const NO_USAGE: OwnUsage = { cpuPercent: null, cpuCores: null, memoryByte
 
 /**
  * Names of memory that is really taken, in bytes, the best first: Collectors' own (with the suffix that Prometheus adds), semantic
- * conventions, those before 2023 (opamp-go's example agent).
+ * conventions as they are, and as they were before 2023.
  */
 const MEMORY = [
   "otelcol_process_memory_rss",

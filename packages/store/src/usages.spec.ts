@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type AgentEvent, type InstanceUid, parseGatewayId } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
+import { until } from "@muster/testkit";
 import { fleetKeys } from "./keys.ts";
 import { MAX_STREAM_ENTRIES } from "./sessions.ts";
 import { useStore } from "./spec-store.ts";
@@ -72,5 +73,14 @@ describe("what agents take", () => {
     const fill = "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'e', '[]') end";
     await spec.redis.eval(fill, 1, key, MAX_STREAM_ENTRIES);
     assert.equal(await append(aUid(1)), "full");
+  });
+
+  it("is said to be lost at once while Redis is away", async () => {
+    await spec.server.kill9();
+    await until(() => !spec.store.isReady());
+    await assert.rejects(append(aUid(1)));
+    await spec.server.restart();
+    await until(() => spec.store.isReady(), { timeoutMs: 10_000, what: "the store" });
+    assert.equal(await append(aUid(1)), "unknown");
   });
 });
