@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ServerToAgent } from "@muster/protocol/opamp";
 import { createDice } from "./dice.ts";
-import { attackHttp } from "./http-attack.ts";
+import { attackHttp, metricsTarget, opampTarget } from "./http-attack.ts";
 import { attackWebSocket } from "./websocket-attack.ts";
 
 /** What to do. */
@@ -89,8 +89,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       attackWebSocket(options.url, createDice(options.seed + i), tally),
     ),
     ...Array.from({ length: HTTP_ATTACKERS }, (_, i) =>
-      attackHttp(httpUrl, createDice(options.seed + 1_000 + i), tally),
+      attackHttp(opampTarget(httpUrl), createDice(options.seed + 1_000 + i), tally),
     ),
+    attackHttp(metricsTarget(httpUrl), createDice(options.seed + 2_000), tally),
   ];
   const watching = watch();
   try {

@@ -9,6 +9,7 @@ import { decodeServerBody, ProtocolError } from "@muster/protocol";
 import type { Tally } from "./campaign.ts";
 import type { Dice } from "./dice.ts";
 import { aBody } from "./messages.ts";
+import { aMetricsBody, judgeMetrics } from "./metrics-body.ts";
 import { mutate } from "./mutate.ts";
 
 const AGENTS = 24;
@@ -16,18 +17,35 @@ const TIMEOUT_MS = 20_000;
 /** What a gateway may answer a POST with. */
 const STATUSES = new Set([200, 400, 413, 415, 503]);
 
+/** What is POSTed where, and how its answers are judged. */
+export interface HttpTarget {
+  readonly url: string;
+  bodyOf(dice: Dice, uid: Uint8Array): Uint8Array;
+  judge(status: number, encoding: string | undefined, body: Uint8Array, tally: Tally): void;
+}
+
+/** OpAMP over plain HTTP. */
+export function opampTarget(url: string): HttpTarget {
+  return { url, bodyOf: (dice, uid) => aBody(dice, uid, BigInt(dice.roll(100))), judge };
+}
+
+/** Agents' own metrics, at the same gateway. */
+export function metricsTarget(opampUrl: string): HttpTarget {
+  return { url: new URL("/v1/metrics", opampUrl).href, bodyOf: aMetricsBody, judge: judgeMetrics };
+}
+
 /** Attacks until the tally is full. */
-export async function attackHttp(url: string, dice: Dice, tally: Tally): Promise<void> {
+export async function attackHttp(target: HttpTarget, dice: Dice, tally: Tally): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const uids = Array.from({ length: AGENTS }, () => Buffer.from(randomUUID().replaceAll("-", ""), "hex"));
   let last: Uint8Array = new Uint8Array();
   while (tally.wants()) {
     const uid = uids[dice.roll(AGENTS)] ?? new Uint8Array();
-    const body = mutate(dice, aBody(dice, uid, BigInt(dice.roll(100))), last);
+    const body = mutate(dice, target.bodyOf(dice, uid), last);
     last = body;
     tally.input();
-    if (dice.chance(2)) await sendNonsense(url, dice, body);
-    else await post(url, agent, { body: encoded(dice, body), headers: headersOf(dice, uid) }, tally);
+    if (dice.chance(2)) await sendNonsense(target.url, dice, body);
+    else await post(target, agent, { body: encoded(dice, body), headers: headersOf(dice, uid) }, tally);
   }
   agent.destroy();
 }
@@ -67,13 +85,13 @@ interface Post {
   readonly headers: Record<string, string>;
 }
 
-function post(url: string, agent: Agent, { body, headers }: Post, tally: Tally): Promise<void> {
+function post(target: HttpTarget, agent: Agent, { body, headers }: Post, tally: Tally): Promise<void> {
   return new Promise((resolve) => {
-    const call = request(url, { method: "POST", agent, headers, timeout: TIMEOUT_MS }, (response) => {
+    const call = request(target.url, { method: "POST", agent, headers, timeout: TIMEOUT_MS }, (response) => {
       const chunks: Uint8Array[] = [];
       response.on("data", (chunk: Uint8Array) => chunks.push(chunk));
       response.on("end", () => {
-        judge(response.statusCode ?? 0, response.headers["content-encoding"], Buffer.concat(chunks), tally);
+        target.judge(response.statusCode ?? 0, response.headers["content-encoding"], Buffer.concat(chunks), tally);
         resolve();
       });
     });

@@ -37,5 +37,7 @@ describe("what an agent takes", () => {
     const usage = create(ResourceUsageSchema, { cpuPercent: 12.46, memoryBytes: 104_857_600n });
     assert.equal(usageText(usage), "12.5% CPU, 104.9 MB");
     assert.equal(usageText(create(ResourceUsageSchema, { memoryBytes: 5_000_000n })), "5.0 MB");
+    const cores = (cpuCores: number) => usageText(create(ResourceUsageSchema, { cpuCores, memoryBytes: 5_000_000n }));
+    assert.deepEqual([cores(0.004), cores(1.5)], ["0.004 cores, 5.0 MB", "1.50 cores, 5.0 MB"]);
   });
 });

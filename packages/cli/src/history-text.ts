@@ -26,9 +26,10 @@ export function formatHistory(entries: readonly AgentHistoryEntry[], nowMs: numb
   return formatTable(["WHEN", "WHAT", "WHY", ""], rows);
 }
 
-/** What an agent takes: `12.5% CPU, 104.9 MB`. */
-export function usageText({ cpuPercent, memoryBytes }: ResourceUsage): string {
-  const cpu = cpuPercent === undefined ? [] : [`${cpuPercent.toFixed(1)}% CPU`];
+/** What an agent takes: `12.5% CPU, 0.24 cores, 104.9 MB`. */
+export function usageText({ cpuPercent, cpuCores, memoryBytes }: ResourceUsage): string {
+  const share = cpuPercent === undefined ? [] : [`${cpuPercent.toFixed(1)}% CPU`];
+  const cores = cpuCores === undefined ? [] : [`${cpuCores.toFixed(cpuCores < 0.1 ? 3 : 2)} cores`];
   const memory = memoryBytes === undefined ? [] : [`${(Number(memoryBytes) / 1e6).toFixed(1)} MB`];
-  return [...cpu, ...memory].join(", ");
+  return [...share, ...cores, ...memory].join(", ");
 }

@@ -193,6 +193,8 @@ const aPackage = (agentVersion: string): PackageReport => ({
   downloadBytesPerSecond: null,
 });
 
+const aUsage = (word: string) => ({ cpuPercent: null, cpuCores: null, memoryBytes: word.charCodeAt(0) });
+
 /** Every kind that has nothing to do with configs: an event of it at a place, and what the view makes of it. */
 const others: readonly {
   readonly kind: AgentEvent["kind"];
@@ -246,6 +248,12 @@ const others: readonly {
     event: (epoch, n, settings) => ({ kind: "agent.settings-offered", ...at(epoch, n), of: "connection", settings }),
     read: (view) => [view.connectionOffer?.value, view.packagesOffer],
     expected: (settings) => [settings, null],
+  },
+  {
+    kind: "agent.usage-measured",
+    event: (epoch, n, word) => ({ kind: "agent.usage-measured", ...at(epoch, n), usage: aUsage(word) }),
+    read: (view) => view.ownUsage?.value,
+    expected: aUsage,
   },
   {
     kind: "agent.unrecognized-reported",

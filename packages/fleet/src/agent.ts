@@ -104,6 +104,8 @@ function applyMore(agent: AgentView, event: Exclude<AgentEvent, { kind: ConfigEv
       return withUnrecognized(agent, event);
     case "agent.renamed":
       return withPrevious(agent, [event.from]);
+    case "agent.usage-measured":
+      return withFacet(agent, "ownUsage", event, event.usage);
     case "agent.metadata-changed":
       return agent; // who folds looks it up: withMetadata
     default:
@@ -128,7 +130,8 @@ type FacetName =
   | "customCapabilities"
   | "components"
   | "connectionOffer"
-  | "packagesOffer";
+  | "packagesOffer"
+  | "ownUsage";
 
 /** The facets of a view, each with a fence of its own. */
 export const FACET_NAMES = Object.keys({
@@ -144,6 +147,7 @@ export const FACET_NAMES = Object.keys({
   components: true,
   connectionOffer: true,
   packagesOffer: true,
+  ownUsage: true,
 } satisfies Record<FacetName, true>) as readonly FacetName[]; // the keys of the literal
 type FacetValue<Name extends FacetName> = NonNullable<AgentView[Name]>["value"];
 

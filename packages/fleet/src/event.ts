@@ -4,9 +4,10 @@
 //   E1. An event is a snapshot of one facet, never a difference: the newest of its kind replaces the others, so
 //       events may be merged before they are sent, repeated, and applied in any order.
 //   E2. (epoch, n) orders the events of one agent: the store hands out a higher epoch whenever a session opens,
-//       n counts within the session.
+//       n counts within the session. What has no session has epoch 0: then n is when the gateway saw it.
 
 import type { ConfigHash, GatewayId, InstanceUid } from "./ids.ts";
+import type { OwnUsage } from "./own-metrics.ts";
 
 /** What an attribute may hold. Integers beyond 2^53 are decimal text, bytes are base64 text. */
 export type AttributeValue =
@@ -210,6 +211,12 @@ export interface AgentMetadataChanged extends Fact {
   readonly kind: "agent.metadata-changed";
 }
 
+/** The agent's own metrics say that it takes this. They come by a way of their own, with or without a session. */
+export interface AgentUsageMeasured extends Fact {
+  readonly kind: "agent.usage-measured";
+  readonly usage: OwnUsage;
+}
+
 /** Every fact we record about an agent. */
 export type AgentEvent =
   | AgentConnected
@@ -229,7 +236,8 @@ export type AgentEvent =
   | AgentSettingsOffered
   | AgentActionSent
   | AgentRenamed
-  | AgentMetadataChanged;
+  | AgentMetadataChanged
+  | AgentUsageMeasured;
 
 const EVENT_KINDS: Readonly<Record<AgentEvent["kind"], true>> = {
   "agent.connected": true,
@@ -250,6 +258,7 @@ const EVENT_KINDS: Readonly<Record<AgentEvent["kind"], true>> = {
   "agent.action-sent": true,
   "agent.renamed": true,
   "agent.metadata-changed": true,
+  "agent.usage-measured": true,
 };
 
 /** Whether this is a kind of event that this version knows; gateways may be newer than who reads them. */

@@ -174,6 +174,7 @@ export {
   replaceMetadata,
   sorted,
 } from "./metadata.ts";
+export { isUsageMetric, type MetricPoint, type OwnUsage } from "./own-metrics.ts";
 export { entriesBeyond, ratePerMinute } from "./pace.ts";
 export { type Decision, NO_PEERS, type Peers, type PlanInput } from "./pass.ts";
 export { type Around, peersOf, type Standing } from "./peers.ts";
@@ -254,6 +255,7 @@ export {
 } from "./selector.ts";
 export { fillFiles, MAX_REFERENCES, type Reference, type ValueOf } from "./template.ts";
 export { type ResourceUsage, usageOf } from "./usage.ts";
+export { hear, news, UNTOLD, type UsageState, wrote } from "./usage-news.ts";
 export {
   requirementOf,
   UID_VARIABLE,

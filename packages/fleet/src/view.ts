@@ -13,6 +13,7 @@ import type {
 } from "./event.ts";
 import type { ConfigHash, GatewayId, InstanceUid } from "./ids.ts";
 import type { OperatorLabels } from "./metadata.ts";
+import type { OwnUsage } from "./own-metrics.ts";
 
 /** One aspect of an agent as last reported, with the fence that guards it (A1). */
 export interface Facet<Value> extends Fence {
@@ -156,6 +157,8 @@ export interface AgentView {
   readonly drift: Drift | null;
   /** null: it was never seen to stop or to start again. */
   readonly runs: Runs | null;
+  /** What its own metrics say that it takes. */
+  readonly ownUsage: Facet<OwnUsage> | null;
 }
 
 /** The view of an agent of which nothing is known yet. */
@@ -183,5 +186,6 @@ export function unknownAgent(uid: InstanceUid, atMs: number): AgentView {
     metadata: null,
     drift: null,
     runs: null,
+    ownUsage: null,
   };
 }

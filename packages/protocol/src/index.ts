@@ -7,10 +7,11 @@
 //   capabilities.ts     bitmasks to names; what may be offered to whom
 //   attributes.ts       attribute lists to JSON-safe values and back
 //   unrecognized.ts     whether a message holds what this version has no name for
+//   otlp-scan.ts        what few metrics count of all that an agent sends of its own (OTLP)
 //   error.ts            what can be wrong with bytes
 //
 // The generated messages are at @muster/protocol/opamp and @muster/protocol/anyvalue, our own API at
-// @muster/protocol/muster.
+// @muster/protocol/muster, those of OTLP metrics at @muster/protocol/otlp.
 
 export type { Attributes, AttributeValue } from "./attributes.ts";
 export { decodeAttributes, encodeAttributes } from "./attributes.ts";
@@ -46,6 +47,8 @@ export {
 } from "./frame.ts";
 export type { HeartbeatReply } from "./heartbeat-reply.ts";
 export { createHeartbeatReply } from "./heartbeat-reply.ts";
+export type { ScannedResource } from "./otlp-scan.ts";
+export { countDataPoints, MAX_RESOURCES, scanMetrics } from "./otlp-scan.ts";
 export type { ReportScan } from "./scan.ts";
 export { createReportScan, isBareHeartbeat, scanReport } from "./scan.ts";
 export { formatUid, parseUid, UID_BYTES } from "./uid.ts";

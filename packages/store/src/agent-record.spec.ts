@@ -30,7 +30,18 @@ describe("a record", () => {
     const names = fc.array(fc.oneof(fc.constantFrom("ReportsStatus", "ReportsHealth", "bit-40"), text));
     const capabilities = facet.chain((each) => names.map((list) => ({ ...each, value: list })));
     const drift = fc.record({ hash: text, isDrifted: fc.boolean() }, objects);
-    const special: Readonly<Record<string, fc.Arbitrary<unknown>>> = { capabilities, drift };
+    const number = fc.option(
+      fc.oneof(
+        fc.nat(),
+        fc.double({ noNaN: true }).filter((each) => !Object.is(each, -0)),
+      ),
+    );
+    const usage = fc.record({ cpuPercent: number, cpuCores: number, memoryBytes: number }, objects);
+    const ownUsage = fc.oneof(
+      facet.chain((each) => usage.map((taken) => ({ ...each, value: taken }))),
+      fc.tuple(fc.maxSafeNat(), usage).map(([atMs, taken]) => ({ epoch: 0, n: atMs, atMs, value: taken })),
+    );
+    const special: Readonly<Record<string, fc.Arbitrary<unknown>>> = { capabilities, drift, ownUsage };
     const arbitraryOf = (name: string) => special[name] ?? facet;
     const arbitraries = facets.map(([name, none]) => {
       return [name, none === null ? fc.option(arbitraryOf(name)) : fc.array(facet)] as const;
@@ -66,6 +77,15 @@ describe("a record", () => {
     const stored = { ...view, drift: { hash: aHash(), isDrifted: true } };
     const { view: found, version, stamp } = read(record("1 1 1-1", stored));
     assert.deepEqual([found, version, stamp], [stored, 1, "1-1"]);
+  });
+
+  it("tells what an agent takes in a few bytes, and nothing of it in none", () => {
+    const view = { ...anAgent(), metadata: { generation: 1, labels: [], hasAnnotations: false } };
+    const value = { cpuPercent: 12.55, cpuCores: 1.255, memoryBytes: 4_000_000_000 };
+    const measured = { ...view, ownUsage: { epoch: 0, n: 1_800_000_000_123, atMs: 1_800_000_000_123, value } };
+    const more = packed(measured).bytes.length - packed(view).bytes.length;
+    assert.ok(more < 30, `${more} bytes`);
+    assert.deepEqual(read(record("1 1 1-1", measured)).view, measured);
   });
 
   it("tells where an agent went on, and that there is none", () => {

@@ -7,6 +7,7 @@ import { fullCapabilities, shortCapabilities } from "./capability-places.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { changedLabels, comingAndGoing, indexedLabels, type Label } from "./labels.ts";
 import { EMPTY_SEQUENCE, type Json, packSequence, type Sequence, unpackSequence } from "./packed.ts";
+import { packUsage, unpackUsage } from "./packed-usage.ts";
 import { uidBytes } from "./uid-bytes.ts";
 
 /** A view with the version it was read at; version 0 is an agent that was never saved. */
@@ -73,6 +74,7 @@ const FACETS = [
   "metadata",
   "drift",
   "runs",
+  "ownUsage",
 ] as const satisfies readonly (keyof AgentView)[];
 
 /**
@@ -98,6 +100,7 @@ function isSameFacet(name: Facet, view: AgentView, before: AgentView): boolean {
 function packable(name: Facet, view: AgentView): Json {
   if (isNothing(view[name])) return 0;
   if (name === "capabilities") return shortened(view.capabilities) as Json;
+  if (name === "ownUsage") return packUsage(view.ownUsage) as Json;
   return (name === "drift" ? shortDrift(view) : view[name]) as Json; // a view is a value of JSON
 }
 
@@ -107,6 +110,7 @@ function unpackView(uid: InstanceUid, bytes: Buffer): Pick<StampedView, "view" |
   for (const [i, name] of FACETS.entries()) if (values[i] !== undefined && values[i] !== 0) view[name] = values[i];
   view["capabilities"] = spelledOut(view["capabilities"] as ReturnType<typeof shortened>); // as packView wrote it
   view["drift"] = fullDrift(view as unknown as AgentView, view["drift"] as ReturnType<typeof shortDrift>);
+  view["ownUsage"] = unpackUsage(view["ownUsage"] as ReturnType<typeof packUsage>);
   return { view: view as unknown as AgentView, packed }; // its facets are those of a view
 }
 

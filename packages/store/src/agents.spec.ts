@@ -96,6 +96,11 @@ describe("agents", () => {
       { kind: "agent.action-sent", ...at(uid, 16), actionId: "1", action: "restart" },
       { kind: "agent.renamed", ...at(uid, 17), from: aUid(9) },
       { kind: "agent.health-changed", ...at(uid, 18), health: { ...health, startTimeUnixNano: "9000000000000000000" } },
+      {
+        kind: "agent.usage-measured",
+        ...at(uid, 19, 0),
+        usage: { cpuPercent: 12.5, cpuCores: 0.25, memoryBytes: 70_000_000 },
+      },
     ];
     const said = { generation: 1, labels: [["canary", "true"]] as const, annotations: [] };
     await spec.store.metadata.put([{ uid, before: NO_METADATA, after: said }]);

@@ -44,3 +44,4 @@ export type { Settings, SettingsRecord } from "./settings.ts";
 export type { Comparison } from "./shown.ts";
 export { openStore, type Store, type StoreOptions } from "./store.ts";
 export type { Summary, Tally } from "./tally.ts";
+export type { MeasuredUsage, UsageOutcome, Usages } from "./usages.ts";

@@ -60,6 +60,33 @@ describe("views that are remembered", () => {
   });
 });
 
+describe("what an agent takes", () => {
+  const spec = useStore();
+  const measured = (uid: InstanceUid, memoryBytes: number): AgentEvent => ({
+    kind: "agent.usage-measured",
+    ...at(uid, 0, memoryBytes),
+    usage: { cpuPercent: null, cpuCores: null, memoryBytes },
+  });
+
+  it("is kept of an agent that is there, and makes none of one that is not", async () => {
+    const { agents } = spec.store;
+    await agents.project(OLD, [measured(OLD, 5)]);
+    assert.equal(await agents.get(OLD), undefined);
+    await agents.project(OLD, [connected(OLD, 1)]);
+    for (const bytes of [6, 5]) await agents.project(OLD, [measured(OLD, bytes)]);
+    assert.equal((await agents.get(OLD))?.view.ownUsage?.value.memoryBytes, 6);
+  });
+
+  it("follows the agent to another uid", async () => {
+    const { agents } = spec.store;
+    await agents.project(OLD, [connected(OLD, 1), measured(OLD, 5)]);
+    await agents.project(NEW, [connected(NEW, 2), renamed(NEW, OLD)]);
+    assert.equal((await agents.get(NEW))?.view.ownUsage?.value.memoryBytes, 5);
+    await agents.project(OLD, [measured(OLD, 6)]);
+    assert.equal((await agents.get(NEW))?.view.ownUsage?.value.memoryBytes, 6, "though it is told under the old one");
+  });
+});
+
 describe("an agent that goes on under another uid", () => {
   const spec = useStore();
   const deps = () => {

@@ -151,8 +151,8 @@ export async function projectAgent(
     remembered.delete(uid); // it is set again by what proves it (P5)
     const target = own === undefined ? await follow(context, uid) : { uid, found: own };
     if (target === null) return nothing(uid, atMs);
-    // What operators say makes no agent: it is of one that is there, or was forgotten meanwhile.
-    if (target.found === undefined && events.every(isHint)) return nothing(uid, atMs);
+    // What operators say makes no agent, nor does what its metrics say: it is of one that is there, or was forgotten meanwhile.
+    if (target.found === undefined && events.every(makesNone)) return nothing(uid, atMs);
     const before = target.found ?? unsaved(target.uid, atMs);
     const formers = await loadFormers(context, before.view, events);
     const known = formers.reduce((view, former) => adopt(view, former.view), before.view);
@@ -217,6 +217,10 @@ function historiesOf(
 
 function isHint({ kind }: AgentEvent): boolean {
   return kind === "agent.metadata-changed";
+}
+
+function makesNone(event: AgentEvent): boolean {
+  return isHint(event) || event.kind === "agent.usage-measured";
 }
 
 /** A view with what operators say of the agent, those included who said it of one of its former uids. */

@@ -91,6 +91,35 @@ describe("scripts", () => {
     });
   });
 
+  describe("append-usage", () => {
+    const append = (args: Args, uids: readonly string[] = ["a"]): Promise<unknown> =>
+      call(scripts.appendUsage, ["events", ...uids.flatMap((uid) => [`agent:${uid}`, `s:${uid}`])], args);
+    const entries = async (): Promise<unknown[]> =>
+      (await spec.redis.xrange("events", "-", "+")).map(([, fields]) => fields[1]);
+
+    it("writes the events of agents that are there, all in one entry, and says of each what it did", async () => {
+      for (const uid of ["a", "b", "d", "e"]) await spec.redis.set(`agent:${uid}`, "1 1 1-1\n");
+      await putSession("s:b", { epoch: "5", identity: "edge" });
+      await putSession("s:d", { epoch: "5", identity: "edge" });
+      await putSession("s:e", { epoch: "5" });
+      const args = [10, "", '"a"', "edge", '"b"', "edge", '"c"', "other", '"d"', "other", '"e"'];
+      assert.deepEqual(await append(args, ["a", "b", "c", "d", "e"]), [1, 1, 1, 0, -1, 1]);
+      assert.deepEqual(await entries(), ['["a","b","e"]']);
+    });
+
+    it("writes no entry for nobody", async () => {
+      assert.deepEqual(await append([10, "", '"a"']), [1, 0]);
+      assert.deepEqual(await entries(), []);
+    });
+
+    it("writes nothing at all to a full stream", async () => {
+      await spec.redis.set("agent:a", "1 1 1-1\n");
+      await spec.redis.xadd("events", "*", "e", "[]");
+      assert.deepEqual(await append([1, "", '"a"']), [0]);
+      assert.deepEqual(await entries(), ["[]"]);
+    });
+  });
+
   describe("open-session", () => {
     const open = (...args: Args): Promise<string[]> =>
       call(

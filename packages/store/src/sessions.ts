@@ -99,7 +99,7 @@ export interface Sessions {
 /** How long a session is remembered after it was last opened; one that is forgotten while it lives is told anew. */
 export const SESSION_TTL_S = 90 * 86_400;
 /** A stream this long means that no projector works; gateways keep what they have until one does. */
-const MAX_STREAM_ENTRIES = 100_000;
+export const MAX_STREAM_ENTRIES = 100_000;
 
 /** Where the scripts keep what is asked for here (lua/lib/session.lua), and where in their answers it comes. */
 const FIELD = {

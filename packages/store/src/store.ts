@@ -26,6 +26,7 @@ import { createSecrets, type Secrets } from "./secrets.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSettings, type Settings } from "./settings.ts";
 import { type Comparison, createComparison } from "./shown.ts";
+import { createUsages, type Usages } from "./usages.ts";
 
 /** Where the store is and how it is laid out. */
 export interface StoreOptions {
@@ -49,6 +50,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export interface Store {
   readonly sessions: Sessions;
   readonly events: Events;
+  readonly usages: Usages;
   readonly agents: Agents;
   readonly bodies: Bodies;
   readonly actions: Actions;
@@ -115,6 +117,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     sessions,
     events: createEvents(fleet, redisUrl, partitions, onError),
+    usages: createUsages(fleet, partitions),
     agents,
     bodies,
     inventories,

@@ -26,8 +26,8 @@ export const parseConfig = defineConfig({
   port: portVar("MUSTER_GATEWAY_PORT", { default: 4320, help: "Port that agents connect to." }),
   path: stringVar("MUSTER_GATEWAY_PATH", {
     default: "/v1/opamp",
-    pattern: /^\/[\w./-]*$/,
-    expects: "a path",
+    pattern: /^(?!\/v1\/metrics$)\/[\w./-]*$/,
+    expects: "a path; /v1/metrics is for agents' own metrics",
     help: "Path of OpAMP, over WebSocket and plain HTTP.",
   }),
   maxMessageBytes: intVar("MUSTER_GATEWAY_MAX_MESSAGE_BYTES", {

@@ -13,14 +13,16 @@ import { flushLoop } from "./flush-loop.ts";
 import type { Entry, Hub } from "./hub.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { type Counts, createCounts, observeGateway } from "./metrics.ts";
+import type { OwnMetrics } from "./own-metrics.ts";
 import { createReplies } from "./replies.ts";
-import { type Connection, openSockets, type SocketHandlers } from "./socket.ts";
+import { type Connection, openSockets, type PostRoute, type SocketHandlers } from "./socket.ts";
 import {
   openClaims,
   openConfiguredAuthority,
   openDoor,
   openHub,
   openOutbox,
+  openOwnMetrics,
   openPresence,
   rememberInventories,
 } from "./wiring.ts";
@@ -70,10 +72,12 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const { nowMs } = clock;
   const intake = createIntake({ hub, counts, maxMessageBytes, replies, addresses, nowMs, retryAfterMs, onError });
   const door = openDoor(deps, { counts, connections, retryAfterMs });
-  const handlers = socketHandlers({ intake, hub, counts, connections, door, retryAfterMs });
+  const ownMetrics = openOwnMetrics(deps, counts, retryAfterMs);
+  const { path } = config;
+  const handlers = socketHandlers({ intake, hub, counts, connections, door, retryAfterMs, ownMetrics, path });
   const sockets = await openSockets(config, handlers);
   const info = JSON.stringify({ name: config.name, port: sockets.port, startedAtMs: clock.nowMs() });
-  const presence = openPresence(deps, { self, hub, claims, outbox, info, share, inventories });
+  const presence = openPresence(deps, { self, hub, claims, outbox, info, share, inventories, ownMetrics });
   const gauges = { sessions: () => hub.entries.size, sockets: () => connections.size, waiting: () => outbox.size };
   observeGateway(deps.metrics, counts, gauges);
   background("presence", presence.run(living.signal));
@@ -86,6 +90,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
       const { stopListening } = sockets;
       const { flushAll } = outbox;
       await drain({ hub, connections, flushAll, stopListening, pause, random: clock.random, spreadMs });
+      await ownMetrics.drain();
       living.abort();
       await store.gateways.leave(self).catch(onError);
       sockets.close();
@@ -99,12 +104,21 @@ interface HandlerDeps {
   readonly counts: Counts;
   readonly connections: Set<Connection>;
   readonly door: Door;
+  readonly ownMetrics: OwnMetrics;
+  /** Of OpAMP. */
+  readonly path: string;
   retryAfterMs(): number;
 }
 
 function socketHandlers(deps: HandlerDeps): SocketHandlers {
-  const { intake, hub, counts, connections } = deps;
+  const { intake, hub, counts, connections, ownMetrics, path } = deps;
+  const opamp: PostRoute = {
+    path,
+    post: (exchange, body) => intake.post(exchange, body),
+    unreadable: (exchange) => intake.unreadable(exchange),
+  };
   return {
+    routes: [opamp, ownMetrics],
     opened(connection) {
       counts.websocketConnections += 1;
       connections.add(connection);
@@ -118,8 +132,6 @@ function socketHandlers(deps: HandlerDeps): SocketHandlers {
     message: (connection, frame) => intake.frame(connection, frame),
     text: (connection) => intake.text(connection),
     oversized: (connection) => intake.oversized(connection),
-    post: (exchange, body) => intake.post(exchange, body),
-    unreadable: (exchange) => intake.unreadable(exchange),
   };
 }
 

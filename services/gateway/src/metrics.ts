@@ -20,6 +20,9 @@ export interface Counts {
   oversizedMessages: number;
   agentsFlushed: number;
   storeErrors: number;
+  ownMetricsRequests: number;
+  ownMetricsRefusals: number;
+  usagesWritten: number;
 }
 
 /** Everything at zero. */
@@ -41,6 +44,9 @@ export function createCounts(): Counts {
     oversizedMessages: 0,
     agentsFlushed: 0,
     storeErrors: 0,
+    ownMetricsRequests: 0,
+    ownMetricsRefusals: 0,
+    usagesWritten: 0,
   };
 }
 
@@ -74,6 +80,17 @@ export function observeGateway(metrics: Metrics, counts: Counts, gauges: Gauges)
     ["muster_gateway_oversized_messages_total", "oversizedMessages", "How many messages were too large to be sent?"],
     ["muster_gateway_flushed_agents_total", "agentsFlushed", "How many agents' changes were written?"],
     ["muster_gateway_store_errors_total", "storeErrors", "How often did the store fail a request?"],
+    [
+      "muster_gateway_own_metrics_requests_total",
+      "ownMetricsRequests",
+      "How often were agents' own metrics sent here?",
+    ],
+    [
+      "muster_gateway_own_metrics_refused_resources_total",
+      "ownMetricsRefusals",
+      "How many of their resources were of no agent that is known, or of another's?",
+    ],
+    ["muster_gateway_usages_written_total", "usagesWritten", "How often was it news what an agent takes?"],
   ];
   for (const [name, count, help] of counters) metrics.observe(name, { help, kind: "counter" }, () => counts[count]);
   metrics.observe(

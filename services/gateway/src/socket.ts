@@ -55,6 +55,8 @@ export type HttpStatus = 200 | 400 | 401 | 403 | 404 | 405 | 413 | 415 | 426 | 4
 
 /** What happens on the sockets. Bytes are valid until the handler returns. */
 export interface SocketHandlers {
+  /** What may be POSTed, and where. */
+  readonly routes: readonly PostRoute[];
   /** Asked before every upgrade and every POST (door.ts). */
   admit(caller: Caller): Admission;
   opened(connection: Connection): void;
@@ -66,10 +68,17 @@ export interface SocketHandlers {
   /** Bodies that are being gathered fill the memory set aside for them; seconds after which to come again. */
   overloadedS(): number;
   closed(connection: Connection): void;
+}
+
+/** A path that is POSTed to. */
+export interface PostRoute {
+  readonly path: string;
   /** A POSTed body, decompressed. */
   post(exchange: Exchange, body: Uint8Array): void;
   /** A POSTed body that is no gzip although it says so. */
   unreadable(exchange: Exchange): void;
+  /** The body of an answer that refuses before there is a message; absent: a line of text, or nothing. */
+  explain?(sentence: string): Uint8Array;
 }
 
 /** Where to listen and what to accept. */
@@ -103,7 +112,7 @@ const INFLATIONS = 2;
 const MAX_WAITING_INFLATIONS = 1_000;
 /** Bodies that are being gathered, all connections together. */
 const MAX_GATHERED_BYTES = 256 * 1024 * 1024;
-const OPAMP_TYPE = "application/x-protobuf";
+const PROTOBUF_TYPE = "application/x-protobuf";
 const STATUS_LINES: Record<HttpStatus, string> = {
   200: "200 OK",
   400: "400 Bad Request",
@@ -170,7 +179,10 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     },
   });
   const budget = createBodyBudget(Math.max(MAX_GATHERED_BYTES, 2 * maxMessageBytes));
-  app.post(path, (res, req) => receivePost(res, req, maxMessageBytes, budget, handlers));
+  for (const route of handlers.routes) {
+    app.post(route.path, (res, req) => receivePost(res, req, maxMessageBytes, budget, handlers, route));
+    if (route.path !== path) app.any(route.path, (res) => answer(res, 405, "Use POST.", { allow: "POST" }));
+  }
   app.any(path, (res, req) => {
     const isGet = req.getMethod() === "get";
     if (isGet) answer(res, 426, "Connect with a WebSocket, or POST application/x-protobuf.");
@@ -202,12 +214,18 @@ function listen(app: ReturnType<typeof App>, { host, port }: SocketOptions): Pro
   });
 }
 
-function turnAway(res: HttpResponse, admission: Exclude<Admission, { kind: "admitted" }>): void {
+function turnAway(
+  res: HttpResponse,
+  admission: Exclude<Admission, { kind: "admitted" }>,
+  explain?: PostRoute["explain"],
+): void {
   switch (admission.kind) {
     case "unauthorized":
-      return answer(res, 401, "Send a bearer token that this server knows.");
-    case "busy":
-      return answer(res, admission.status, "Not now; come again later.", admission.retryAfterS);
+      return answer(res, 401, "Send a bearer token that this server knows.", { explain });
+    case "busy": {
+      const { status, retryAfterS } = admission;
+      return answer(res, status, "Not now; come again later.", { retryAfterS, explain });
+    }
   }
 }
 
@@ -279,14 +297,23 @@ function addressOf(res: HttpResponse): string {
     .replace(/^0000:0000:0000:0000:0000:ffff:/, "");
 }
 
-function answer(res: HttpResponse, status: HttpStatus, message: string, retryAfterS?: number): void {
+/** What an answer that is no message may say beside its sentence. */
+interface Details {
+  readonly retryAfterS?: number;
+  readonly allow?: string;
+  readonly explain?: PostRoute["explain"];
+}
+
+function answer(res: HttpResponse, status: HttpStatus, sentence: string, details: Details = {}): void {
+  const { retryAfterS, allow = "GET, POST", explain } = details;
   res.cork(() => {
-    res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", "text/plain; charset=utf-8");
+    const type = explain === undefined ? "text/plain; charset=utf-8" : PROTOBUF_TYPE;
+    res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", type);
     if (status === 401) res.writeHeader("www-authenticate", 'Bearer realm="opamp"');
-    if (status === 405) res.writeHeader("allow", "GET, POST");
+    if (status === 405) res.writeHeader("allow", allow);
     if (status === 426) res.writeHeader("upgrade", "websocket");
     if (retryAfterS !== undefined) res.writeHeader("retry-after", String(retryAfterS));
-    res.end(`${message}\n`);
+    res.end(explain === undefined ? `${sentence}\n` : explain(sentence));
   });
 }
 
@@ -296,30 +323,44 @@ function receivePost(
   maxBytes: number,
   budget: BodyBudget,
   handlers: SocketHandlers,
+  route: PostRoute,
 ): void {
+  const { explain } = route;
   const mediaType = req.getHeader("content-type").split(";")[0]?.trim().toLowerCase();
   const encoding = req.getHeader("content-encoding").trim().toLowerCase();
   const admission = handlers.admit({ authorization: req.getHeader("authorization"), isUpgrade: false });
   const identity = admission.kind === "admitted" ? admission.identity : "";
   const body = createBody(maxBytes, budget);
   const exchange = openExchange(res, req, identity, body.release);
-  if (admission.kind !== "admitted") return turnAway(res, admission);
-  if (mediaType !== OPAMP_TYPE) return answer(res, 415, `Send ${OPAMP_TYPE}.`);
-  if (!["", "identity", "gzip"].includes(encoding)) return answer(res, 415, "Send gzip or no encoding.");
+  if (admission.kind !== "admitted") return turnAway(res, admission, explain);
+  // In text for everybody: who sends something else need not read Protobuf.
+  if (mediaType !== PROTOBUF_TYPE) return answer(res, 415, `Send ${PROTOBUF_TYPE}.`);
+  if (!["", "identity", "gzip"].includes(encoding)) return answer(res, 415, "Send gzip or no encoding.", { explain });
   let isRefused = false;
   res.onData((chunk, isLast) => {
     if (isRefused) return;
     const state = body.add(new Uint8Array(chunk)); // copied: the chunk is gone when this returns
     if (state !== "ok") {
       isRefused = true;
-      if (state === "too-large") exchange.respond(413, new Uint8Array());
-      else exchange.respond(503, new Uint8Array(), handlers.overloadedS());
+      if (state === "too-large") tooLarge(exchange, maxBytes, route);
+      else overloaded(exchange, handlers, route);
       return;
     }
     if (!isLast) return;
-    if (encoding === "gzip") void inflateInto(body.bytes(), maxBytes, exchange, handlers);
-    else handlers.post(exchange, body.bytes());
+    if (encoding === "gzip") void inflateInto(body.bytes(), maxBytes, exchange, handlers, route);
+    else route.post(exchange, body.bytes());
   });
+}
+
+const NO_BODY = new Uint8Array();
+
+function tooLarge(exchange: Exchange, maxBytes: number, { explain }: PostRoute): void {
+  const sentence = `A body may have ${maxBytes} bytes, also once inflated; send smaller ones.`;
+  exchange.respond(413, explain?.(sentence) ?? NO_BODY);
+}
+
+function overloaded(exchange: Exchange, { overloadedS }: SocketHandlers, { explain }: PostRoute): void {
+  exchange.respond(503, explain?.("Too much is being received; come again later.") ?? NO_BODY, overloadedS());
 }
 
 const inflate = createInflate(INFLATIONS, MAX_WAITING_INFLATIONS);
@@ -330,17 +371,18 @@ async function inflateInto(
   maxBytes: number,
   exchange: Exchange,
   handlers: SocketHandlers,
+  route: PostRoute,
 ): Promise<void> {
   let inflated: Uint8Array;
   try {
     inflated = await inflate(body, maxBytes);
   } catch (error) {
-    if (error instanceof BodyTooLarge) exchange.respond(413, new Uint8Array());
-    else if (error instanceof BodiesWaiting) exchange.respond(503, new Uint8Array(), handlers.overloadedS());
-    else handlers.unreadable(exchange);
+    if (error instanceof BodyTooLarge) tooLarge(exchange, maxBytes, route);
+    else if (error instanceof BodiesWaiting) overloaded(exchange, handlers, route);
+    else route.unreadable(exchange);
     return;
   }
-  handlers.post(exchange, inflated);
+  route.post(exchange, inflated);
 }
 
 function openExchange(res: HttpResponse, req: HttpRequest, identity: string, release: () => void): Exchange {
@@ -356,7 +398,7 @@ function openExchange(res: HttpResponse, req: HttpRequest, identity: string, rel
   const write = (status: HttpStatus, body: Uint8Array, encoding: string | null, retryAfterS?: number): void => {
     if (isGone) return;
     res.cork(() => {
-      res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", OPAMP_TYPE);
+      res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", PROTOBUF_TYPE);
       if (encoding !== null) res.writeHeader("content-encoding", encoding).writeHeader("vary", "accept-encoding");
       if (retryAfterS !== undefined) res.writeHeader("retry-after", String(retryAfterS));
       res.end(body);

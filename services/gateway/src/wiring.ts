@@ -15,6 +15,7 @@ import { componentNames } from "./inventory.ts";
 import type { Counts } from "./metrics.ts";
 import { createOffers } from "./offers.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
+import { createOwnMetrics, type OwnMetrics } from "./own-metrics.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import type { Replies } from "./replies.ts";
 import { parseWanted } from "./settings.ts";
@@ -164,14 +165,24 @@ function openFilesLimit(): number {
   }
 }
 
+export function openOwnMetrics(
+  { store, clock, onError }: GatewayDeps,
+  counts: Counts,
+  retryAfterMs: () => number,
+): OwnMetrics {
+  const retryAfterS = (): number => Math.ceil(retryAfterMs() / 1_000);
+  return createOwnMetrics({ usages: store.usages, counts, nowMs: clock.nowMs, retryAfterS, onError });
+}
+
 interface PresenceParts extends Pick<HubParts, "self" | "claims" | "outbox" | "share" | "inventories"> {
   readonly hub: Hub;
   readonly info: string;
+  readonly ownMetrics: OwnMetrics;
 }
 
 export function openPresence(
   deps: GatewayDeps,
-  { self, hub, outbox, claims, info, share, inventories }: PresenceParts,
+  { self, hub, outbox, claims, info, share, inventories, ownMetrics }: PresenceParts,
 ): Presence {
   const { store, clock, background, onError, config } = deps;
   return createPresence({
@@ -187,7 +198,10 @@ export function openPresence(
     handedOver: claims.handedOver,
     pinging: claims.pinging,
     reclaim: async (uid) => (await store.sessions.open(uid, self, 0, null, hub.entries.get(uid)?.identity)).epoch,
-    onLost: inventories.forget,
+    onLost() {
+      inventories.forget();
+      ownMetrics.forget();
+    },
     onShared: (liveCount) => {
       share.liveCount = liveCount;
     },

@@ -4,7 +4,13 @@ import { create, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type AgentView, type AttributeValue, type DesiredRecord, parseConfigId, unknownAgent } from "@muster/fleet";
 import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
-import { type Agent, AgentSchema, RemoteConfigState, Transport } from "@muster/protocol/muster/agents";
+import {
+  type Agent,
+  AgentSchema,
+  RemoteConfigState,
+  ResourceUsageSource,
+  Transport,
+} from "@muster/protocol/muster/agents";
 import { toAgent, toAttempts, toEffectiveFiles } from "./translate-agent.ts";
 
 const NOW_MS = 9_000_000;
@@ -54,7 +60,7 @@ describe("an agent", () => {
     assert.deepEqual([here, gone], [BigInt(NOW_MS / 1_000), 0n]);
   });
 
-  it("says how often it started again, and what it takes where its health says so", () => {
+  it("says how often it started again, and what it takes where its health or its own metrics say so", () => {
     const agent = anAgent();
     assert.deepEqual([told(agent, 1, null).restartCount, told(agent, 1, null).resourceUsage], [0, undefined]);
     const health = agent.health ?? assert.fail();
@@ -63,6 +69,13 @@ describe("an agent", () => {
     assert.deepEqual(
       [busy.restartCount, busy.resourceUsage?.memoryBytes, busy.resourceUsage?.cpuPercent],
       [3, 5n, undefined],
+    );
+    assert.equal(busy.resourceUsage?.source, ResourceUsageSource.HEALTH);
+    const own = { epoch: 0, n: 7_000, atMs: 7_000, value: { cpuPercent: null, cpuCores: 0.25, memoryBytes: 6 } };
+    const { resourceUsage } = told({ ...agent, health: { ...health, value }, ownUsage: own }, 1, null);
+    assert.deepEqual(
+      [resourceUsage?.memoryBytes, resourceUsage?.cpuCores, resourceUsage?.source, resourceUsage?.reportTime?.seconds],
+      [6n, 0.25, ResourceUsageSource.OWN_METRICS, 7n],
     );
   });
 

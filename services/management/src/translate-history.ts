@@ -2,11 +2,12 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type AgentView, type HistoryEntry, type HistoryKind, usageOf } from "@muster/fleet";
+import { type AgentView, type HistoryEntry, type HistoryKind, type ResourceUsage, usageOf } from "@muster/fleet";
 import {
   type AgentHistoryEntrySchema,
   AgentHistoryKind,
   type ResourceUsageSchema,
+  ResourceUsageSource,
 } from "@muster/protocol/muster/agents";
 
 const KINDS = {
@@ -26,14 +27,21 @@ export function toHistoryEntry(entry: HistoryEntry): MessageInitShape<typeof Age
   return { kind: KINDS[kind], time, firstTime, count, reason, message, configHash: hash };
 }
 
-/** What an agent takes; null where its health says nothing of it. */
-export function toUsage({ health }: AgentView): MessageInitShape<typeof ResourceUsageSchema> | null {
-  const usage = usageOf(health?.value ?? null);
-  if (health === null || usage === null) return null;
-  const { cpuPercent, memoryBytes } = usage;
+const SOURCES = {
+  own_metrics: ResourceUsageSource.OWN_METRICS,
+  health: ResourceUsageSource.HEALTH,
+} as const satisfies Record<ResourceUsage["source"], ResourceUsageSource>;
+
+/** What an agent takes; null where it says nothing of it. */
+export function toUsage(view: AgentView): MessageInitShape<typeof ResourceUsageSchema> | null {
+  const usage = usageOf(view);
+  if (usage === null) return null;
+  const { cpuPercent, cpuCores, memoryBytes, source, reportedAtMs } = usage;
   return {
-    reportTime: timestampFromMs(health.atMs),
+    reportTime: timestampFromMs(reportedAtMs),
+    source: SOURCES[source],
     ...(cpuPercent !== null && { cpuPercent }),
+    ...(cpuCores !== null && { cpuCores }),
     ...(memoryBytes !== null && { memoryBytes: BigInt(memoryBytes) }),
   };
 }

@@ -14,6 +14,17 @@
 export const appendEvents = { name: "muster-append-events", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nif redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\nif ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end\nlocal codes, endings = {1}, {}\nfor i = 2, #KEYS do\n  local base = 3 + (i - 2) * 5\n  local s = readSession(KEYS[i])\n  if s[EPOCH] == '' then\n    codes[i] = -1\n  elseif s[EPOCH] == ARGV[base] then\n    s[OPEN], s[SEQ], s[CHECKPOINT] = ARGV[base + 1], ARGV[base + 2], ARGV[base + 3]\n    s[FROM] = '' -- that the agent goes on under this uid was told with the events\n    if ARGV[base + 4] ~= '' then endings[#endings + 1] = ARGV[base + 4] end\n    codes[i] = 1\n  else\n    s[LEFT_EPOCH], s[LEFT_SEQ], s[LEFT_CHECKPOINT] = ARGV[base], ARGV[base + 2], ARGV[base + 3]\n    codes[i] = 0\n  end\n  if codes[i] >= 0 then redis.call('SET', KEYS[i], cmsgpack.pack(s), 'KEEPTTL') end\nend\nif #endings > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(endings, ',') .. ']') end\nreturn codes" } as const;
 
 /**
+ * append-usage.lua — what agents of a partition take, as their own metrics say: events of those that are known.
+ * KEYS[1]    stream  muster:{p}:events
+ * KEYS[2..]  per agent:  string muster:{p}:agent:<uid> · string muster:{p}:session:<uid>
+ * ARGV[1]    most entries the stream may hold
+ * ARGV[2..]  per agent:  name of the authenticated identity that says it, '' for none · event (JSON)
+ * Returns    {0} the stream is full, nothing written · {1, code per agent}: 1 written · 0 there is no such agent · -1 it is another's
+ * Why atomic: an agent must not be forgotten, or pass to another owner, between the question and the event.
+ */
+export const appendUsage = { name: "muster-append-usage", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nif redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end\nlocal codes, events = {1}, {}\nfor i = 2, #KEYS, 2 do\n  local owner = readSession(KEYS[i + 1])[IDENTITY]\n  if redis.call('EXISTS', KEYS[i]) == 0 then\n    codes[#codes + 1] = 0\n  elseif owner ~= '' and owner ~= ARGV[i] then\n    codes[#codes + 1] = -1\n  else\n    codes[#codes + 1] = 1\n    events[#events + 1] = ARGV[i + 1]\n  end\nend\nif #events > 0 then redis.call('XADD', KEYS[1], '*', 'e', '[' .. table.concat(events, ',') .. ']') end\nreturn codes" } as const;
+
+/**
  * assign-desired.lua — write what agents of a partition should run, unless another decision was written since the caller read.
  * KEYS[1]  stream  muster:{p}:changes · KEYS[2] string muster:{p}:assigned-version
  * KEYS[3..]  per agent: string muster:{p}:desired:<uid>, string muster:{p}:session:<uid>, string muster:{p}:agent:<uid>

@@ -1,0 +1,214 @@
+// Takes in what agents measure of themselves: OTLP metrics over HTTP, of which it keeps CPU and memory, and of these what is
+// news (fleet's usage-news.ts). No backend for metrics: everything else is skipped unread. Called by the sockets (socket.ts).
+//
+// Invariants
+//   M1. A request is answered with 200 when all that was news of it is written, so that its client sends it again when it
+//       could not be.
+//   M2. What waits to be written is bounded, and so is what is remembered: agents that were not heard of for the longest
+//       time begin anew.
+//   M3. What is remembered of an agent is so of the identity that said it: nobody spoils what the owner says.
+
+import {
+  hear,
+  type InstanceUid,
+  isUsageMetric,
+  news,
+  type OwnUsage,
+  parseInstanceUid,
+  UNTOLD,
+  type UsageState,
+  wrote,
+} from "@muster/fleet";
+import { countDataPoints, ProtocolError, parseUid, type ScannedResource, scanMetrics } from "@muster/protocol";
+import type { UsageOutcome, Usages } from "@muster/store";
+import { LRUCache } from "lru-cache";
+import { createBucket } from "./bucket.ts";
+import type { Counts } from "./metrics.ts";
+import { encodeRefusal, encodeTaken, type Refusal, type Refused } from "./otlp-answer.ts";
+import type { Exchange, HttpStatus, PostRoute } from "./socket.ts";
+import { pointsOf } from "./usage-points.ts";
+
+/** Where agents send their metrics, as OTLP has it. */
+export const METRICS_PATH = "/v1/metrics";
+
+/** What it needs of the world. */
+export interface OwnMetricsDeps {
+  readonly usages: Usages;
+  readonly counts: Counts;
+  nowMs(): number;
+  /** Jittered, so that those who are told to come back do not come back together. */
+  retryAfterS(): number;
+  onError(error: unknown): void;
+}
+
+/** The receiver. */
+export interface OwnMetrics extends PostRoute {
+  /** The fleet state was lost: all is news again. */
+  forget(): void;
+  /** Takes nothing any more; resolves when what it took is written, or could not be. */
+  drain(): Promise<void>;
+}
+
+/** Agents that are remembered, each in some hundred bytes: more than one gateway serves. */
+const MAX_AGENTS = 100_000;
+/** Agents that wait to be written. */
+const MAX_WAITING = 20_000;
+/** News that a gateway writes: a fleet that is told to send its metrics does so at once, and projectors have other work. */
+const NEWS_PER_SECOND = 2_000;
+const NEWS_BURST_SECONDS = 5;
+/** For how long a refusal is believed: an agent may connect meanwhile. */
+const REFUSED_MS = 30_000;
+const MAX_REFUSED = 10_000;
+
+/** An agent in a request. */
+interface Teller {
+  readonly uid: InstanceUid;
+  /** What is remembered of it is under this (M3). */
+  readonly key: string;
+  readonly resources: ScannedResource[];
+}
+
+/** Opens the receiver. */
+export function createOwnMetrics(deps: OwnMetricsDeps): OwnMetrics {
+  return new Receiver(deps);
+}
+
+class Receiver implements OwnMetrics {
+  readonly path = METRICS_PATH;
+  readonly explain = encodeRefusal;
+  readonly #deps: OwnMetricsDeps;
+  readonly #states = new LRUCache<string, UsageState>({ max: MAX_AGENTS });
+  readonly #refused = new LRUCache<string, Refusal>({ max: MAX_REFUSED, ttl: REFUSED_MS });
+  readonly #mayWrite: (amount: number) => boolean;
+  readonly #open = new Set<Promise<void>>();
+  #waiting = 0;
+  #isDraining = false;
+
+  constructor(deps: OwnMetricsDeps) {
+    this.#deps = deps;
+    this.#mayWrite = createBucket(NEWS_PER_SECOND, NEWS_BURST_SECONDS, deps.nowMs);
+  }
+
+  post(exchange: Exchange, body: Uint8Array): void {
+    this.#deps.counts.ownMetricsRequests += 1;
+    if (this.#isDraining) return this.#later(exchange, 503, "This gateway leaves; another one takes it.");
+    const scanned = scanMetrics(body, isUsageMetric);
+    if (scanned instanceof ProtocolError) {
+      return refuse(exchange, scanned.code === "too_large" ? 413 : 400, scanned.message);
+    }
+    const taken = this.#take(exchange, scanned);
+    this.#open.add(taken);
+    void taken.finally(() => this.#open.delete(taken)); // never rejects
+  }
+
+  unreadable(exchange: Exchange): void {
+    refuse(exchange, 400, "The body is not the gzip that Content-Encoding says it is.");
+  }
+
+  forget(): void {
+    this.#states.clear();
+    this.#refused.clear();
+  }
+
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await Promise.all(this.#open);
+  }
+
+  async #take(exchange: Exchange, scanned: readonly ScannedResource[]): Promise<void> {
+    try {
+      const nowMs = this.#deps.nowMs();
+      const [tellers, refused] = this.#attribute(scanned, exchange.identity);
+      const due = tellers.flatMap((teller) => {
+        const usage = this.#hear(teller, nowMs);
+        return usage === null ? [] : [{ teller, usage }];
+      });
+      if (this.#waiting + due.length > MAX_WAITING || !this.#mayWrite(due.length)) {
+        return this.#later(exchange, 429, "More agents tell what they take than can be written; send it again later.");
+      }
+      const outcomes = await Promise.all(
+        due.map(({ teller, usage }) => this.#write(teller, exchange.identity, usage, nowMs)),
+      );
+      if (outcomes.includes("full")) {
+        return this.#later(exchange, 503, "What agents say is not worked off at present; send it again later.");
+      }
+      for (const [i, outcome] of outcomes.entries()) {
+        const { resources = [] } = due[i]?.teller ?? {};
+        if (outcome === "unknown" || outcome === "foreign")
+          refused.push(...resources.map((each) => refusedOf(each, outcome)));
+      }
+      this.#deps.counts.ownMetricsRefusals += refused.length;
+      exchange.respond(200, encodeTaken(refused));
+    } catch (error) {
+      this.#deps.counts.storeErrors += 1;
+      this.#deps.onError(error);
+      this.#later(exchange, 503, "The server cannot reach its store; send it again later.");
+    }
+  }
+
+  /** Whose resources they are, and those that are nobody's or were refused a moment ago. */
+  #attribute(scanned: readonly ScannedResource[], identity: string): [readonly Teller[], Refused[]] {
+    const tellers = new Map<string, Teller>();
+    const refused: Refused[] = [];
+    for (const resource of scanned) {
+      const { instanceId, metrics } = resource;
+      const isNamed = !(parseUid(instanceId) instanceof ProtocolError);
+      const key = isNamed ? `${identity} ${instanceId.toLowerCase()}` : "";
+      const refusal = isNamed ? this.#refused.get(key) : "nameless";
+      if (refusal !== undefined) refused.push(refusedOf(resource, refusal));
+      else if (metrics.length > 0) {
+        const teller = tellers.get(key) ?? { uid: parseInstanceUid(instanceId), key, resources: [] };
+        teller.resources.push(resource);
+        tellers.set(key, teller);
+      }
+    }
+    return [[...tellers.values()], refused];
+  }
+
+  /** Remembers what an agent says; answers what of it is to be written. */
+  #hear({ key, resources }: Teller, nowMs: number): OwnUsage | null {
+    const before = this.#states.get(key) ?? UNTOLD;
+    const said = resources.map(({ metrics }) => metrics.flatMap(pointsOf));
+    const state = said.reduce((at, points) => hear(at, points, nowMs), before);
+    this.#states.set(key, state);
+    return news(state, nowMs);
+  }
+
+  async #write({ uid, key }: Teller, identity: string, usage: OwnUsage, nowMs: number): Promise<UsageOutcome> {
+    const before = this.#states.get(key)?.written ?? null;
+    // As if it were written already: what comes meanwhile is no news.
+    this.#change(key, (state) => wrote(state, usage, nowMs));
+    this.#waiting += 1;
+    let outcome: UsageOutcome = "full";
+    try {
+      const event = { kind: "agent.usage-measured", uid, epoch: 0, n: nowMs, atMs: nowMs, usage } as const;
+      outcome = await this.#deps.usages.append(uid, { event, identity });
+    } finally {
+      this.#waiting -= 1;
+      if (outcome === "full") this.#change(key, (state) => ({ ...state, written: before }));
+    }
+    if (outcome === "written") this.#deps.counts.usagesWritten += 1;
+    else if (outcome !== "full") {
+      this.#states.delete(key);
+      this.#refused.set(key, outcome);
+    }
+    return outcome;
+  }
+
+  #change(key: string, change: (state: UsageState) => UsageState): void {
+    const state = this.#states.get(key);
+    if (state !== undefined) this.#states.set(key, change(state));
+  }
+
+  #later(exchange: Exchange, status: HttpStatus, sentence: string): void {
+    refuse(exchange, status, sentence, this.#deps.retryAfterS());
+  }
+}
+
+function refuse(exchange: Exchange, status: HttpStatus, sentence: string, retryAfterS?: number): void {
+  exchange.respond(status, encodeRefusal(sentence), retryAfterS);
+}
+
+function refusedOf(resource: ScannedResource, refusal: Refusal): Refused {
+  return { refusal, pointCount: countDataPoints(resource) };
+}
