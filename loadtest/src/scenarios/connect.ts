@@ -1,5 +1,6 @@
 // A fleet that comes at once: what an agent costs from its TCP connect until an operator sees it in ListAgents, gateway,
-// projector and Redis together, and how many come through a second on the machine as it is, load included. The bare
+// projector and Redis together, and how many come through a second on the machine as it is, load included. That they are there is
+// seen by counting them: the list, which has them at the same moment, takes a second to be read, and is read afterwards. The bare
 // opamp-go server beside it is done with an agent when it has answered.
 
 import { type LeanFleet, prepareFleet } from "../lean/fleet.ts";
@@ -51,6 +52,7 @@ async function measureMuster(run: Run) {
     await muster.visible(counts.up + agents, PATIENCE_MS);
     const visibleMs = performance.now() - startedAtMs;
     const after = costs();
+    await muster.mustList(counts.up + agents);
     const gateway = (after.gateway - before.gateway) / agents;
     const projector = (after.projector - before.projector) / agents;
     const redis = (after.redis - before.redis) / agents;

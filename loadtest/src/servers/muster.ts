@@ -48,8 +48,10 @@ export interface Muster {
   readonly redisPid: number;
   /** The store that its services use; closed by the caller. */
   openStore(): Promise<Store>;
-  /** Resolves when an operator's list shows so many connected agents; takes a management process. */
+  /** Resolves when an operator is told of so many connected agents; takes a management process. */
   visible(agents: number, timeoutMs: number): Promise<void>;
+  /** Lists them all, which takes longer than to count them. Rejects when there are not so many in the list. */
+  mustList(agents: number): Promise<void>;
   /** Drains and ends everything. */
   stop(): Promise<void>;
 }
@@ -58,8 +60,8 @@ export interface Muster {
 const OPEN_DOOR = { MUSTER_GATEWAY_UPGRADES_PER_SECOND: "100000" };
 /** As many as an installation has that does not say. */
 const PARTITIONS = 16;
-/** Between looks at the list: a look costs Redis a little. */
-const LOOK_MS = 200;
+/** Between looks at the fleet: a look costs Redis a little. */
+const LOOK_MS = 50;
 
 /** Starts it and resolves when every process is ready. */
 export async function openMuster(options: MusterOptions, launch: Launch): Promise<Muster> {
@@ -100,6 +102,7 @@ export async function openMuster(options: MusterOptions, launch: Launch): Promis
         encryptionKey: Buffer.from(ensureEncryptionKey(stateDir), "base64"),
         onError: () => undefined, // what fails says so
       }),
+    mustList: (agents) => mustList(stack.managementUrl, agents, signal),
     visible: (agents, timeoutMs) => visible(stack.managementUrl, agents, timeoutMs, signal),
     async stop() {
       await stack.stop();
@@ -126,6 +129,16 @@ async function visible(url: string, agents: number, timeoutMs: number, signal: A
       if (performance.now() > untilMs) throw new Error(`an operator sees ${count} agents of ${agents}`);
       await pause(LOOK_MS);
     }
+  } finally {
+    counter.close();
+  }
+}
+
+async function mustList(url: string, agents: number, signal: AbortSignal): Promise<void> {
+  const counter = createAgentCounter(url);
+  try {
+    const count = await counter.listConnected(signal);
+    if (count !== agents) throw new Error(`an operator's list has ${count} agents of ${agents}`);
   } finally {
     counter.close();
   }
