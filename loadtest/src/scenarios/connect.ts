@@ -1,4 +1,4 @@
-// A fleet that comes at once: what an agent costs from its TCP connect until an operator sees it in ListAgents, gateway,
+// A fleet that comes at once: what an agent costs from its TCP connect until an operator sees it, gateway,
 // projector and Redis together, and how many come through a second on the machine as it is, load included. That they are there is
 // seen by counting them: the list, which has them at the same moment, takes a second to be read, and is read afterwards. The bare
 // opamp-go server beside it is done with an agent when it has answered.
@@ -92,7 +92,7 @@ function prepareBoth(agents: number, url: string, core?: number): Promise<[LeanF
 export const connect: Scenario = {
   name: "connect",
   summary:
-    "A fleet connects as fast as it can and tells everything: until it is answered, and until an operator sees all of it in ListAgents.",
+    "A fleet connects as fast as it can and tells everything: until it is answered, and until an operator sees all of it.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 0 },
   smoke: { agents: 40, rounds: 1, windowMs: 0 },
   takesServers: false,

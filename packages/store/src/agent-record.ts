@@ -6,7 +6,7 @@ import { UNUSED_BODY_TTL_S } from "./bodies.ts";
 import { fullCapabilities, shortCapabilities } from "./capability-places.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
 import { changedLabels, comingAndGoing, indexedLabels, type Label } from "./labels.ts";
-import { EMPTY_SEQUENCE, type Json, packSequence, type Sequence, unpackSequence } from "./packed.ts";
+import { EMPTY_LIST, type Json, type PackedList, packList, unpackList } from "./packed.ts";
 import { packUsage, unpackUsage } from "./packed-usage.ts";
 import { uidBytes } from "./uid-bytes.ts";
 
@@ -21,12 +21,12 @@ export interface StampedView extends VersionedView {
   /** "" of an agent that was never saved. Unlike versions, stamps do not come again after the fleet state was lost. */
   readonly stamp: string;
   /** The view as it is kept. */
-  readonly packed: Sequence;
+  readonly packed: PackedList;
 }
 
 /** Of an agent that was never saved. */
 export function unsaved(uid: InstanceUid, atMs: number): StampedView {
-  return { view: unknownAgent(uid, atMs), version: 0, stamp: "", packed: EMPTY_SEQUENCE };
+  return { view: unknownAgent(uid, atMs), version: 0, stamp: "", packed: EMPTY_LIST };
 }
 
 /** What is kept under a uid. */
@@ -81,10 +81,10 @@ const FACETS = [
  * Packs a view but for its uid, which it is kept under: its facets one after the other, 0 for those that it knows nothing of, to the
  * last that it knows. What a change of `before` left alone is copied: packing all of it would take most of what a projector has.
  */
-export function packView(view: AgentView, before: StampedView): Sequence {
+export function packView(view: AgentView, before: StampedView): PackedList {
   const count = FACETS.findLastIndex((name) => !isNothing(view[name])) + 1;
   const isSame = (i: number): boolean => isSameFacet(FACETS[i] as Facet, view, before.view); // within
-  return packSequence(count, (i) => packable(FACETS[i] as Facet, view), before.packed, isSame);
+  return packList(count, (i) => packable(FACETS[i] as Facet, view), before.packed, isSame);
 }
 
 type Facet = (typeof FACETS)[number];
@@ -105,7 +105,7 @@ function packable(name: Facet, view: AgentView): Json {
 }
 
 function unpackView(uid: InstanceUid, bytes: Buffer): Pick<StampedView, "view" | "packed"> {
-  const { values, packed } = unpackSequence(bytes); // as packView wrote it
+  const { values, packed } = unpackList(bytes); // as packView wrote it
   const view: Record<string, unknown> = { ...unknownAgent(uid, 0) };
   for (const [i, name] of FACETS.entries()) if (values[i] !== undefined && values[i] !== 0) view[name] = values[i];
   view["capabilities"] = spelledOut(view["capabilities"] as ReturnType<typeof shortened>); // as packView wrote it
@@ -142,7 +142,7 @@ export interface Replacement {
   readonly before: StampedView;
   readonly after: AgentView;
   /** `after`, as it is to be kept. */
-  readonly packed: Sequence;
+  readonly packed: PackedList;
   /** What happened to the agent by it, packed. */
   readonly history: Buffer;
 }

@@ -140,24 +140,37 @@ describe("events", () => {
     });
   }
 
-  it("puts aside an entry that nobody can project, and projects all that was read with it", async () => {
-    const poison = { ...offered(2), hash: null } as unknown as AgentEvent; // of a kind that is known, and of another form
+  const poison = (n: number) => ({ ...offered(n), hash: null }) as unknown as AgentEvent; // of a known kind, and another form
+  const touch = async (batches: readonly EventBatch[]): Promise<void> => {
+    for (const { events } of batches) {
+      for (const event of events) if (event.kind === "agent.config-offered") event.hash.slice(0, 4);
+    }
+  };
+
+  it("puts aside what nobody can project of an agent, and projects all that was read with it", async () => {
     await append(0, offered(1));
-    await append(0, poison);
-    await append(0, offered(3));
-    const consumer = consume(events(), "a", async (batches) => {
-      for (const { events } of batches) {
-        for (const event of events) if (event.kind === "agent.config-offered") event.hash.slice(0, 4);
-      }
-    });
-    await until(() => consumer.got.length === 2);
-    assert.deepEqual(consumer.got, [1, 3]);
+    await append(0, offered(2), poison(3), ...Array.from({ length: 200 }, (_, i) => offered(i + 4)));
+    await append(0, offered(204));
+    const consumer = consume(events(), "a", touch);
+    await until(() => consumer.got.length === 203);
+    assert.deepEqual(consumer.got, [1, 2, ...Array.from({ length: 201 }, (_, i) => i + 4)]);
     await until(async () => (await events().lag()) === 0);
     const letters = await spec.redis.xrange("muster:{0}:dead-letters", "-", "+");
     assert.deepEqual(
       letters.map(([, fields]) => fields),
-      [["e", JSON.stringify([poison])]],
+      [["e", JSON.stringify([poison(3)])]],
     );
+    assert.equal(await events().deadLetters(), 1);
+  });
+
+  it("puts no more aside where so much was that the code must be wrong: it waits for a better one", async () => {
+    const pipeline = spec.redis.pipeline();
+    for (let i = 0; i < 1_000; i++) pipeline.xadd("muster:{0}:dead-letters", "*", "e", "[]");
+    await pipeline.exec();
+    await append(0, poison(1));
+    const consumer = consume(events(), "a", touch);
+    assert.ok((await consumer.ended) instanceof TypeError);
+    assert.equal(await events().lag(), 1);
   });
 
   it("goes on after the fleet state was wiped while it waited", async () => {

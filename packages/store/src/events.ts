@@ -37,14 +37,16 @@ export interface EventBatch {
 export interface Events {
   /**
    * Hands every batch to `project`, those of crashed consumers too, until the signal aborts. A batch is
-   * acknowledged when `project` resolves; one that throws comes again, unless it is a defect of the entry itself, such as
-   * a TypeError: that is put aside. Resolves when nothing is in hand.
+   * acknowledged when `project` resolves; one that throws comes again, unless the error is a defect, such as a
+   * TypeError: what cannot be projected of it is then put aside. Resolves when nothing is in hand.
    */
   consume(
     consumer: string,
     project: (batches: readonly EventBatch[]) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Entries that nobody could read or project, of all partitions. */
+  deadLetters(): Promise<number>;
   /** Has the projector look up again what operators say of some agents. */
   lookAgain(uids: readonly InstanceUid[], nowMs: number): Promise<void>;
   /** Entries that wait in all streams. */
@@ -63,10 +65,8 @@ export function createEvents(
 ): Events {
   const all = Array.from({ length: partitions }, (_, p) => p);
   return {
-    async lag() {
-      const lengths = await Promise.all(all.map((p) => fleet.xlen(fleetKeys.events(p))));
-      return lengths.reduce((sum, length) => sum + length, 0);
-    },
+    lag: () => lengthOf(fleet, all.map(fleetKeys.events)),
+    deadLetters: () => lengthOf(fleet, all.map(fleetKeys.deadLetters)),
     async lookAgain(uids, nowMs) {
       const head = { kind: "agent.metadata-changed", epoch: 0, n: 0, atMs: nowMs } as const;
       await eachPartition(
@@ -104,6 +104,11 @@ export function createEvents(
       );
     },
   };
+}
+
+async function lengthOf(fleet: Redis, streams: readonly string[]): Promise<number> {
+  const lengths = await Promise.all(streams.map((key) => fleet.xlen(key)));
+  return lengths.reduce((sum, length) => sum + length, 0);
 }
 
 interface Consumption {
@@ -215,23 +220,31 @@ async function projectEntries(consumption: Consumption, read: readonly Read[]): 
 
 /** Projects a portion; where there is something in it that nobody could ever project, all but that. */
 async function projectPortion(consumption: Consumption, portion: readonly EventBatch[]): Promise<void> {
+  if (portion.length === 0) return;
   try {
-    await projectAll(consumption, portion);
+    await consumption.project(portion);
   } catch (error) {
     if (!isDefect(error)) throw error;
-    for (const batch of portion) await projectAlone(consumption, batch);
+    for (const batch of portion) await projectEach(consumption, batch);
   }
+  await acknowledge(consumption, portion);
 }
 
-/** An entry that is the fault itself is put aside: it would stop its stream, and every projector with it, for ever. */
-async function projectAlone(consumption: Consumption, batch: EventBatch): Promise<void> {
-  try {
-    await projectAll(consumption, [batch]);
-  } catch (error) {
-    if (!isDefect(error)) throw error;
-    await putAside(consumption, batch.partition, JSON.stringify(batch.events));
-    await projectAll(consumption, [{ ...batch, events: [] }]);
-    consumption.onError(error);
+/**
+ * Projects an entry agent by agent. What of it is the fault itself is put aside, and nothing else: it would stop its stream, and
+ * every projector with it, for ever.
+ */
+async function projectEach(consumption: Consumption, batch: EventBatch): Promise<void> {
+  for (const events of Map.groupBy(batch.events, ({ uid }) => uid).values()) {
+    try {
+      await consumption.project([{ ...batch, events }]);
+    } catch (error) {
+      if (!isDefect(error)) throw error;
+      // Where there are so many, it is the code that is wrong and not an entry: they wait for a better one.
+      if ((await consumption.fleet.xlen(fleetKeys.deadLetters(batch.partition))) >= DEAD_LETTERS) throw error;
+      await putAside(consumption, batch.partition, JSON.stringify(events));
+      consumption.onError(error);
+    }
   }
 }
 
@@ -264,9 +277,7 @@ function parseEvents(text: string): readonly AgentEvent[] {
   return events as readonly AgentEvent[]; // written by sessions.ts
 }
 
-async function projectAll({ fleet, project }: Consumption, batches: readonly EventBatch[]): Promise<void> {
-  if (batches.length === 0) return;
-  await project(batches);
+async function acknowledge({ fleet }: Consumption, batches: readonly EventBatch[]): Promise<void> {
   const ids = Map.groupBy(batches, (batch) => batch.partition);
   await Promise.all(
     [...ids].map(([p, done]) => {

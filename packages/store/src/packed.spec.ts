@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type Json, pack, SHAPES, unpack } from "./packed.ts";
+import { EMPTY_LIST, type Json, pack, packList, SHAPES, unpack, unpackList } from "./packed.ts";
 
 const text = fc.oneof(
   fc.string({ unit: "grapheme" }),
@@ -60,6 +60,30 @@ describe("packed values", () => {
   it("are refused when they are cut short", () => {
     const bytes = pack(["host-1", 5_000, { hash: "a", state: "b", error: "c" }]);
     for (let length = 0; length < bytes.length; length++) assert.throws(() => unpack(bytes.subarray(0, length)));
+  });
+
+  it("in a list are packed as lists are, also when some are copied from another list", () => {
+    const list = fc.array(value, { maxLength: 40 });
+    fc.assert(
+      fc.property(list, list, fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }), (before, others, isKept) => {
+        const base = packList(
+          before.length,
+          (i) => before[i] ?? null,
+          EMPTY_LIST,
+          () => false,
+        );
+        const after = others.map((other, i) => (isKept[i] === true && i < before.length ? (before[i] ?? null) : other));
+        const again = packList(
+          after.length,
+          (i) => after[i] ?? null,
+          base,
+          (i) => isKept[i] === true,
+        );
+        assert.deepEqual(again.bytes.toString("hex"), pack(after).toString("hex"));
+        const read = unpackList(pack(after));
+        assert.deepEqual([read.values, read.packed.ends], [after, again.ends]);
+      }),
+    );
   });
 
   it("are of shapes that are there once", () => {

@@ -80,37 +80,49 @@ export function unpack(bytes: Uint8Array): Json {
   return packr.unpack(bytes) as Json;
 }
 
-/** Values packed one after another. */
-export interface Sequence {
+/** A list, packed: its values one after another behind their number. */
+export interface PackedList {
   readonly bytes: Buffer;
-  /** Where each ends, and the next begins. */
+  /** Where each value ends, and the next begins, after the head. */
   readonly ends: readonly number[];
 }
 
-export const EMPTY_SEQUENCE: Sequence = { bytes: Buffer.alloc(0), ends: [] };
+export const EMPTY_LIST: PackedList = { bytes: headOf(0), ends: [] };
 
-/** Reads a sequence. @throws Error when its last value is cut short */
-export function unpackSequence(bytes: Buffer): { readonly values: readonly Json[]; readonly packed: Sequence } {
+/** How MessagePack begins an array. */
+function headOf(count: number): Buffer {
+  return count < 16 ? Buffer.of(0x90 | count) : Buffer.of(0xdc, count >> 8, count & 255);
+}
+
+/** Bytes before the first value. */
+function headLength(bytes: Buffer): number {
+  return bytes[0] === 0xdc ? 3 : 1;
+}
+
+/** Reads a list that `pack` or `packList` wrote. @throws Error when its last value is cut short */
+export function unpackList(bytes: Buffer): { readonly values: readonly Json[]; readonly packed: PackedList } {
   const values: Json[] = [];
   const ends: number[] = [];
-  if (bytes.length > 0) {
-    packr.unpackMultiple(bytes, (value: Json, _, end) => {
+  const rest = bytes.subarray(headLength(bytes));
+  if (rest.length > 0) {
+    packr.unpackMultiple(rest, (value: Json, _, end) => {
       values.push(value);
-      ends.push(end ?? bytes.length);
+      ends.push(end ?? rest.length);
     });
   }
   return { values, packed: { bytes, ends } };
 }
 
-/** Packs a sequence of `count` values. Those at which `base` has the same value are copied from there, as they are. */
-export function packSequence(
+/** Packs a list of `count` values, as `pack` does. Those at which `base` has the same value are copied from there, as they are. */
+export function packList(
   count: number,
   valueAt: (i: number) => Json,
-  base: Sequence,
+  base: PackedList,
   isSame: (i: number) => boolean,
-): Sequence {
-  const parts: Uint8Array[] = [];
+): PackedList {
+  const parts: Uint8Array[] = [headOf(count)];
   const ends: number[] = [];
+  const offset = headLength(base.bytes);
   let end = 0;
   for (let i = 0; i < count; i++) {
     const from = i;
@@ -118,7 +130,7 @@ export function packSequence(
     if (i > from) {
       const start = base.ends[from - 1] ?? 0;
       for (let kept = from; kept < i; kept++) ends.push(end + (base.ends[kept] ?? 0) - start);
-      parts.push(base.bytes.subarray(start, base.ends[i - 1]));
+      parts.push(base.bytes.subarray(offset + start, offset + (base.ends[i - 1] ?? 0)));
       end = ends.at(-1) ?? 0;
     }
     if (i === count) break;
@@ -127,5 +139,5 @@ export function packSequence(
     end += part.length;
     ends.push(end);
   }
-  return { bytes: Buffer.concat(parts, end), ends };
+  return { bytes: Buffer.concat(parts), ends };
 }

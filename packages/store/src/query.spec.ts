@@ -276,7 +276,7 @@ describe("queries", () => {
     const values = await Promise.all([0, 1, 2, 3].map((p) => spec.redis.hget(`muster:{${p}}:labels`, "=env")));
     assert.deepEqual(
       values,
-      Array.from({ length: 4 }, () => "\u0000\u0004dev"),
+      Array.from({ length: 4 }, () => "\u0000\u0001\u0000\u0004dev"),
     );
     await Promise.all(uids.map((uid) => project(uid, described(uid, {}))));
     assert.deepEqual(

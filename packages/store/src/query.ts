@@ -126,7 +126,7 @@ async function loadValues(fleet: Redis, p: Partition, keys: readonly string[]): 
 function valuesIn(list: Buffer): readonly string[] | null {
   if (list.equals(TOO_MANY)) return null;
   const values: string[] = [];
-  for (let at = 0; at < list.length; ) {
+  for (let at = 2; at < list.length; ) {
     const size = list.readUInt16BE(at) + 1;
     values.push(list.toString("utf8", at + 2, at + size));
     at += size;

@@ -163,14 +163,12 @@ async function fill(
   { found, next }: Page,
   mask: ReadonlySet<string> | "all",
 ): Promise<{ readonly agents: Agent[]; readonly next: Place | null }> {
-  const all = await toAgents(deps, found);
   const agents: Agent[] = [];
   let bytes = 0;
-  for (const agent of all) {
-    const masked = applyMask(AgentSchema, agent, mask);
-    bytes += toBinary(AgentSchema, masked).byteLength;
+  for (const agent of await toAgents(deps, found, mask)) {
+    bytes += toBinary(AgentSchema, agent).byteLength;
     if (bytes > MAX_PAGE_BYTES && agents.length > 0) return { agents, next: found[agents.length - 1]?.place ?? null };
-    agents.push(masked);
+    agents.push(agent);
   }
   return { agents, next };
 }

@@ -1,6 +1,6 @@
 // Field masks over the top-level fields of a resource. Pure.
 
-import { clearField, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { clearField, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { FleetError } from "@muster/fleet";
 
@@ -38,4 +38,21 @@ export function applyMask<Schema extends DescMessage>(
   if (keep === "all") return message;
   for (const field of schema.fields) if (!keep.has(field.name)) clearField(message, field);
   return message;
+}
+
+/**
+ * Of what a message is to be made from, the fields to be kept, a oneof whole: making the others only to empty them takes most of a
+ * long list.
+ */
+export function keptFields<Schema extends DescMessage>(
+  schema: Schema,
+  init: MessageInitShape<Schema>,
+  keep: ReadonlySet<string> | "all",
+): MessageInitShape<Schema> {
+  if (keep === "all") return init;
+  const values = init as Readonly<Record<string, unknown>>; // a message has a property per member
+  const isKept = (member: (typeof schema.members)[number]): boolean =>
+    member.kind === "field" ? keep.has(member.name) : member.fields.some(({ name }) => keep.has(name));
+  const kept = schema.members.filter(isKept);
+  return Object.fromEntries(kept.map(({ localName }) => [localName, values[localName]])) as MessageInitShape<Schema>; // some of its members
 }

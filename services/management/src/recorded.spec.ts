@@ -195,8 +195,9 @@ describe("words about a change", () => {
   const call = { signal: AbortSignal.timeout(60_000), user: "ann", peer: "", id: "c" };
   const group = { groupId: "g" };
   /** A service whose change is done, with an audit and answers that fail as they are told. */
-  function aService(failing: ReadonlySet<string>) {
+  function aService(failing: ReadonlySet<string>, isLong = false) {
     const entries: string[] = [];
+    const renewed = Promise.withResolvers<void>();
     const may = (name: string): void => {
       if (failing.has(name)) throw new Error(`${name} failed`);
     };
@@ -212,17 +213,27 @@ describe("words about a change", () => {
       claim: async () => ({ kind: "claimed", word: "w" }) as const,
       keep: async () => may("keep"),
       release: async () => void entries.push("released"),
-      renew: async () => undefined,
+      renew: async () => void renewed.resolve(),
     };
-    const methods = { createGroup: async () => ({ group }) } as unknown as MethodsOf<typeof GroupService>; // no other is called
+    const createsGroup = async () => {
+      if (isLong) await renewed.promise;
+      return { group };
+    };
+    const methods = { createGroup: createsGroup } as unknown as MethodsOf<typeof GroupService>; // no other is called
     const read = async (_: unknown, __: unknown, answer: unknown) => {
       if (answer !== undefined) may("read");
       return undefined;
     };
-    const deps = { audit, answers, nowMs: () => 0, newEntryId: () => "1" };
+    const deps = { audit, answers, nowMs: () => 0, newEntryId: () => "1", renewMs: 1 };
     const { createGroup } = recorded(GroupService, methods, { createGroup: { resource: () => "group/g", read } }, deps);
     return { entries, create: () => createGroup(create(CreateGroupRequestSchema, { group, requestId: "r" }), call) };
   }
+
+  it("say that a long call is still at work", async () => {
+    const service = aService(new Set(), true); // it ends when it was said
+    await service.create();
+    assert.deepEqual(service.entries, ["unknown", "done "]);
+  });
 
   const cases: readonly (readonly [failing: string, entries: readonly string[]])[] = [
     ["nothing", ["unknown", "done "]],

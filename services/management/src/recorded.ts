@@ -35,6 +35,8 @@ export interface RecordDeps {
   readonly nowMs: () => number;
   /** Ids that sort by time. */
   readonly newEntryId: () => string;
+  /** How often a call that is at work says so; default: often enough. */
+  readonly renewMs?: number;
 }
 
 /** A resource as it is. */
@@ -116,7 +118,7 @@ async function once(
   method: DescMethod,
   request: Message,
   { requestId, work, again }: Once,
-  { answers }: RecordDeps,
+  { answers, renewMs = RENEW_MS }: RecordDeps,
   { signal }: Call,
 ): Promise<Message> {
   const name = nameOf(method);
@@ -139,7 +141,7 @@ async function once(
   const { word } = claim;
   const renewing = setInterval(() => {
     answers.renew(name, requestId, word).catch(() => undefined); // the next one may get through
-  }, RENEW_MS);
+  }, renewMs);
   let message: Message;
   try {
     message = await work();

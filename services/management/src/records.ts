@@ -13,6 +13,7 @@ import {
 } from "@muster/fleet";
 import { type Agent, AgentSchema } from "@muster/protocol/muster/agents";
 import type { Agents, Documents, MetadataStore, VersionedView } from "@muster/store";
+import { keptFields } from "./mask.ts";
 import { toAgent, toMetadata } from "./translate-agent.ts";
 
 /** Where records are read. */
@@ -58,15 +59,16 @@ export async function loadSelected(
   return await agents.select(selector, await agents.load(uids));
 }
 
-/** Records in the API's words, with what each agent should run and what operators say of it. */
+/** Records in the API's words, with what each agent should run and what operators say of it; `keep` names the fields that are wanted. */
 export async function toAgents(
   { desired, metadata, nowMs }: RecordDeps,
   found: readonly VersionedView[],
+  keep: ReadonlySet<string> | "all" = "all",
 ): Promise<readonly Agent[]> {
   const uids = found.map(({ view }) => view.uid);
   const [wanted, said] = await Promise.all([desired.load(uids), metadata.load(uids)]);
   return found.map(({ view, version }, i) => {
     const agent = { ...toAgent(view, version, wanted[i] ?? null, nowMs()), ...toMetadata(said[i] ?? NO_METADATA) };
-    return create(AgentSchema, agent);
+    return create(AgentSchema, keptFields(AgentSchema, agent, keep));
   });
 }

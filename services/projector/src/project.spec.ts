@@ -123,6 +123,16 @@ describe("project", () => {
     assert.deepEqual(asked, ["reconcile it"]);
   });
 
+  it("has no rollout looked at for what an agent takes, and says that its view changed", async () => {
+    const { deps, asked, counts } = aWorld();
+    const usage = { cpuPercent: null, cpuCores: 0.5, memoryBytes: 1 };
+    const measured: AgentEvent = { kind: "agent.usage-measured", uid: aUid(), epoch: 0, n: 1, atMs: 0, usage };
+    await project([batch(measured)], deps);
+    assert.deepEqual([asked, counts], [[], [[1, 1]]]);
+    await project([batch({ ...measured, n: 2, usage: { ...usage, cpuCores: 0.7 } }, offered(1))], deps);
+    assert.deepEqual(asked, ["reconcile it"]);
+  });
+
   const hints: readonly (readonly [name: string, overrides: Partial<ProjectDeps>, asked: readonly string[]])[] = [
     ["an agent that no config reaches", { loadDesired: async (uids) => uids.map(() => null) }, []],
     [

@@ -48,17 +48,20 @@ export async function project(batches: readonly EventBatch[], deps: ProjectDeps)
   const described = new Set<Partition>();
   const changed: Changed[] = [];
   const agents = [...byAgent];
+  let changedCount = 0;
   for (let from = 0; from < agents.length; from += CONCURRENCY) {
-    const folded = await Promise.all(
-      agents.slice(from, from + CONCURRENCY).map(([uid, events]) => deps.project(uid, events)),
-    );
-    for (const { before, after } of folded) {
+    const some = agents.slice(from, from + CONCURRENCY);
+    const folded = await Promise.all(some.map(([uid, events]) => deps.project(uid, events)));
+    for (const [i, { before, after }] of folded.entries()) {
       if (after === before) continue;
+      changedCount += 1;
+      // What an agent takes decides nothing of a rollout, and a large fleet tells it all the time.
+      if (some[i]?.[1].every(({ kind }) => kind === "agent.usage-measured") === true) continue;
       changed.push({ uid: after.uid, isTroubled: isInTrouble(after, deps.nowMs()) });
       if (mustDecide(before, after)) described.add(deps.partitionOf(after.uid));
     }
   }
-  deps.onProjected(agents.length, changed.length);
+  deps.onProjected(agents.length, changedCount);
   // A request that fails must not bring the batch back: what it asks for is found by the next sweep anyway.
   await requestWork(changed, described, deps).catch(deps.onError);
 }

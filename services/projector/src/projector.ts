@@ -38,7 +38,7 @@ const UNTOLD = parseSelector("config.status=applied,connected=true,!config.drift
 export function createProjector(options: ProjectorDeps): Projector {
   const { store, queue, clock, log, metrics, onError } = options;
   const consumer = `projector-${randomUUID()}`;
-  const counts = { agents: 0, changed: 0, reaped: 0, forgotten: 0, lag: 0 };
+  const counts = { agents: 0, changed: 0, reaped: 0, forgotten: 0, lag: 0, deadLetters: 0 };
   const deps: ProjectDeps = {
     project: store.agents.project,
     loadDesired: store.desired.load,
@@ -74,6 +74,7 @@ export function createProjector(options: ProjectorDeps): Projector {
           counts.reaped += await reap(reapDeps);
           for (const sweep of sweeps) await sweep();
           counts.lag = await store.events.lag();
+          counts.deadLetters = await store.events.deadLetters();
         } catch (error) {
           onError(error);
         }
@@ -113,6 +114,7 @@ function observe(
     readonly reaped: number;
     readonly forgotten: number;
     readonly lag: number;
+    readonly deadLetters: number;
   },
 ): void {
   const counter = (name: string, help: string, read: () => number): void =>
@@ -124,6 +126,11 @@ function observe(
     "muster_projector_forgotten_agents_total",
     "How many agents were forgotten that did not come back?",
     () => counts.forgotten,
+  );
+  metrics.observe(
+    "muster_projector_dead_letter_entries",
+    { help: "How many stream entries were put aside since nobody could read or project them?", kind: "gauge" },
+    () => counts.deadLetters,
   );
   metrics.observe(
     "muster_projector_lag_entries",

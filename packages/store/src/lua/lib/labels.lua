@@ -2,7 +2,8 @@
 --   <label>            how many rows have it, where so many do that bitmaps are shorter than entries
 --   <number> <label>   bitmap of 4,096 rows then: the first bit of that of number 0 is for row 0
 --   #<number>          entries of all other labels with that number: 6 bytes of the label's SHA-1, and the row in 3
---   =<key>             the values that agents have of a key, each after its length plus one in 2 bytes; '*' once they were too many
+--   =<key>             how many values agents have of a key, and each after its length plus one, all in 2 bytes; '*' once they
+--                      were too many
 -- A label is the length of its key in bytes, ':', the key, '=' and the value; without '=' and value where that is too long.
 -- Small pieces, so that a change costs the same in a large fleet: Redis hashes each byte of each string that Lua makes. What is
 -- empty is not kept.
@@ -107,8 +108,8 @@ local function splitLabel(label)
 end
 -- Where a value is among those of its key. Most that are looked for are not there at all, which one search says.
 local function findValue(list, value)
-  if not string.find(list, struct.pack('>H', #value + 1) .. value, 1, true) then return nil end
-  local at = 1
+  if not string.find(list, struct.pack('>H', #value + 1) .. value, 3, true) then return nil end
+  local at = 3
   while at <= #list do
     local size = struct.unpack('>H', list, at) + 1
     if size == #value + 2 and string.sub(list, at + 2, at + size - 1) == value then return at end
@@ -117,12 +118,16 @@ local function findValue(list, value)
 end
 local function addValue(list, value)
   if findValue(list, value) then return list end
-  if #list + #value + 2 > MAX_VALUES_BYTES then return '*' end
-  return list .. struct.pack('>H', #value + 1) .. value
+  if #list + #value + 4 > MAX_VALUES_BYTES then return '*' end
+  local count = list == '' and 0 or struct.unpack('>H', list)
+  return struct.pack('>H', count + 1) .. string.sub(list, 3) .. struct.pack('>H', #value + 1) .. value
 end
 local function dropValue(list, value)
   local found = findValue(list, value)
-  return found and string.sub(list, 1, found - 1) .. string.sub(list, found + #value + 2) or list
+  if not found then return list end
+  local count = struct.unpack('>H', list) - 1
+  if count == 0 then return '' end
+  return struct.pack('>H', count) .. string.sub(list, 3, found - 1) .. string.sub(list, found + #value + 2)
 end
 -- edits: label → row → whether it has the label now.
 local function editLabels(key, edits, rowCount)
