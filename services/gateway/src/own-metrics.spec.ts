@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { aUid } from "@muster/fleet/builders";
@@ -11,6 +13,12 @@ import { until } from "@muster/testkit";
 import { type Counts, createCounts } from "./metrics.ts";
 import { createOwnMetrics, type OwnMetrics } from "./own-metrics.ts";
 import { openSockets, type Sockets } from "./socket.ts";
+
+/** What `node --expose-gc` gives. */
+const collectGarbage = ((): (() => void) => {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as () => void; // V8's own
+})();
 
 const T0 = 1_800_000_000_000;
 const MAX_BYTES = 2_000_000;
@@ -212,6 +220,29 @@ describe("the receiver of own metrics", () => {
     nowMs += 1_000;
     assert.equal(await send(many(20_001, 1_000)), undefined);
     assert.equal((await refusal(many(1, 10_001)))[0], 413, "resources of one request");
+  });
+
+  it("lets a request's body go before its news are written", async () => {
+    const { promise, resolve } = Promise.withResolvers<UsageOutcome>();
+    answerOf = () => promise;
+    const { promise: answered, resolve: answer } = Promise.withResolvers<Uint8Array>();
+    const exchange = { remoteAddress: "", identity: "", authorization: "", claimedUid: "" };
+    const postOnce = (): WeakRef<ArrayBufferLike> => {
+      // A buffer of its own; the pool of Buffer.from stays.
+      const body = new Uint8Array(request(resource(uid, memory(1), latency), resource("nobody", latency)));
+      ownMetrics.post({ ...exchange, respond: (_, bytes) => answer(bytes) }, body);
+      const held = new WeakRef(body.buffer);
+      body.fill(0);
+      return held;
+    };
+    const held = postOnce();
+    await until(() => {
+      collectGarbage();
+      return held.deref() === undefined;
+    });
+    resolve("unknown");
+    const { partialSuccess } = fromBinary(ExportMetricsServiceResponseSchema, await answered);
+    assert.equal(partialSuccess?.rejectedDataPoints, 5n);
   });
 
   it("has no more wait than it may, however slow the store is", async () => {
