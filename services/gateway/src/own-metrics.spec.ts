@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { InstanceUid } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { AggregationTemporality, type MetricSchema } from "@muster/protocol/otlp";
 import { ExportMetricsServiceRequestSchema, ExportMetricsServiceResponseSchema } from "@muster/protocol/otlp/service";
@@ -68,15 +69,15 @@ describe("the receiver of own metrics", () => {
   let ownMetrics: OwnMetrics;
   let counts: Counts;
   let nowMs = T0;
-  let appended: MeasuredUsage[] = [];
-  let answerOf: (measured: MeasuredUsage) => Promise<UsageOutcome>;
+  let appended: (MeasuredUsage & { readonly of: InstanceUid })[] = [];
+  let answerOf: (of: InstanceUid) => Promise<UsageOutcome>;
   const open = (): void => {
     counts = createCounts();
     ownMetrics = createOwnMetrics({
       usages: {
-        async append(_, measured) {
-          appended.push(measured);
-          return await answerOf(measured);
+        async append(of, measured) {
+          appended.push({ of, ...measured });
+          return await answerOf(of);
         },
       },
       counts,
@@ -136,19 +137,18 @@ describe("the receiver of own metrics", () => {
     return [status, fromBinary(StatusSchema, bytes).message, headers.get("retry-after")] as const;
   };
   const whole = request(resource(aUid(99_999), memory(70)));
-  const told = () => appended.map(({ event: { uid: of, n, usage }, identity }) => ({ of, n, identity, ...usage }));
+  const told = () => appended.map(({ of, usage, identity }) => ({ of, identity, ...usage }));
 
   it("writes what an agent takes: its memory at once, with its CPU when that can be told", async () => {
     assert.equal(
       await send(request(resource(uid, latency, memory(70)), resource(other, memory(5), cpu(1, T0)))),
       undefined,
     );
-    assert.deepEqual(told(), [{ of: uid, n: T0, identity: "", cpuPercent: null, cpuCores: null, memoryBytes: 70 }]);
+    assert.deepEqual(told(), [{ of: uid, identity: "", cpuPercent: null, cpuCores: null, memoryBytes: 70 }]);
     nowMs += 10_000;
     await send(gzipSync(request(resource(other, memory(6), cpu(3.5, nowMs)))), { "content-encoding": "gzip" });
     assert.deepEqual(told().at(-1), {
       of: other,
-      n: nowMs,
       identity: "",
       cpuPercent: null,
       cpuCores: 0.25,
@@ -175,7 +175,7 @@ describe("the receiver of own metrics", () => {
   });
 
   it("says which resources it did not take, and why, with all their points", async () => {
-    answerOf = async ({ event }) => (event.uid === uid ? "unknown" : "foreign");
+    answerOf = async (of) => (of === uid ? "unknown" : "foreign");
     const nobody = { scopeMetrics: [{ metrics: [memory(1), latency] }] };
     const body = request(nobody, resource("otelcol-1", latency), resource(uid, memory(1)), resource(other, memory(1)));
     const { rejectedDataPoints, errorMessage = "" } = (await send(body, { authorization: "edge" })) ?? {};

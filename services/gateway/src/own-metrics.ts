@@ -196,8 +196,7 @@ class Receiver implements OwnMetrics {
     this.#waiting += 1;
     let outcome: UsageOutcome = "full";
     try {
-      const event = { kind: "agent.usage-measured", uid, epoch: 0, n: nowMs, atMs: nowMs, usage } as const;
-      outcome = await this.#deps.usages.append(uid, { event, identity });
+      outcome = await this.#deps.usages.append(uid, { usage, identity });
     } finally {
       this.#waiting -= 1;
       if (outcome === "full") this.#change(key, (state) => ({ ...state, written: before }));
