@@ -12,7 +12,7 @@ import { StatusSchema } from "@muster/protocol/rpc/status";
 import type { MeasuredUsage, UsageOutcome } from "@muster/store";
 import { until } from "@muster/testkit";
 import { type Counts, createCounts } from "./metrics.ts";
-import { createOwnMetrics, type OwnMetrics } from "./own-metrics.ts";
+import { createOwnMetrics, type OwnMetrics, type OwnMetricsDeps } from "./own-metrics.ts";
 import { openSockets, type Sockets } from "./socket.ts";
 
 /** What `node --expose-gc` gives. */
@@ -71,7 +71,7 @@ describe("the receiver of own metrics", () => {
   let nowMs = T0;
   let appended: (MeasuredUsage & { readonly of: InstanceUid })[] = [];
   let answerOf: (of: InstanceUid) => Promise<UsageOutcome>;
-  const open = (): void => {
+  const open = (rest: Pick<OwnMetricsDeps, "maxAgents"> = {}): void => {
     counts = createCounts();
     ownMetrics = createOwnMetrics({
       usages: {
@@ -84,6 +84,7 @@ describe("the receiver of own metrics", () => {
       nowMs: () => nowMs,
       retryAfterS: () => 30,
       onError: () => undefined,
+      ...rest,
     });
   };
   const unexpected = (): never => assert.fail("nobody opened a WebSocket");
@@ -194,6 +195,29 @@ describe("the receiver of own metrics", () => {
       undefined,
       "nor is the owner",
     );
+  });
+
+  it("asks again about those that were refused, half a minute later: they may have connected", async () => {
+    const body = request(resource(uid, memory(1)));
+    answerOf = async () => "unknown";
+    await send(body);
+    answerOf = async () => "written";
+    nowMs += 30_000;
+    assert.equal((await send(body))?.rejectedDataPoints, 1n);
+    nowMs += 1;
+    assert.equal(await send(body), undefined);
+    assert.equal(appended.length, 2);
+  });
+
+  it("forgets who was not heard of for the longest time, and counts them", async () => {
+    open({ maxAgents: 2 });
+    await send(request(resource(aUid(1), memory(1)), resource(aUid(2), memory(1))));
+    await send(request(resource(aUid(1), memory(1)), resource(aUid(3), memory(1))));
+    assert.deepEqual([appended.length, counts.usagesForgotten], [3, 1]);
+    await send(request(resource(aUid(1), memory(1)), resource(aUid(3), memory(1))));
+    assert.deepEqual([appended.length, counts.usagesForgotten], [3, 1], "nobody else is");
+    await send(request(resource(aUid(2), memory(1))));
+    assert.deepEqual([appended.length, counts.usagesForgotten], [4, 2], "who was forgotten begins anew");
   });
 
   it("is told again what could not be written", async () => {

@@ -40,6 +40,8 @@ export interface OwnMetricsDeps {
   /** Jittered, so that those who are told to come back do not come back together. */
   retryAfterS(): number;
   onError(error: unknown): void;
+  /** Agents that are remembered; MAX_AGENTS unless told. */
+  readonly maxAgents?: number;
 }
 
 /** The receiver. */
@@ -50,8 +52,11 @@ export interface OwnMetrics extends PostRoute {
   drain(): Promise<void>;
 }
 
-/** Agents that are remembered, each in some hundred bytes: more than one gateway serves. */
-const MAX_AGENTS = 100_000;
+/**
+ * Agents that are remembered, each in 550 bytes: more than one gateway serves, and than forwarders tell one of. Beyond it, who
+ * has to be heard twice is forgotten before, and others are news each time; usagesForgotten counts it.
+ */
+const MAX_AGENTS = 250_000;
 /** Agents that wait to be written. */
 const MAX_WAITING = 20_000;
 /** News that a gateway writes: a fleet that is told to send its metrics does so at once, and projectors have other work. */
@@ -87,8 +92,8 @@ class Receiver implements OwnMetrics {
   readonly path = METRICS_PATH;
   readonly explain = encodeRefusal;
   readonly #deps: OwnMetricsDeps;
-  readonly #states = new LRUCache<string, UsageState>({ max: MAX_AGENTS });
-  readonly #refused = new LRUCache<string, Refusal>({ max: MAX_REFUSED, ttl: REFUSED_MS });
+  readonly #states: LRUCache<string, UsageState>;
+  readonly #refused: LRUCache<string, Refusal>;
   readonly #mayWrite: (amount: number) => boolean;
   readonly #open = new Set<Promise<void>>();
   #waiting = 0;
@@ -96,6 +101,14 @@ class Receiver implements OwnMetrics {
 
   constructor(deps: OwnMetricsDeps) {
     this.#deps = deps;
+    this.#states = new LRUCache({
+      max: deps.maxAgents ?? MAX_AGENTS,
+      dispose: (_state, _key, reason) => {
+        if (reason === "evict") deps.counts.usagesForgotten += 1;
+      },
+    });
+    // No clock of its own, and no timer that it would read it by.
+    this.#refused = new LRUCache({ max: MAX_REFUSED, ttl: REFUSED_MS, ttlResolution: 0, perf: { now: deps.nowMs } });
     this.#mayWrite = createBucket(NEWS_PER_SECOND, NEWS_BURST_SECONDS, deps.nowMs);
   }
 
