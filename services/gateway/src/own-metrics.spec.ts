@@ -246,6 +246,23 @@ describe("the receiver of own metrics", () => {
     assert.equal((await refusal(many(1, 10_001)))[0], 413, "resources of one request");
   });
 
+  it("writes as many as it may of a request about many, so that it ends however many others send", async () => {
+    const many = (from: number, count: number) =>
+      request(...Array.from({ length: count }, (_, i) => resource(aUid(from + i), memory(1))));
+    await send(many(1, 9_500));
+    const large = many(20_001, 2_500);
+    const statuses: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      statuses.push((await post(large)).status);
+      const written = appended.length;
+      nowMs += 1_000;
+      await send(many(30_001 + 1_000 * i, 1_000));
+      assert.equal(appended.length, written + 1_000, "others get theirs");
+    }
+    assert.deepEqual(statuses, [429, 429, 200]);
+    assert.equal(appended.length, 9_500 + 2_500 + 3_000, "each of them once");
+  });
+
   it("lets a request's body go before its news are written", async () => {
     const { promise, resolve } = Promise.withResolvers<UsageOutcome>();
     answerOf = () => promise;

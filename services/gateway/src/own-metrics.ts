@@ -3,7 +3,7 @@
 //
 // Invariants
 //   M1. A request is answered with 200 when all that was news of it is written, so that its client sends it again when it
-//       could not be.
+//       could not be. What could be is no news then: however many one request is about, each time writes more of them.
 //   M2. What waits to be written is bounded, and so is what is remembered: agents that were not heard of for the longest
 //       time begin anew.
 //       A request's body, up to the largest there may be, is let go before its news are written.
@@ -23,7 +23,7 @@ import {
 import { ProtocolError, parseUid, type ScannedMetrics, type ScannedResource, scanMetrics } from "@muster/protocol";
 import type { UsageOutcome, Usages } from "@muster/store";
 import { LRUCache } from "lru-cache";
-import { createBucket } from "./bucket.ts";
+import { createSharedBucket, type TakeSome } from "./bucket.ts";
 import type { Counts } from "./metrics.ts";
 import { encodeRefusal, encodeTaken, type Refusal, type Refused } from "./otlp-answer.ts";
 import type { Exchange, HttpStatus, PostRoute } from "./socket.ts";
@@ -94,7 +94,7 @@ class Receiver implements OwnMetrics {
   readonly #deps: OwnMetricsDeps;
   readonly #states: LRUCache<string, UsageState>;
   readonly #refused: LRUCache<string, Refusal>;
-  readonly #mayWrite: (amount: number) => boolean;
+  readonly #takeNews: TakeSome;
   readonly #open = new Set<Promise<void>>();
   #waiting = 0;
   #isDraining = false;
@@ -109,7 +109,7 @@ class Receiver implements OwnMetrics {
     });
     // No clock of its own, and no timer that it would read it by.
     this.#refused = new LRUCache({ max: MAX_REFUSED, ttl: REFUSED_MS, ttlResolution: 0, perf: { now: deps.nowMs } });
-    this.#mayWrite = createBucket(NEWS_PER_SECOND, NEWS_BURST_SECONDS, deps.nowMs);
+    this.#takeNews = createSharedBucket(NEWS_PER_SECOND, NEWS_BURST_SECONDS, deps.nowMs);
   }
 
   post(exchange: Exchange, body: Uint8Array): void {
@@ -143,12 +143,14 @@ class Receiver implements OwnMetrics {
   /** Never rejects. It is given nothing that holds the request's body (M2). */
   async #take(exchange: Exchange, due: readonly Due[], refused: Refused[], nowMs: number): Promise<void> {
     try {
-      if (this.#waiting + due.length > MAX_WAITING || !this.#mayWrite(due.length)) {
-        return this.#later(exchange, 429, "More agents tell what they take than can be written; send it again later.");
-      }
-      const outcomes = await Promise.all(due.map((each) => this.#write(each, exchange.identity, nowMs)));
+      const count = this.#takeNews(Math.min(due.length, MAX_WAITING - this.#waiting));
+      const writing = due.slice(0, count);
+      const outcomes = await Promise.all(writing.map((each) => this.#write(each, exchange.identity, nowMs)));
       if (outcomes.includes("full")) {
         return this.#later(exchange, 503, "What agents say is not worked off at present; send it again later.");
+      }
+      if (count < due.length) {
+        return this.#later(exchange, 429, "More agents tell what they take than can be written; send it again later.");
       }
       for (const [i, outcome] of outcomes.entries()) {
         const { pointCounts = [] } = due[i] ?? {};
