@@ -130,6 +130,12 @@ describe("scanMetrics", () => {
     assert.equal(found.code, "too_large");
   });
 
+  it("gives up on messages with nothing in them, which cost more to look into than they are long", () => {
+    const empties = (count: number) => scanMetrics(field(1, field(2, empty(2, count))), () => false);
+    assert.ok(!(empties(400_000) instanceof ProtocolError));
+    assert.ok(empties(800_000) instanceof ProtocolError);
+  });
+
   it("gives up on ids that cost too much to read", () => {
     const list = field(2, field(5, empty(1, 100)));
     const id = field(1, field(1, Buffer.from("service.instance.id")), list);

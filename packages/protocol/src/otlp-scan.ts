@@ -29,8 +29,13 @@ export interface ScannedMetrics {
 
 /** Resources of one request; a Collector that forwards for others sends some hundred at once. */
 export const MAX_RESOURCES = 10_000;
-/** Fields that are visited in one request, a tenth of a second's work: no honest request of the largest size has as many. */
+/**
+ * Fields that are visited in one request, a tenth of a second's work: what two thousand Collectors send with all their metrics.
+ * Who forwards for more sends several requests anyhow: batches are thousands of points, not a hundred thousand metrics.
+ */
 const MAX_FIELDS = 2_000_000;
+/** What it costs, in fields, to look into a message at all. */
+const OPENING_COST = 2;
 /** What a message costs when it is decoded, in fields that are visited: it becomes an object of some hundred bytes. */
 const MESSAGE_COST = 15;
 /** A metric of one process has a few points, told apart by a few attributes; what is larger is none, and not decoded. */
@@ -165,12 +170,14 @@ function fieldOf(message: Uint8Array, number: number, budget: Budget): Uint8Arra
   return found;
 }
 
+/** What is asked for is ASCII; to read anything else as it is meant would cost far more. */
 function toText({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString();
+  return Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
 }
 
 /** Visits the fields of a message that may be messages or texts, and skips the others. @throws when it is malformed */
 function eachField(message: Uint8Array, budget: Budget, visit: (field: number, bytes: Uint8Array) => void): void {
+  pay(budget, OPENING_COST);
   const reader = new BinaryReader(message);
   while (reader.pos < reader.len) {
     pay(budget, 1);
