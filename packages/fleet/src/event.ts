@@ -4,7 +4,8 @@
 //   E1. An event is a snapshot of one facet, never a difference: the newest of its kind replaces the others, so
 //       events may be merged before they are sent, repeated, and applied in any order.
 //   E2. (epoch, n) orders the events of one agent: the store hands out a higher epoch whenever a session opens,
-//       n counts within the session. What has no session has epoch 0: then n is when the gateway saw it.
+//       n counts within the session. What has no session has epoch 0: then n is when the store took it, in
+//       milliseconds by the store's clock, as gateways' clocks differ.
 
 import type { ConfigHash, GatewayId, InstanceUid } from "./ids.ts";
 import type { OwnUsage } from "./own-metrics.ts";
@@ -88,7 +89,7 @@ export interface Fence {
 
 interface Fact extends Fence {
   readonly uid: InstanceUid;
-  /** When the gateway saw it, milliseconds since 1970. */
+  /** When the gateway saw it, or, where there is no session, the store took it; milliseconds since 1970. */
   readonly atMs: number;
 }
 

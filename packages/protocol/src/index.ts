@@ -47,8 +47,8 @@ export {
 } from "./frame.ts";
 export type { HeartbeatReply } from "./heartbeat-reply.ts";
 export { createHeartbeatReply } from "./heartbeat-reply.ts";
-export type { ScannedResource } from "./otlp-scan.ts";
-export { countDataPoints, MAX_RESOURCES, scanMetrics } from "./otlp-scan.ts";
+export type { ScannedMetrics, ScannedResource } from "./otlp-scan.ts";
+export { MAX_RESOURCES, scanMetrics } from "./otlp-scan.ts";
 export type { ReportScan } from "./scan.ts";
 export { createReportScan, isBareHeartbeat, scanReport } from "./scan.ts";
 export { formatUid, parseUid, UID_BYTES } from "./uid.ts";

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { ProtocolError } from "./error.ts";
 import { ExportMetricsServiceRequestSchema } from "./gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.ts";
 import type { MetricSchema } from "./gen/opentelemetry/proto/metrics/v1/metrics_pb.ts";
-import { countDataPoints, MAX_RESOURCES, type ScannedResource, scanMetrics } from "./otlp-scan.ts";
+import { MAX_RESOURCES, type ScannedMetrics, type ScannedResource, scanMetrics } from "./otlp-scan.ts";
 
 const UID = "01890a5d-ac96-774b-bcce-b302099a8057";
 type MetricInit = MessageInitShape<typeof MetricSchema>;
@@ -29,11 +30,26 @@ const named = (value: string) => ({
 const bytesOf = (request: MessageInitShape<typeof ExportMetricsServiceRequestSchema>): Uint8Array =>
   toBinary(ExportMetricsServiceRequestSchema, create(ExportMetricsServiceRequestSchema, request));
 
-function scan(body: Uint8Array, ...wanted: readonly string[]): readonly ScannedResource[] {
+function scanAll(body: Uint8Array, ...wanted: readonly string[]): ScannedMetrics {
   const found = scanMetrics(body, (name) => wanted.includes(name));
   assert.ok(!(found instanceof ProtocolError), String(found));
   return found;
 }
+const scan = (...args: Parameters<typeof scanAll>): readonly ScannedResource[] => scanAll(...args).resources;
+
+/** A message's field of this number, as it is on the wire. */
+function field(number: number, ...parts: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(parts);
+  return Buffer.from(new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(content).finish());
+}
+/** So many messages without anything, two bytes each. */
+const empty = (number: number, count: number): Buffer => Buffer.alloc(2 * count, Uint8Array.of((number << 3) | 2, 0));
+const name = field(1, Buffer.from("cpu"));
+/** A request about one agent with a metric of that wire form, so many times. */
+const withMetric = (metric: Uint8Array, count = 1): Buffer => {
+  const who = field(1, field(1, field(1, Buffer.from("service.instance.id")), field(2, field(1, Buffer.from(UID)))));
+  return field(1, who, field(2, ...Array.from({ length: count }, () => field(2, metric))));
+};
 
 describe("scanMetrics", () => {
   it("finds the metrics that are asked for in all scopes of a resource, and whose they are", () => {
@@ -49,7 +65,7 @@ describe("scanMetrics", () => {
         { resource: named("other"), scopeMetrics: [{ metrics: [gauge("queue", 1)] }] },
       ],
     });
-    const found = scan(body, "cpu", "memory", "latency2");
+    const { resources: found, countPoints } = scanAll(body, "cpu", "memory", "latency2");
     assert.deepEqual(
       found.map(({ instanceId, metrics }) => [instanceId, metrics.map(({ name }) => name)]),
       [
@@ -62,7 +78,7 @@ describe("scanMetrics", () => {
       case: "asDouble",
       value: 0.5,
     });
-    assert.deepEqual(found.map(countDataPoints), [6, 1]);
+    assert.deepEqual(found.map(countPoints), [6, 1]);
   });
 
   it("knows nobody where the instance's id is missing, no text or endless", () => {
@@ -84,6 +100,69 @@ describe("scanMetrics", () => {
     assert.deepEqual(scan(body, "cpu")[0]?.metrics, []);
   });
 
+  const point = field(1, Buffer.of(0x21, 0, 0, 0, 0, 0, 0, 0, 0));
+  const attribute = field(7, field(1, Buffer.from("cpu.mode")), field(2, field(1, Buffer.from("user"))));
+  const counter = field(7, ...Array.from({ length: 10 }, () => field(1, attribute)));
+  it("decodes what has as many points and attributes as a process", () =>
+    assert.equal(scan(withMetric(Buffer.concat([name, counter])), "cpu")[0]?.metrics.length, 1));
+
+  const many: readonly (readonly [what: string, metric: Uint8Array])[] = [
+    ["points", field(5, empty(1, 300))],
+    ["points in many parts", Buffer.concat(Array.from({ length: 300 }, () => field(7, point)))],
+    ["attributes", field(5, field(1, empty(7, 300)))],
+    ["examples", field(5, field(1, empty(5, 300)))],
+    ["attributes of examples", field(5, field(1, field(5, empty(7, 300))))],
+    ["attributes of its own", Buffer.concat([field(5, point), empty(12, 300)])],
+    ["values in a list", field(5, field(1, field(7, field(2, field(5, empty(1, 300))))))],
+    ["pairs in a list", field(5, field(1, field(7, field(2, field(6, empty(1, 300))))))],
+    ["points of a histogram", field(9, empty(1, 300))],
+  ];
+  for (const [what, metric] of many) {
+    it(`does not decode what has a wanted name but more ${what} than a process has`, () => {
+      assert.deepEqual(scan(withMetric(Buffer.concat([name, metric])), "cpu")[0]?.metrics, []);
+    });
+  }
+
+  it("gives up on metrics that cost too much to decode, each small and wanted, before it decoded them all", () => {
+    const body = withMetric(Buffer.concat([name, field(5, empty(1, 200))]), 1_000);
+    const found = scanMetrics(body, () => true);
+    assert.ok(found instanceof ProtocolError);
+    assert.equal(found.code, "too_large");
+  });
+
+  it("gives up on messages with nothing in them, which cost more to look into than they are long", () => {
+    const empties = (count: number) => scanMetrics(field(1, field(2, empty(2, count))), () => false);
+    assert.ok(!(empties(400_000) instanceof ProtocolError));
+    assert.ok(empties(800_000) instanceof ProtocolError);
+  });
+
+  it("gives up on ids that cost too much to read", () => {
+    const list = field(2, field(5, empty(1, 100)));
+    const id = field(1, field(1, Buffer.from("service.instance.id")), list);
+    const few = field(1, field(1, id, id));
+    assert.deepEqual(
+      scan(few, "cpu").map(({ instanceId }) => instanceId),
+      [""],
+    );
+    const found = scanMetrics(field(1, field(1, Buffer.alloc(400_000 * id.length, id))), () => false);
+    assert.ok(found instanceof ProtocolError);
+    assert.equal(found.code, "too_large");
+  });
+
+  it("counts points with what is left of the request's budget, and tells what it counted", () => {
+    const points = field(5, empty(1, 300_000));
+    const one = field(1, field(2, field(2, name, points)));
+    const body = Buffer.concat(Array.from({ length: 20 }, () => one));
+    const { resources, countPoints } = scanAll(body, "memory");
+    const counts = resources.map(countPoints);
+    assert.deepEqual(counts.slice(0, 6), [300_000, 300_000, 300_000, 300_000, 300_000, 300_000]);
+    assert.ok((counts[6] ?? 0) > 100_000 && (counts[6] ?? 0) < 300_000, String(counts[6]));
+    assert.deepEqual(
+      counts.slice(7),
+      Array.from({ length: 13 }, () => 0),
+    );
+  });
+
   it("takes an empty request for one without resources", () => assert.deepEqual(scan(new Uint8Array(), "cpu"), []));
 
   const whole = bytesOf({
@@ -95,6 +174,7 @@ describe("scanMetrics", () => {
     ["a resource that is longer than the request", Uint8Array.of(0x0a, 0x7f, 0x0a, 0x00)],
     ["a wanted metric that is garbage within", Uint8Array.of(0x0a, 10, 0x12, 8, 0x12, 6, 0x0a, 1, 99, 0x2a, 1, 0x0f)],
     ["groups without end", new Uint8Array(1_000).fill(0x0b)],
+    ["a group, in which any number of fields could be", Buffer.of(0x1b, 0x08, 0x00, 0x1c)],
   ];
   for (const [what, body] of malformed) {
     it(`refuses ${what}`, () => {

@@ -97,25 +97,36 @@ describe("scripts", () => {
     const entries = async (): Promise<unknown[]> =>
       (await spec.redis.xrange("events", "-", "+")).map(([, fields]) => fields[1]);
 
-    it("writes the events of agents that are there, all in one entry, and says of each what it did", async () => {
+    const told = (name: string): string => `{"of":"${name}"`;
+
+    it("writes the events of agents that are there, all in one entry with the time, and says of each what it did", async () => {
       for (const uid of ["a", "b", "d", "e"]) await spec.redis.set(`agent:${uid}`, "1 1 1-1\n");
       await putSession("s:b", { epoch: "5", identity: "edge" });
       await putSession("s:d", { epoch: "5", identity: "edge" });
       await putSession("s:e", { epoch: "5" });
-      const args = [10, "", '"a"', "edge", '"b"', "edge", '"c"', "other", '"d"', "other", '"e"'];
-      assert.deepEqual(await append(args, ["a", "b", "c", "d", "e"]), [1, 1, 1, 0, -1, 1]);
-      assert.deepEqual(await entries(), ['["a","b","e"]']);
+      const args = ["", "a", "edge", "b", "edge", "c", "other", "d", "other", "e"];
+      const events = args.map((arg, i) => (i % 2 === 0 ? arg : told(arg)));
+      assert.deepEqual(await append([10, ...events], ["a", "b", "c", "d", "e"]), [1, 1, 1, 0, -1, 1]);
+      const [entry, ...others] = await entries();
+      assert.deepEqual(others, []);
+      const written: readonly { readonly n: number }[] = JSON.parse(String(entry));
+      const n = written[0]?.n ?? 0;
+      assert.ok(Number.isSafeInteger(n) && n > 1_700_000_000_000, `${n} is a time in ms`);
+      assert.deepEqual(
+        written,
+        ["a", "b", "e"].map((of) => ({ of, n, atMs: n })),
+      );
     });
 
     it("writes no entry for nobody", async () => {
-      assert.deepEqual(await append([10, "", '"a"']), [1, 0]);
+      assert.deepEqual(await append([10, "", told("a")]), [1, 0]);
       assert.deepEqual(await entries(), []);
     });
 
     it("writes nothing at all to a full stream", async () => {
       await spec.redis.set("agent:a", "1 1 1-1\n");
       await spec.redis.xadd("events", "*", "e", "[]");
-      assert.deepEqual(await append([1, "", '"a"']), [0]);
+      assert.deepEqual(await append([1, "", told("a")]), [0]);
       assert.deepEqual(await entries(), ["[]"]);
     });
   });

@@ -23,6 +23,7 @@ export interface Counts {
   ownMetricsRequests: number;
   ownMetricsRefusals: number;
   usagesWritten: number;
+  usagesForgotten: number;
 }
 
 /** Everything at zero. */
@@ -47,6 +48,7 @@ export function createCounts(): Counts {
     ownMetricsRequests: 0,
     ownMetricsRefusals: 0,
     usagesWritten: 0,
+    usagesForgotten: 0,
   };
 }
 
@@ -91,6 +93,11 @@ export function observeGateway(metrics: Metrics, counts: Counts, gauges: Gauges)
       "How many of their resources were of no agent that is known, or of another's?",
     ],
     ["muster_gateway_usages_written_total", "usagesWritten", "How often was it news what an agent takes?"],
+    [
+      "muster_gateway_usages_forgotten_total",
+      "usagesForgotten",
+      "How often was an agent forgotten because more say what they take than are remembered?",
+    ],
   ];
   for (const [name, count, help] of counters) metrics.observe(name, { help, kind: "counter" }, () => counts[count]);
   metrics.observe(

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { InstanceUid } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
 import { AggregationTemporality, type MetricSchema } from "@muster/protocol/otlp";
 import { ExportMetricsServiceRequestSchema, ExportMetricsServiceResponseSchema } from "@muster/protocol/otlp/service";
@@ -9,8 +12,14 @@ import { StatusSchema } from "@muster/protocol/rpc/status";
 import type { MeasuredUsage, UsageOutcome } from "@muster/store";
 import { until } from "@muster/testkit";
 import { type Counts, createCounts } from "./metrics.ts";
-import { createOwnMetrics, type OwnMetrics } from "./own-metrics.ts";
+import { createOwnMetrics, type OwnMetrics, type OwnMetricsDeps } from "./own-metrics.ts";
 import { openSockets, type Sockets } from "./socket.ts";
+
+/** What `node --expose-gc` gives. */
+const collectGarbage = ((): (() => void) => {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as () => void; // V8's own
+})();
 
 const T0 = 1_800_000_000_000;
 const MAX_BYTES = 2_000_000;
@@ -60,21 +69,22 @@ describe("the receiver of own metrics", () => {
   let ownMetrics: OwnMetrics;
   let counts: Counts;
   let nowMs = T0;
-  let appended: MeasuredUsage[] = [];
-  let answerOf: (measured: MeasuredUsage) => Promise<UsageOutcome>;
-  const open = (): void => {
+  let appended: (MeasuredUsage & { readonly of: InstanceUid })[] = [];
+  let answerOf: (of: InstanceUid) => Promise<UsageOutcome>;
+  const open = (rest: Pick<OwnMetricsDeps, "maxAgents"> = {}): void => {
     counts = createCounts();
     ownMetrics = createOwnMetrics({
       usages: {
-        async append(_, measured) {
-          appended.push(measured);
-          return await answerOf(measured);
+        async append(of, measured) {
+          appended.push({ of, ...measured });
+          return await answerOf(of);
         },
       },
       counts,
       nowMs: () => nowMs,
       retryAfterS: () => 30,
       onError: () => undefined,
+      ...rest,
     });
   };
   const unexpected = (): never => assert.fail("nobody opened a WebSocket");
@@ -128,19 +138,18 @@ describe("the receiver of own metrics", () => {
     return [status, fromBinary(StatusSchema, bytes).message, headers.get("retry-after")] as const;
   };
   const whole = request(resource(aUid(99_999), memory(70)));
-  const told = () => appended.map(({ event: { uid: of, n, usage }, identity }) => ({ of, n, identity, ...usage }));
+  const told = () => appended.map(({ of, usage, identity }) => ({ of, identity, ...usage }));
 
   it("writes what an agent takes: its memory at once, with its CPU when that can be told", async () => {
     assert.equal(
       await send(request(resource(uid, latency, memory(70)), resource(other, memory(5), cpu(1, T0)))),
       undefined,
     );
-    assert.deepEqual(told(), [{ of: uid, n: T0, identity: "", cpuPercent: null, cpuCores: null, memoryBytes: 70 }]);
+    assert.deepEqual(told(), [{ of: uid, identity: "", cpuPercent: null, cpuCores: null, memoryBytes: 70 }]);
     nowMs += 10_000;
     await send(gzipSync(request(resource(other, memory(6), cpu(3.5, nowMs)))), { "content-encoding": "gzip" });
     assert.deepEqual(told().at(-1), {
       of: other,
-      n: nowMs,
       identity: "",
       cpuPercent: null,
       cpuCores: 0.25,
@@ -167,7 +176,7 @@ describe("the receiver of own metrics", () => {
   });
 
   it("says which resources it did not take, and why, with all their points", async () => {
-    answerOf = async ({ event }) => (event.uid === uid ? "unknown" : "foreign");
+    answerOf = async (of) => (of === uid ? "unknown" : "foreign");
     const nobody = { scopeMetrics: [{ metrics: [memory(1), latency] }] };
     const body = request(nobody, resource("otelcol-1", latency), resource(uid, memory(1)), resource(other, memory(1)));
     const { rejectedDataPoints, errorMessage = "" } = (await send(body, { authorization: "edge" })) ?? {};
@@ -186,6 +195,29 @@ describe("the receiver of own metrics", () => {
       undefined,
       "nor is the owner",
     );
+  });
+
+  it("asks again about those that were refused, half a minute later: they may have connected", async () => {
+    const body = request(resource(uid, memory(1)));
+    answerOf = async () => "unknown";
+    await send(body);
+    answerOf = async () => "written";
+    nowMs += 30_000;
+    assert.equal((await send(body))?.rejectedDataPoints, 1n);
+    nowMs += 1;
+    assert.equal(await send(body), undefined);
+    assert.equal(appended.length, 2);
+  });
+
+  it("forgets who was not heard of for the longest time, and counts them", async () => {
+    open({ maxAgents: 2 });
+    await send(request(resource(aUid(1), memory(1)), resource(aUid(2), memory(1))));
+    await send(request(resource(aUid(1), memory(1)), resource(aUid(3), memory(1))));
+    assert.deepEqual([appended.length, counts.usagesForgotten], [3, 1]);
+    await send(request(resource(aUid(1), memory(1)), resource(aUid(3), memory(1))));
+    assert.deepEqual([appended.length, counts.usagesForgotten], [3, 1], "nobody else is");
+    await send(request(resource(aUid(2), memory(1))));
+    assert.deepEqual([appended.length, counts.usagesForgotten], [4, 2], "who was forgotten begins anew");
   });
 
   it("is told again what could not be written", async () => {
@@ -212,6 +244,46 @@ describe("the receiver of own metrics", () => {
     nowMs += 1_000;
     assert.equal(await send(many(20_001, 1_000)), undefined);
     assert.equal((await refusal(many(1, 10_001)))[0], 413, "resources of one request");
+  });
+
+  it("writes as many as it may of a request about many, so that it ends however many others send", async () => {
+    const many = (from: number, count: number) =>
+      request(...Array.from({ length: count }, (_, i) => resource(aUid(from + i), memory(1))));
+    await send(many(1, 9_500));
+    const large = many(20_001, 2_500);
+    const statuses: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      statuses.push((await post(large)).status);
+      const written = appended.length;
+      nowMs += 1_000;
+      await send(many(30_001 + 1_000 * i, 1_000));
+      assert.equal(appended.length, written + 1_000, "others get theirs");
+    }
+    assert.deepEqual(statuses, [429, 429, 200]);
+    assert.equal(appended.length, 9_500 + 2_500 + 3_000, "each of them once");
+  });
+
+  it("lets a request's body go before its news are written", async () => {
+    const { promise, resolve } = Promise.withResolvers<UsageOutcome>();
+    answerOf = () => promise;
+    const { promise: answered, resolve: answer } = Promise.withResolvers<Uint8Array>();
+    const exchange = { remoteAddress: "", identity: "", authorization: "", claimedUid: "" };
+    const postOnce = (): WeakRef<ArrayBufferLike> => {
+      // A buffer of its own; the pool of Buffer.from stays.
+      const body = new Uint8Array(request(resource(uid, memory(1), latency), resource("nobody", latency)));
+      ownMetrics.post({ ...exchange, respond: (_, bytes) => answer(bytes) }, body);
+      const held = new WeakRef(body.buffer);
+      body.fill(0);
+      return held;
+    };
+    const held = postOnce();
+    await until(() => {
+      collectGarbage();
+      return held.deref() === undefined;
+    });
+    resolve("unknown");
+    const { partialSuccess } = fromBinary(ExportMetricsServiceResponseSchema, await answered);
+    assert.equal(partialSuccess?.rejectedDataPoints, 5n);
   });
 
   it("has no more wait than it may, however slow the store is", async () => {

@@ -3,9 +3,10 @@
 //
 // Invariants
 //   M1. A request is answered with 200 when all that was news of it is written, so that its client sends it again when it
-//       could not be.
+//       could not be. What could be is no news then: however many one request is about, each time writes more of them.
 //   M2. What waits to be written is bounded, and so is what is remembered: agents that were not heard of for the longest
 //       time begin anew.
+//       A request's body, up to the largest there may be, is let go before its news are written.
 //   M3. What is remembered of an agent is so of the identity that said it: nobody spoils what the owner says.
 
 import {
@@ -19,10 +20,10 @@ import {
   type UsageState,
   wrote,
 } from "@muster/fleet";
-import { countDataPoints, ProtocolError, parseUid, type ScannedResource, scanMetrics } from "@muster/protocol";
+import { ProtocolError, parseUid, type ScannedMetrics, type ScannedResource, scanMetrics } from "@muster/protocol";
 import type { UsageOutcome, Usages } from "@muster/store";
 import { LRUCache } from "lru-cache";
-import { createBucket } from "./bucket.ts";
+import { createSharedBucket, type TakeSome } from "./bucket.ts";
 import type { Counts } from "./metrics.ts";
 import { encodeRefusal, encodeTaken, type Refusal, type Refused } from "./otlp-answer.ts";
 import type { Exchange, HttpStatus, PostRoute } from "./socket.ts";
@@ -39,6 +40,8 @@ export interface OwnMetricsDeps {
   /** Jittered, so that those who are told to come back do not come back together. */
   retryAfterS(): number;
   onError(error: unknown): void;
+  /** Agents that are remembered; MAX_AGENTS unless told. */
+  readonly maxAgents?: number;
 }
 
 /** The receiver. */
@@ -49,8 +52,11 @@ export interface OwnMetrics extends PostRoute {
   drain(): Promise<void>;
 }
 
-/** Agents that are remembered, each in some hundred bytes: more than one gateway serves. */
-const MAX_AGENTS = 100_000;
+/**
+ * Agents that are remembered, each in 550 bytes: more than one gateway serves, and than forwarders tell one of. Beyond it, who
+ * has to be heard twice is forgotten before, and others are news each time; usagesForgotten counts it.
+ */
+const MAX_AGENTS = 250_000;
 /** Agents that wait to be written. */
 const MAX_WAITING = 20_000;
 /** News that a gateway writes: a fleet that is told to send its metrics does so at once, and projectors have other work. */
@@ -68,6 +74,15 @@ interface Teller {
   readonly resources: ScannedResource[];
 }
 
+/** What of an agent is to be written. It refers to nothing of the request (M2). */
+interface Due {
+  readonly uid: InstanceUid;
+  readonly key: string;
+  readonly usage: OwnUsage;
+  /** Of its resources, should they be refused. */
+  readonly pointCounts: readonly number[];
+}
+
 /** Opens the receiver. */
 export function createOwnMetrics(deps: OwnMetricsDeps): OwnMetrics {
   return new Receiver(deps);
@@ -77,16 +92,24 @@ class Receiver implements OwnMetrics {
   readonly path = METRICS_PATH;
   readonly explain = encodeRefusal;
   readonly #deps: OwnMetricsDeps;
-  readonly #states = new LRUCache<string, UsageState>({ max: MAX_AGENTS });
-  readonly #refused = new LRUCache<string, Refusal>({ max: MAX_REFUSED, ttl: REFUSED_MS });
-  readonly #mayWrite: (amount: number) => boolean;
+  readonly #states: LRUCache<string, UsageState>;
+  readonly #refused: LRUCache<string, Refusal>;
+  readonly #takeNews: TakeSome;
   readonly #open = new Set<Promise<void>>();
   #waiting = 0;
   #isDraining = false;
 
   constructor(deps: OwnMetricsDeps) {
     this.#deps = deps;
-    this.#mayWrite = createBucket(NEWS_PER_SECOND, NEWS_BURST_SECONDS, deps.nowMs);
+    this.#states = new LRUCache({
+      max: deps.maxAgents ?? MAX_AGENTS,
+      dispose: (_state, _key, reason) => {
+        if (reason === "evict") deps.counts.usagesForgotten += 1;
+      },
+    });
+    // No clock of its own, and no timer that it would read it by.
+    this.#refused = new LRUCache({ max: MAX_REFUSED, ttl: REFUSED_MS, ttlResolution: 0, perf: { now: deps.nowMs } });
+    this.#takeNews = createSharedBucket(NEWS_PER_SECOND, NEWS_BURST_SECONDS, deps.nowMs);
   }
 
   post(exchange: Exchange, body: Uint8Array): void {
@@ -96,7 +119,9 @@ class Receiver implements OwnMetrics {
     if (scanned instanceof ProtocolError) {
       return refuse(exchange, scanned.code === "too_large" ? 413 : 400, scanned.message);
     }
-    const taken = this.#take(exchange, scanned);
+    const nowMs = this.#deps.nowMs();
+    const [due, refused] = this.#hearAll(scanned, exchange.identity, nowMs);
+    const taken = this.#take(exchange, due, refused, nowMs);
     this.#open.add(taken);
     void taken.finally(() => this.#open.delete(taken)); // never rejects
   }
@@ -115,27 +140,22 @@ class Receiver implements OwnMetrics {
     await Promise.all(this.#open);
   }
 
-  async #take(exchange: Exchange, scanned: readonly ScannedResource[]): Promise<void> {
+  /** Never rejects. It is given nothing that holds the request's body (M2). */
+  async #take(exchange: Exchange, due: readonly Due[], refused: Refused[], nowMs: number): Promise<void> {
     try {
-      const nowMs = this.#deps.nowMs();
-      const [tellers, refused] = this.#attribute(scanned, exchange.identity);
-      const due = tellers.flatMap((teller) => {
-        const usage = this.#hear(teller, nowMs);
-        return usage === null ? [] : [{ teller, usage }];
-      });
-      if (this.#waiting + due.length > MAX_WAITING || !this.#mayWrite(due.length)) {
-        return this.#later(exchange, 429, "More agents tell what they take than can be written; send it again later.");
-      }
-      const outcomes = await Promise.all(
-        due.map(({ teller, usage }) => this.#write(teller, exchange.identity, usage, nowMs)),
-      );
+      const count = this.#takeNews(Math.min(due.length, MAX_WAITING - this.#waiting));
+      const writing = due.slice(0, count);
+      const outcomes = await Promise.all(writing.map((each) => this.#write(each, exchange.identity, nowMs)));
       if (outcomes.includes("full")) {
         return this.#later(exchange, 503, "What agents say is not worked off at present; send it again later.");
       }
+      if (count < due.length) {
+        return this.#later(exchange, 429, "More agents tell what they take than can be written; send it again later.");
+      }
       for (const [i, outcome] of outcomes.entries()) {
-        const { resources = [] } = due[i]?.teller ?? {};
+        const { pointCounts = [] } = due[i] ?? {};
         if (outcome === "unknown" || outcome === "foreign")
-          refused.push(...resources.map((each) => refusedOf(each, outcome)));
+          refused.push(...pointCounts.map((pointCount) => ({ refusal: outcome, pointCount })));
       }
       this.#deps.counts.ownMetricsRefusals += refused.length;
       exchange.respond(200, encodeTaken(refused));
@@ -146,16 +166,26 @@ class Receiver implements OwnMetrics {
     }
   }
 
+  /** What of a request is to be written, and what of it is refused already. */
+  #hearAll(scanned: ScannedMetrics, identity: string, nowMs: number): [readonly Due[], Refused[]] {
+    const [tellers, refused] = this.#attribute(scanned, identity);
+    const due = tellers.flatMap(({ uid, key, resources }) => {
+      const usage = this.#hear(key, resources, nowMs);
+      return usage === null ? [] : [{ uid, key, usage, pointCounts: resources.map(scanned.countPoints) }];
+    });
+    return [due, refused];
+  }
+
   /** Whose resources they are, and those that are nobody's or were refused a moment ago. */
-  #attribute(scanned: readonly ScannedResource[], identity: string): [readonly Teller[], Refused[]] {
+  #attribute({ resources, countPoints }: ScannedMetrics, identity: string): [readonly Teller[], Refused[]] {
     const tellers = new Map<string, Teller>();
     const refused: Refused[] = [];
-    for (const resource of scanned) {
+    for (const resource of resources) {
       const { instanceId, metrics } = resource;
       const isNamed = !(parseUid(instanceId) instanceof ProtocolError);
       const key = isNamed ? `${identity} ${instanceId.toLowerCase()}` : "";
       const refusal = isNamed ? this.#refused.get(key) : "nameless";
-      if (refusal !== undefined) refused.push(refusedOf(resource, refusal));
+      if (refusal !== undefined) refused.push({ refusal, pointCount: countPoints(resource) });
       else if (metrics.length > 0) {
         const teller = tellers.get(key) ?? { uid: parseInstanceUid(instanceId), key, resources: [] };
         teller.resources.push(resource);
@@ -166,7 +196,7 @@ class Receiver implements OwnMetrics {
   }
 
   /** Remembers what an agent says; answers what of it is to be written. */
-  #hear({ key, resources }: Teller, nowMs: number): OwnUsage | null {
+  #hear(key: string, resources: readonly ScannedResource[], nowMs: number): OwnUsage | null {
     const before = this.#states.get(key) ?? UNTOLD;
     const said = resources.map(({ metrics }) => metrics.flatMap(pointsOf));
     const state = said.reduce((at, points) => hear(at, points, nowMs), before);
@@ -174,15 +204,14 @@ class Receiver implements OwnMetrics {
     return news(state, nowMs);
   }
 
-  async #write({ uid, key }: Teller, identity: string, usage: OwnUsage, nowMs: number): Promise<UsageOutcome> {
+  async #write({ uid, key, usage }: Due, identity: string, nowMs: number): Promise<UsageOutcome> {
     const before = this.#states.get(key)?.written ?? null;
     // As if it were written already: what comes meanwhile is no news.
     this.#change(key, (state) => wrote(state, usage, nowMs));
     this.#waiting += 1;
     let outcome: UsageOutcome = "full";
     try {
-      const event = { kind: "agent.usage-measured", uid, epoch: 0, n: nowMs, atMs: nowMs, usage } as const;
-      outcome = await this.#deps.usages.append(uid, { event, identity });
+      outcome = await this.#deps.usages.append(uid, { usage, identity });
     } finally {
       this.#waiting -= 1;
       if (outcome === "full") this.#change(key, (state) => ({ ...state, written: before }));
@@ -207,8 +236,4 @@ class Receiver implements OwnMetrics {
 
 function refuse(exchange: Exchange, status: HttpStatus, sentence: string, retryAfterS?: number): void {
   exchange.respond(status, encodeRefusal(sentence), retryAfterS);
-}
-
-function refusedOf(resource: ScannedResource, refusal: Refusal): Refused {
-  return { refusal, pointCount: countDataPoints(resource) };
 }
