@@ -16,7 +16,7 @@ import { aHash, aRollout, aUid, ROLLOUT_ID, stages } from "@muster/fleet/builder
 import { systemClock } from "@muster/runtime";
 import { openQueue, openStore, openWorker, type Store, type StoredRollout, type WorkQueue } from "@muster/store";
 import { createMetrics, silentLogger } from "@muster/telemetry";
-import { type RedisServer, startRedis, trackLeaks, until } from "@muster/testkit";
+import { type RedisServer, startRedis, trackLeaks, until as untilWithin } from "@muster/testkit";
 import { createHandlers } from "./worker.ts";
 
 const FLEET = Array.from({ length: 200 }, (_, i) => aUid(i + 1));
@@ -30,6 +30,10 @@ const NO_QUEUE: WorkQueue = {
   close: async () => undefined,
 };
 const mark = trackLeaks();
+
+/** Breaks after long passes are up to five seconds, and a request that was lost is made up for by the sweep, every thirty. */
+const until: typeof untilWithin = (condition, options = {}) =>
+  untilWithin(condition, { timeoutMs: 45_000, ...options });
 
 describe("rollout workers", () => {
   let server: RedisServer;
