@@ -57,6 +57,7 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const counts = createCounts();
   const connections = new Set<Connection>();
   const retryAfterMs = (): number => RETRY_AFTER_MS * (1 + clock.random());
+  const retryAfterS = (): number => Math.ceil(retryAfterMs() / 1_000);
   const authority = await openConfiguredAuthority(deps);
   const { customCapabilities, maxMessageBytes } = config;
   const replies = createReplies({ signsCertificates: authority !== null, customCapabilities });
@@ -71,10 +72,10 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   };
   const { nowMs } = clock;
   const intake = createIntake({ hub, counts, maxMessageBytes, replies, addresses, nowMs, retryAfterMs, onError });
-  const door = openDoor(deps, { counts, connections, retryAfterMs });
-  const ownMetrics = openOwnMetrics(deps, counts, retryAfterMs);
+  const door = openDoor(deps, { counts, connections, retryAfterS });
+  const ownMetrics = openOwnMetrics(deps, counts, retryAfterS);
   const { path } = config;
-  const handlers = socketHandlers({ intake, hub, counts, connections, door, retryAfterMs, ownMetrics, path });
+  const handlers = socketHandlers({ intake, hub, counts, connections, door, retryAfterS, ownMetrics, path });
   const sockets = await openSockets(config, handlers);
   const info = JSON.stringify({ name: config.name, port: sockets.port, startedAtMs: clock.nowMs() });
   const presence = openPresence(deps, { self, hub, claims, outbox, info, share, inventories, ownMetrics });
@@ -107,7 +108,7 @@ interface HandlerDeps {
   readonly ownMetrics: OwnMetrics;
   /** Of OpAMP. */
   readonly path: string;
-  retryAfterMs(): number;
+  retryAfterS(): number;
 }
 
 function socketHandlers(deps: HandlerDeps): SocketHandlers {
@@ -128,7 +129,7 @@ function socketHandlers(deps: HandlerDeps): SocketHandlers {
       hub.connectionClosed(connection);
     },
     admit: deps.door,
-    overloadedS: () => Math.ceil(deps.retryAfterMs() / 1_000),
+    overloadedS: deps.retryAfterS,
     message: (connection, frame) => intake.frame(connection, frame),
     text: (connection) => intake.text(connection),
     oversized: (connection) => intake.oversized(connection),

@@ -134,13 +134,10 @@ export async function openConfiguredAuthority({ config, clock }: GatewayDeps): P
 interface DoorParts {
   readonly counts: Counts;
   readonly connections: ReadonlySet<Connection>;
-  retryAfterMs(): number;
+  retryAfterS(): number;
 }
 
-export function openDoor(
-  { config, store, clock }: GatewayDeps,
-  { counts, connections, retryAfterMs }: DoorParts,
-): Door {
+export function openDoor({ config, store, clock }: GatewayDeps, { counts, connections, retryAfterS }: DoorParts): Door {
   return createDoor({
     tokens: new Map(config.tokens.map((entry) => [entry.slice(-64), entry.slice(0, -65)])),
     upgradesPerSecond: config.upgradesPerSecond,
@@ -148,7 +145,7 @@ export function openDoor(
     openConnections: () => connections.size,
     isReady: store.isReady,
     nowMs: clock.nowMs,
-    retryAfterS: () => Math.ceil(retryAfterMs() / 1_000),
+    retryAfterS,
     onRefused: () => {
       counts.refusals += 1;
     },
@@ -168,9 +165,8 @@ function openFilesLimit(): number {
 export function openOwnMetrics(
   { store, clock, onError }: GatewayDeps,
   counts: Counts,
-  retryAfterMs: () => number,
+  retryAfterS: () => number,
 ): OwnMetrics {
-  const retryAfterS = (): number => Math.ceil(retryAfterMs() / 1_000);
   return createOwnMetrics({ usages: store.usages, counts, nowMs: clock.nowMs, retryAfterS, onError });
 }
 
