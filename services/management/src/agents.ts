@@ -13,7 +13,7 @@ import { addDetails, type DetailDeps } from "./details.ts";
 import type { ChangeFeed } from "./feed.ts";
 import { type ForgetDeps, forgetAgents } from "./forget-agents.ts";
 import { labelAgents, type MarkDeps, updateAgent } from "./mark-agents.ts";
-import { applyMask, fieldNames, parseMask } from "./mask.ts";
+import { fieldNames, parseMask } from "./mask.ts";
 import {
   type OrderDeps,
   type Page,
@@ -175,9 +175,9 @@ async function fill(
 
 async function getAgent(deps: AgentDeps, given: InstanceUid, mask: ReadonlySet<string> | "all"): Promise<Agent> {
   const found = await existingAgent(deps.agents, given);
-  const [agent = create(AgentSchema)] = await toAgents(deps, [found]);
+  const [agent = create(AgentSchema)] = await toAgents(deps, [found], mask);
   await addDetails(deps, agent, found.view, mask);
-  return applyMask(AgentSchema, agent, mask);
+  return agent;
 }
 
 /** Under the uids it had before, too: an agent that lost the one it was given comes back with one of those. */

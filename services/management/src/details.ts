@@ -35,8 +35,8 @@ export async function addDetails(
   const read = (address: string): Promise<Uint8Array | undefined> => bodies.get(partition, address);
   const isKept = (name: string): boolean => keep === "all" || keep.has(name);
   if (isKept("config_drift")) await addDrift(deps, agent, view);
-  agent.attempts = toAttempts(view.attempts);
-  agent.actions = view.actions.toReversed().map(toAction);
+  if (isKept("attempts")) agent.attempts = toAttempts(view.attempts);
+  if (isKept("actions")) agent.actions = view.actions.toReversed().map(toAction);
   const { effectiveConfig, components } = view;
   if (effectiveConfig !== null && isKept("effective_config")) {
     const body = await read(effectiveConfig.value.body);

@@ -1,6 +1,6 @@
 // Field masks over the top-level fields of a resource. Pure.
 
-import { clearField, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { FleetError } from "@muster/fleet";
 
@@ -27,17 +27,6 @@ export function parseMask(
 /** The names of a message's top-level fields. */
 export function fieldNames(schema: DescMessage): readonly string[] {
   return schema.fields.map((field) => field.name);
-}
-
-/** Empties every field of a message that is not to be kept. */
-export function applyMask<Schema extends DescMessage>(
-  schema: Schema,
-  message: MessageShape<Schema>,
-  keep: ReadonlySet<string> | "all",
-): MessageShape<Schema> {
-  if (keep === "all") return message;
-  for (const field of schema.fields) if (!keep.has(field.name)) clearField(message, field);
-  return message;
 }
 
 /**
