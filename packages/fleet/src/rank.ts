@@ -1,7 +1,7 @@
 // Where an agent stands in a rollout: a rank that is the same at any time and on any worker, so that no list of members
 // is kept and a newcomer has its place without a race. Pure.
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { InstanceUid } from "./ids.ts";
 import type { StageOrder } from "./rollout.ts";
 
@@ -32,7 +32,7 @@ export function rankOf(seed: string, uid: string): Rank {
   const key = `${seed}\0${uid}`;
   const before = known.get(key);
   if (before !== undefined) return before;
-  const rank = createHash("sha256").update(key).digest("hex").slice(0, 16);
+  const rank = hash("sha256", key).slice(0, 16);
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(key, rank);
   return rank;

@@ -113,6 +113,18 @@ describe("work queue", () => {
     assert.ok(count("reconcile") <= 2, `${count("reconcile")} passes`);
   });
 
+  it("looks at once for a person, and once where somebody looks soon anyway", async () => {
+    const queue = await openAsking();
+    await queue.requestReconcileNow(ROLLOUT_ID);
+    assert.equal((await jobCounts())["delayed"], 0);
+    await queue.requestReconcile(OTHER_ID);
+    await queue.requestReconcileNow(OTHER_ID);
+    const { count } = await openWorking();
+    await until(() => count("reconcile") + count(`reconcile ${OTHER_ID}`) === 2);
+    await untilIdle();
+    assert.deepEqual([count("reconcile"), count(`reconcile ${OTHER_ID}`)], [1, 1]);
+  });
+
   it("wakes up at a time, never before, and once for as many who ask for it", async () => {
     const queue = await openAsking();
     const atMs: number[] = [];

@@ -27,6 +27,8 @@ const RETRIES = { attempts: 5, backoff: { type: "exponential", delay: 500 } } as
 export interface WorkQueue {
   /** Look at this rollout soon. */
   requestReconcile(id: RolloutId): Promise<void>;
+  /** Look at this rollout at once, because a person waits for it; where somebody looks soon anyway, soon. */
+  requestReconcileNow(id: RolloutId): Promise<void>;
   /** Look at this rollout at a time (milliseconds since 1970). */
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
   /** Look at this rollout soon, unless somebody is going to at some time anyway. */
@@ -56,11 +58,13 @@ export async function openQueue(url: string, onError: OnRedisError): Promise<Wor
     return new Queue<Payload>(name, options).on("error", onError);
   };
   const [queue, measures] = [open(NAME), open(MEASURES)];
+  async function addReconcile(rolloutId: RolloutId, delay: number): Promise<void> {
+    const deduplication = { id: `reconcile-${rolloutId}`, keepLastIfActive: true };
+    await queue.add("reconcile", { rolloutId }, { deduplication, delay });
+  }
   return {
-    async requestReconcile(rolloutId) {
-      const deduplication = { id: `reconcile-${rolloutId}`, keepLastIfActive: true };
-      await queue.add("reconcile", { rolloutId }, { deduplication, delay: GATHER_MS });
-    },
+    requestReconcile: (rolloutId) => addReconcile(rolloutId, GATHER_MS),
+    requestReconcileNow: (rolloutId) => addReconcile(rolloutId, 0),
     async requestReconcileAt(rolloutId, atMs) {
       // One wake-up per rollout: every look at it knows best when the next is due, so the newest replaces the others.
       const deduplication = { id: `wake-${rolloutId}`, replace: true, keepLastIfActive: true };

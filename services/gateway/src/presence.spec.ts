@@ -167,6 +167,28 @@ describe("presence", () => {
     assert.equal(presence.isBroadcasting(), false, "it begins anew");
   });
 
+  it("looks at a whole broadcast at a time, and calls it one until all were looked at", async () => {
+    let nowMs = 10_000;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const lists: (readonly InstanceUid[])[] = [];
+    const { presence, inbox, clock } = aPresence(2_000, {
+      nowMs: () => nowMs,
+      async loadDesired(wanted) {
+        lists.push(wanted);
+        await promise;
+        return wanted.map(() => desired);
+      },
+    });
+    await until(() => clock.pendingCount() > 0);
+    inbox.say({ kind: "desired", uids: Array.from({ length: 2_000 }, (_, i) => aUid(i + 1)) });
+    await clock.advance(10);
+    assert.equal(lists.length, 8, "of 250 each");
+    nowMs += 5_000;
+    assert.equal(presence.isBroadcasting(), true);
+    resolve();
+    await until(() => !presence.isBroadcasting());
+  });
+
   it("looks at everybody after a gap, and at intervals, some hundreds at a time", async () => {
     const { clock, inbox, looked, take } = aPresence(600);
     await until(() => clock.pendingCount() > 0);

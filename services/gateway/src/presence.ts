@@ -41,8 +41,12 @@ const LOOK_AGAIN_MS = 1_000;
 /** Sessions touched at a time, and the pause between, when all are. */
 const PACE_COUNT = 250;
 const PACE_MS = 100;
-/** Reads of desired configs under way: with one, a busy gateway would answer a roundful of agents before each. */
+/**
+ * Reads of desired configs under way. While one is awaited, a gateway takes in whatever came from agents: in a broadcast that is
+ * what the first ones answer, and the last ones would wait for it.
+ */
 const LOOKS_AT_ONCE = 4;
+const BROADCAST_LOOKS_AT_ONCE = 40;
 
 /** Hints of so many agents, with no longer pauses between them, are a broadcast. */
 const BROADCAST_COUNT = 500;
@@ -66,6 +70,8 @@ class GatewayPresence implements Presence {
   #isLooking = false;
   /** Agents of the hints that came one upon the other, and when the last one came. */
   #hinted = { count: 0, atMs: 0 };
+  /** Whether those that are looked at now are of a broadcast: the last of them may be offered long after the last hint. */
+  #isOfferingMany = false;
   #incarnation: Incarnation | null = null;
 
   constructor(deps: PresenceDeps) {
@@ -84,7 +90,8 @@ class GatewayPresence implements Presence {
   }
 
   isBroadcasting(): boolean {
-    return this.#hinted.count >= BROADCAST_COUNT && this.#deps.nowMs() - this.#hinted.atMs < BROADCAST_PAUSE_MS;
+    const isHinting = this.#deps.nowMs() - this.#hinted.atMs < BROADCAST_PAUSE_MS;
+    return this.#isOfferingMany || (isHinting && this.#hinted.count >= BROADCAST_COUNT);
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
@@ -189,7 +196,9 @@ class GatewayPresence implements Presence {
   async #lookUntilDone(signal: AbortSignal): Promise<void> {
     await this.#deps.delay(GATHER_MS, signal);
     while (this.#toLook.size > 0 && !signal.aborted) {
-      const uids = [...this.#toLook].slice(0, LOOKS_AT_ONCE * PACE_COUNT);
+      this.#isOfferingMany = this.isBroadcasting();
+      const looksAtOnce = this.#isOfferingMany ? BROADCAST_LOOKS_AT_ONCE : LOOKS_AT_ONCE;
+      const uids = [...this.#toLook].slice(0, looksAtOnce * PACE_COUNT);
       for (const uid of uids) this.#toLook.delete(uid);
       const groups = Array.from({ length: Math.ceil(uids.length / PACE_COUNT) }, (_, i) =>
         uids.slice(i * PACE_COUNT, (i + 1) * PACE_COUNT),
@@ -197,6 +206,7 @@ class GatewayPresence implements Presence {
       const areRead = await Promise.all(groups.map((group) => this.#lookAt(group)));
       if (areRead.includes(false)) await this.#deps.delay(LOOK_AGAIN_MS, signal);
     }
+    this.#isOfferingMany = false;
     this.#isLooking = false;
   }
 

@@ -46,7 +46,7 @@ import { openRolloutHints } from "./watch-rollout.ts";
 /** What the API needs from its process. */
 export interface ManagementDeps {
   readonly store: Store;
-  readonly queue: Pick<WorkQueue, "requestReconcile">;
+  readonly queue: Pick<WorkQueue, "requestReconcileNow">;
   readonly clock: Pick<Clock, "nowMs" | "delay">;
   readonly background: RunInBackground;
   readonly onError: (error: Error) => void;
@@ -64,7 +64,7 @@ export async function openManagement(
   background("change feed", feed.ended);
   const hints = openRolloutHints(rollouts, signal);
   const requestReconcile: Parameters<typeof createRolloutService>[0]["requestReconcile"] = (id) =>
-    background("reconcile request", queue.requestReconcile(id));
+    background("reconcile request", queue.requestReconcileNow(id));
   const hintSettings = (uid: InstanceUid) => background("settings hint", hintOwner(uid));
   async function hintOwner(uid: InstanceUid): Promise<void> {
     const gateway = await store.sessions.owner(uid);

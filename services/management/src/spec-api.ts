@@ -57,7 +57,7 @@ export async function startApi(extra: readonly Served[] = []): Promise<SpecApi> 
   const log = createLogger({ service: "spec", level: "debug", write: (line) => logged.push(JSON.parse(line)) });
   const { background, idle } = createBackground(log);
   const asked: RolloutId[] = [];
-  const queue = { requestReconcile: async (id: RolloutId) => void asked.push(id) };
+  const queue = { requestReconcileNow: async (id: RolloutId) => void asked.push(id) };
   const stop = new AbortController();
   const served = await openManagement({ store, queue, clock: systemClock, background, onError }, stop.signal);
   const inboxes: Promise<void>[] = [];
