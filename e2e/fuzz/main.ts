@@ -2,6 +2,7 @@
 // ends with one line of counts. Exits 0 when nothing broke.
 
 import { parseArgs } from "node:util";
+import { ensureRedisServer } from "@muster/local";
 import { listAll, openWorld } from "../world.ts";
 import { growthOf, runCampaign } from "./campaign.ts";
 import { FUZZED_ENV, MAX_GROWTH } from "./world.ts";
@@ -26,6 +27,7 @@ if (options === null) {
 }
 const { inputs, seed } = options;
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
+ensureRedisServer();
 const world = await openWorld({}, FUZZED_ENV);
 try {
   const gateway = world.stack.of("gateway")[0];

@@ -1,6 +1,7 @@
 // `npm run k6 -- <script>`: runs a script of loadtest/k6 against a Muster that is started for it and torn down after it, or
 // against a deployment (--address). Exits with k6's exit code, 99 when a threshold was crossed. See loadtest/k6/README.md.
 
+import { ensureRedisServer, wordsFor } from "@muster/local";
 import { type Arguments, type Deployment, parseArguments, USAGE } from "./k6/arguments.ts";
 import { runLocally } from "./k6/local-run.ts";
 import { ensureK6, runScript } from "./k6/run.ts";
@@ -15,6 +16,7 @@ async function main({ script, deployment, gateways, env }: Arguments, signal: Ab
   if (deployment !== null && script !== "smoke") {
     return runScript(script, { ...variablesOf(deployment), ...env }, false, signal);
   }
+  ensureRedisServer();
   const world = await openWorld(gateways, signal);
   try {
     if (script === "smoke") return (await runSmoke(world, signal)) ? 0 : FAILED;
@@ -52,7 +54,7 @@ if (typeof parsed === "string") {
 const signal = listenForInterrupts();
 const exitCode = await main(parsed, signal).catch((error: unknown) => {
   if (signal.aborted) return INTERRUPTED;
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(`${wordsFor(error)}\n`);
   return FAILED;
 });
 process.exit(exitCode);

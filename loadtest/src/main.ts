@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ensureRedisServer, wordsFor } from "@muster/local";
 import { saveFlames } from "./flame/save.ts";
 import { canPin } from "./measure/pin.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
@@ -17,6 +18,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function runScenario(options: Options, args: readonly string[], signal: AbortSignal): Promise<void> {
   const { scenario, agents, rounds, windowMs, servers } = options;
+  ensureRedisServer();
   const profileDir = options.isProfiled ? await mkdtemp(join(tmpdir(), "muster-profile-")) : null;
   const { cpu, coreCount, node } = thisMachine();
   say(`${scenario.name}: ${agents} agents, rounds: ${rounds}; ${coreCount} x ${cpu}, Node ${node}`);
@@ -60,5 +62,8 @@ if (args.includes("--help")) {
       process.exit(code);
     });
   }
-  await runScenario(options, args, ending.signal);
+  await runScenario(options, args, ending.signal).catch((error: unknown) => {
+    say(wordsFor(error));
+    process.exit(1);
+  });
 }

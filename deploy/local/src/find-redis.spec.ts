@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { ensureServer, findServer } from "./find-redis.ts";
+import { ensureRedisServer, findServer } from "./find-redis.ts";
 
 describe("findServer", () => {
   let dir = "";
@@ -38,11 +38,11 @@ describe("findServer", () => {
   }
 
   it("takes what is there instead of installing", () => {
-    assert.equal(ensureServer(pathOf("redis")), join(dir, "redis/redis-server"));
+    assert.equal(ensureRedisServer(pathOf("redis")), join(dir, "redis/redis-server"));
   });
 
   it("says in one line what to install where it cannot do it itself", () => {
-    assert.throws(() => ensureServer(pathOf("empty")), {
+    assert.throws(() => ensureRedisServer(pathOf("empty")), {
       name: "Remedy",
       message:
         /^neither redis-server nor valkey-server was found; install one \(.*apt-get install redis-server.*\), or set REDIS_URL\.$/,

@@ -20,7 +20,7 @@ export function findServer(path: string): string | null {
 }
 
 /** A server's path; installs one first where that is possible, else rejects naming what to install. */
-export function ensureServer(path = process.env["PATH"] ?? ""): string {
+export function ensureRedisServer(path = process.env["PATH"] ?? ""): string {
   const found = findServer(path);
   if (found !== null) return found;
   if (canInstall(path)) installServer();

@@ -5,9 +5,11 @@
 
 export type { Child, ChildSpec, Crash } from "./child.ts";
 export { createChild } from "./child.ts";
+export { ensureRedisServer } from "./find-redis.ts";
 export { root } from "./paths.ts";
 export type { PingOutcome } from "./ping.ts";
 export { ping } from "./ping.ts";
+export { wordsFor } from "./say.ts";
 export type { EnvOverrides, Ports, ServiceName, ServiceProcess, Stack, StackOptions } from "./stack.ts";
 export { ensureEncryptionKey, fixedPorts, serviceNames, startStack } from "./stack.ts";
 export type { AgentCounter } from "./visible.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "@muster/testkit";
 import { type Child, type Crash, createChild } from "./child.ts";
-import { ensureServer, serverNames } from "./find-redis.ts";
+import { ensureRedisServer, serverNames } from "./find-redis.ts";
 import { root } from "./paths.ts";
 import { ping } from "./ping.ts";
 import { Remedy, say } from "./say.ts";
@@ -41,7 +41,7 @@ const servers = {
 
 /** Starts both servers and resolves when they have loaded their data and answer. */
 export async function startRedis(options: LocalRedisOptions, signal: AbortSignal): Promise<LocalRedis> {
-  const command = ensureServer();
+  const command = ensureRedisServer();
   const fleetPort = options.port ?? (await freePort());
   const controlPort = options.port === undefined ? await freePort() : options.port + 1;
   const children = await Promise.all([

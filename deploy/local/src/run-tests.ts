@@ -5,7 +5,7 @@ import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { ensureServer } from "./find-redis.ts";
+import { ensureRedisServer } from "./find-redis.ts";
 import { root } from "./paths.ts";
 import { print, Remedy, say } from "./say.ts";
 import { addEvent, closingLine, noCounts, type TestCounts } from "./test-counts.ts";
@@ -22,7 +22,7 @@ export async function runTests(filters: readonly string[], signal: AbortSignal):
   const files = findSpecs(filters);
   if (files.length === 0)
     throw new Remedy("no spec file matches; arguments are parts of paths, such as packages/store.");
-  ensureServer();
+  ensureRedisServer();
   say(`running ${files.length} spec files ...`);
   const counts = await runSpecs(files, signal);
   if (signal.aborted) say("interrupted; the counts are of what had run.");

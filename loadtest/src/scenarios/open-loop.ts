@@ -15,6 +15,8 @@ const PERIOD_MS = 30_000;
 const SHORT_WINDOW_MS = 5_000;
 /** Turns that each server takes in a round. */
 const SLICES = 4;
+/** How long a server is left alone before it is watched doing nothing, in windows: 15 s in a full run. Connects leave it garbage to collect. */
+const REST_WINDOWS = 0.5;
 
 function plan(others: readonly string[]): Plan {
   return {
@@ -46,6 +48,7 @@ function phasesOf({ windowMs }: Run): Phases {
     async connect({ server, fleet }) {
       await fleet.connect();
       await server.settled();
+      await sleep(windowMs * REST_WINDOWS);
       const [cpuBefore, startedAtMs] = [cpuMicros(...server.pids), performance.now()];
       await sleep(windowMs / 4);
       const elapsedMs = performance.now() - startedAtMs;
