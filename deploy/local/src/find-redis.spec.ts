@@ -38,11 +38,11 @@ describe("findServer", () => {
   }
 
   it("takes what is there instead of installing", () => {
-    assert.equal(ensureRedisServer(pathOf("redis")), join(dir, "redis/redis-server"));
+    assert.equal(ensureRedisServer("", pathOf("redis")), join(dir, "redis/redis-server"));
   });
 
   it("says in one line what to install where it cannot do it itself", () => {
-    assert.throws(() => ensureRedisServer(pathOf("empty")), {
+    assert.throws(() => ensureRedisServer(", or set REDIS_URL", pathOf("empty")), {
       name: "Remedy",
       message:
         /^neither redis-server nor valkey-server was found; install one \(.*apt-get install redis-server.*\), or set REDIS_URL\.$/,

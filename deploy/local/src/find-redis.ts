@@ -19,8 +19,12 @@ export function findServer(path: string): string | null {
   return null;
 }
 
-/** A server's path; installs one first where that is possible, else rejects naming what to install. */
-export function ensureRedisServer(path = process.env["PATH"] ?? ""): string {
+/**
+ * A server's path; installs one first where that is possible.
+ * @param alternative What else helps, said after what to install; default: nothing else does
+ * @throws Remedy that names what to install
+ */
+export function ensureRedisServer(alternative = "", path = process.env["PATH"] ?? ""): string {
   const found = findServer(path);
   if (found !== null) return found;
   if (canInstall(path)) installServer();
@@ -28,7 +32,7 @@ export function ensureRedisServer(path = process.env["PATH"] ?? ""): string {
   if (installed !== null) return installed;
   throw new Remedy(
     "neither redis-server nor valkey-server was found; install one (Debian, Ubuntu: apt-get install redis-server; " +
-      "Fedora: dnf install valkey; Alpine: apk add redis; macOS: brew install redis), or set REDIS_URL.",
+      `Fedora: dnf install valkey; Alpine: apk add redis; macOS: brew install redis)${alternative}.`,
   );
 }
 

@@ -41,7 +41,7 @@ const servers = {
 
 /** Starts both servers and resolves when they have loaded their data and answer. */
 export async function startRedis(options: LocalRedisOptions, signal: AbortSignal): Promise<LocalRedis> {
-  const command = ensureRedisServer();
+  const command = ensureRedisServer(", or set REDIS_URL");
   const fleetPort = options.port ?? (await freePort());
   const controlPort = options.port === undefined ? await freePort() : options.port + 1;
   const children = await Promise.all([
