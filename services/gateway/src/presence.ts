@@ -43,10 +43,11 @@ const PACE_COUNT = 250;
 const PACE_MS = 100;
 /**
  * Reads of desired configs under way. While one is awaited, a gateway takes in whatever came from agents: in a broadcast that is
- * what the first ones answer, and the last ones would wait for it.
+ * what the first ones answer, and the last ones would wait for it. More at once would keep everybody else waiting for longer than
+ * a fifth of a second.
  */
 const LOOKS_AT_ONCE = 4;
-const BROADCAST_LOOKS_AT_ONCE = 40;
+const BROADCAST_LOOKS_AT_ONCE = 16;
 
 /** Hints of so many agents, with no longer pauses between them, are a broadcast. */
 const BROADCAST_COUNT = 500;
