@@ -1,14 +1,22 @@
 // A fleet that comes at once: what an agent costs from its TCP connect until an operator sees it, gateway,
 // projector and Redis together, and how many come through a second on the machine as it is, load included. That they are there is
 // seen by counting them: the list, which has them at the same moment, takes a second to be read, and is read afterwards. The bare
-// opamp-go server beside it is done with an agent when it has answered.
+// servers beside it are done with an agent when they have answered.
 
 import { type LeanFleet, prepareFleet } from "../lean/fleet.ts";
 import { CORE } from "../measure/pin.ts";
 import { cpuMicros } from "../measure/process-cost.ts";
 import type { Reading } from "../results/plan.ts";
 import { openMuster } from "../servers/muster.ts";
-import { MUSTER, OPAMP_GO, OPAMP_GO_MISSING, opampGoPeer } from "../servers/server.ts";
+import {
+  BARE_STORE,
+  bareStore,
+  type Contestant,
+  MUSTER,
+  OPAMP_GO,
+  OPAMP_GO_MISSING,
+  opampGoPeer,
+} from "../servers/server.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
 const REFERENCE_AGENTS = 10_000;
@@ -26,7 +34,8 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
     run.say(`round ${round} of ${run.rounds}`);
     const measures = [
       async () => readings.push({ round, subject: MUSTER, values: await measureMuster(run) }),
-      async () => go !== null && readings.push({ round, subject: OPAMP_GO, values: await measureGo(go, run) }),
+      async () => readings.push({ round, subject: BARE_STORE, values: await measurePeer(bareStore, run) }),
+      async () => go !== null && readings.push({ round, subject: OPAMP_GO, values: await measurePeer(go, run) }),
     ];
     for (const measure of round % 2 === 1 ? measures : measures.toReversed()) await measure();
   }
@@ -65,8 +74,8 @@ async function measureMuster(run: Run) {
   }
 }
 
-async function measureGo(go: NonNullable<ReturnType<typeof opampGoPeer>>, { agents }: Run) {
-  const server = await go.start();
+async function measurePeer(peer: Contestant, { agents }: Run) {
+  const server = await peer.start();
   const [warmUp, fleet] = await prepareBoth(agents, server.url, CORE.load);
   try {
     await warmUp.connect();
@@ -98,7 +107,7 @@ export const connect: Scenario = {
   takesServers: false,
   plan: () => ({
     metrics: [
-      { id: "connect", title: "processor time per agent, connect to visible (opamp-go: to answered)", unit: "us" },
+      { id: "connect", title: "processor time per agent, connect to visible (others: to answered)", unit: "us" },
       { id: "gateway", title: "of it the gateway", unit: "us" },
       { id: "projector", title: "of it the projector", unit: "us" },
       { id: "redis", title: "of it Redis", unit: "us" },
@@ -111,6 +120,13 @@ export const connect: Scenario = {
         title: "connect, Muster to opamp-go",
         metric: "connect",
         of: MUSTER,
+        to: OPAMP_GO,
+      },
+      {
+        id: "store-to-opamp-go",
+        title: "connect, a bare server that only keeps what it is told in a Redis, to opamp-go",
+        metric: "connect",
+        of: BARE_STORE,
         to: OPAMP_GO,
       },
     ],

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { root } from "@muster/local";
-import { guard } from "@muster/testkit";
+import { guard, startRedis } from "@muster/testkit";
 import { CORE, pin, pinned } from "../measure/pin.ts";
 import { type Launch, openMuster, settled } from "./muster.ts";
 
@@ -37,9 +37,11 @@ export interface GivenServer {
 /** The names of the servers that are always there, as results have them. */
 export const MUSTER = "muster";
 export const BARE_UWS = "bare-uws";
+export const BARE_STORE = "bare-store";
 export const OPAMP_GO = "opamp-go";
 
 const uwsEntry = fileURLToPath(new URL("../../peers/bare-uws.ts", import.meta.url));
+const storeEntry = fileURLToPath(new URL("../../peers/bare-store.ts", import.meta.url));
 const opampGo = join(root, ".muster", "tools", "opamp-go-load-peer");
 const SETTLE_TIMEOUT_MS = 60_000;
 
@@ -61,6 +63,28 @@ export function muster(launch: Launch): Contestant {
 
 /** A bare uWebSockets.js server. */
 export const bareUws: Contestant = { name: BARE_UWS, start: () => startPeer(process.execPath, [uwsEntry]) };
+
+/** A bare uWebSockets.js server that keeps what it is told in a Redis of its own; its cost is both. */
+export const bareStore: Contestant = {
+  name: BARE_STORE,
+  async start() {
+    const redis = await startRedis();
+    const redisPid = redis.pid() ?? 0;
+    pin(redisPid, CORE.server);
+    const server = await startPeer(process.execPath, [storeEntry, String(redis.port)]).catch(async (error: unknown) => {
+      await redis.stop();
+      throw error;
+    });
+    return {
+      ...server,
+      pids: [...server.pids, redisPid],
+      async stop() {
+        await server.stop();
+        await redis.stop();
+      },
+    };
+  },
+};
 
 /** A server on opamp-go; null when it has not been built (loadtest/setup). */
 export function opampGoPeer(): Contestant | null {
