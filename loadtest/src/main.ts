@@ -12,6 +12,7 @@ import { saveResult, thisMachine } from "./results/record.ts";
 import { summarize } from "./results/summary.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { buildBundles } from "./servers/bundles.ts";
+import { whyNotGiven } from "./servers/server.ts";
 import { renderTable } from "./table.ts";
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -36,7 +37,7 @@ async function runScenario(options: Options, args: readonly string[], signal: Ab
   if (!options.isRecorded) return;
   const { metrics, ratios: ratioPlans } = plan;
   const command = ["npm run load --", ...args].join(" ");
-  const isPinned = canPin();
+  const isPinned = scenario.isPinned && canPin();
   say(
     `recorded: ${saveResult({ scenario: scenario.name, command, isPinned, agents, rounds, metrics, ratioPlans, readings, summary })}`,
   );
@@ -47,8 +48,9 @@ if (args.includes("--help")) {
   process.stdout.write(usage(scenarios));
 } else {
   const options = parseOptions(args, scenarios);
-  if (typeof options === "string") {
-    say(`${options} See npm run load -- --help.`);
+  const wrong = typeof options === "string" ? options : options.servers.map(whyNotGiven).find((why) => why !== null);
+  if (typeof options === "string" || wrong !== undefined) {
+    say(`${wrong} See npm run load -- --help.`);
     process.exit(2);
   }
   const ending = new AbortController();

@@ -3621,10 +3621,17 @@ function parseUid(text) {
   if (!CANONICAL.test(text)) {
     return new ProtocolError("bad_instance_uid", `"${text.slice(0, 64)}" is not a UUID like 0190a1b2-c3d4-7e5f-8a9b-\u2026`);
   }
-  const hex = text.replaceAll("-", "");
   const bytes = new Uint8Array(UID_BYTES);
-  for (let i = 0; i < UID_BYTES; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  for (let i = 0, at = 0; i < UID_BYTES; i++, at += 2) {
+    if (text.charCodeAt(at) === DASH) at++;
+    bytes[i] = digitAt(text, at) << 4 | digitAt(text, at + 1);
+  }
   return bytes;
+}
+var DASH = 45;
+function digitAt(text, at) {
+  const code = text.charCodeAt(at);
+  return code <= 57 ? code - 48 : (code | 32) - 97 + 10;
 }
 
 // packages/simulator/src/backoff.ts
@@ -3632,6 +3639,9 @@ var OPAMP_BACKOFF = { initialMs: 500, factor: 1.5, jitter: 0.5, maxMs: 6e4 };
 function backoffMs(backoff, attempt, random) {
   const nominalMs = Math.min(backoff.maxMs, backoff.initialMs * backoff.factor ** attempt);
   return nominalMs * (1 - backoff.jitter + 2 * backoff.jitter * random);
+}
+function retryMs(backoff, attempt, random, retryAfterMs) {
+  return Math.max(backoffMs(backoff, attempt, random), retryAfterMs ?? 0);
 }
 function parseRetryAfter(header, nowMs) {
   if (header === void 0 || header.trim() === "") return void 0;
@@ -4085,6 +4095,7 @@ export {
   reportEverything,
   reportHeartbeat,
   reportOnConnect,
+  retryMs,
   sourcesNeeded,
   takeOffer,
   takeUid,

@@ -3,7 +3,6 @@
 
 import http from "k6/http";
 import {
-  backoffMs,
   decodeReply,
   finishApplying,
   OPAMP_BACKOFF,
@@ -12,6 +11,7 @@ import {
   reportEverything,
   reportHeartbeat,
   reportOnConnect,
+  retryMs,
   takeOffer,
   takeUid,
 } from "../gen/bundle.js";
@@ -74,8 +74,8 @@ async function deliver(agent, body, url, plan) {
     metrics.connectFailures.add(1);
     // Any other answer is for good: the client lets go of the message, and the next one shows a gap.
     if (![0, 429, 503].includes(response.status)) return null;
-    const retryAfterMs = parseRetryAfter(response.headers["Retry-After"], Date.now()) ?? 0;
-    const waitMs = Math.max(backoffMs(OPAMP_BACKOFF, attempt, Math.random()), retryAfterMs);
+    const retryAfterMs = parseRetryAfter(response.headers["Retry-After"], Date.now());
+    const waitMs = retryMs(OPAMP_BACKOFF, attempt, Math.random(), retryAfterMs);
     if (Date.now() + waitMs >= plan.endsAtMs) return null;
     await delay(waitMs);
   }

@@ -19,8 +19,8 @@ export interface Frame {
   readonly children: Map<string, Frame>;
 }
 
-/** Time in which nothing ran, or in which the profile itself was written; it is left out. */
-const IDLE = new Set(["(idle)", "(program)", "reallyExit"]);
+/** Time in which nothing ran, or in which the profile itself was written; it is left out. V8 calls native code `(program)`. */
+const IDLE = new Set(["(idle)", "reallyExit"]);
 
 /** Adds up a profile; calls of one function from one caller are one frame. */
 export function foldProfile({ nodes, samples = [], timeDeltas = [] }: CpuProfile): Frame {

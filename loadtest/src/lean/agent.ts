@@ -12,7 +12,7 @@
 import { connect, type Socket } from "node:net";
 import { decodeServerFrame, ProtocolError } from "@muster/protocol";
 import { ServerToAgentFlags } from "@muster/protocol/opamp";
-import { backoffMs, OPAMP_BACKOFF } from "@muster/simulator";
+import { OPAMP_BACKOFF, retryMs } from "@muster/simulator";
 import { clientFrame, heartbeatFrame, OPCODE } from "./frames.ts";
 import { asksSomething, isMessage, readFrames, readUpgrade } from "./reader.ts";
 import { CAPABILITIES, changeReport, fullReport, type Offer, uidOf, type Who } from "./report.ts";
@@ -253,7 +253,7 @@ export class LeanAgent {
   }
 
   /** Turned away with an HTTP status: it comes again when it was told to. */
-  #refused(retryAfterMs: number | null): void {
+  #refused(retryAfterMs: number | undefined): void {
     const socket = this.#socket;
     this.#socket = null; // what its end means is decided here
     socket?.destroy();
@@ -263,21 +263,21 @@ export class LeanAgent {
   #lost(): void {
     const wasUp = this.#link === "opened" || this.#link === "answered";
     this.#socket = null;
-    if (!wasUp) return this.#comeAgain(null);
+    if (!wasUp) return this.#comeAgain(undefined);
     this.#shared.counts.losses++;
     this.#rest = NOTHING;
     this.#link = "down";
     if (this.#isWanted) this.#dial();
   }
 
-  #comeAgain(retryAfterMs: number | null): void {
+  #comeAgain(retryAfterMs: number | undefined): void {
     this.#shared.counts.refusals++;
     this.#rest = NOTHING;
     this.#link = "down";
     this.#targetIndex++;
     this.#shared.onAttempted(this);
     if (!this.#isWanted) return;
-    const waitMs = retryAfterMs ?? backoffMs(OPAMP_BACKOFF, this.#attempt++, this.#shared.random());
+    const waitMs = retryMs(OPAMP_BACKOFF, this.#attempt++, this.#shared.random(), retryAfterMs);
     this.#redial = setTimeout(() => this.#dial(), waitMs);
   }
 }

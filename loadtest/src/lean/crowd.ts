@@ -18,6 +18,8 @@ export class Crowd {
   readonly #agents: LeanAgent[] = [];
   readonly #totals: Totals = { sent: 0, answers: 0, connects: 0, refusals: 0, losses: 0, offers: 0 };
   #shared: Shared | null = null;
+  /** Who beats next: the loop may stop and go on, and everybody has a turn before anybody has a second. */
+  readonly #nextBeat = { place: 0 };
   #beating: NodeJS.Timeout | undefined;
   #churning: NodeJS.Timeout | undefined;
   #cutting: NodeJS.Timeout | undefined;
@@ -44,7 +46,7 @@ export class Crowd {
         return await this.#loop(order.connectionCount, order.forMs);
       case "beat-every":
         clearInterval(this.#beating);
-        this.#beating = this.#inTurn(order.periodMs, (agent) => agent.heartbeat());
+        this.#beating = this.#inTurn(order.periodMs, (agent) => agent.heartbeat(), this.#nextBeat);
         return;
       case "churn":
         return this.#churn(order.periodMs, order.cutsPerSecond);
@@ -122,8 +124,8 @@ export class Crowd {
     this.#cutting = this.#inTurn(cutEveryMs, (agent) => agent.cut());
   }
 
-  /** Has every agent do something once in a period, one after the other; nothing for 0. */
-  #inTurn(periodMs: number, act: (agent: LeanAgent) => void): NodeJS.Timeout | undefined {
+  /** Has every agent do something once in a period, one after the other from `next` on; nothing for 0. */
+  #inTurn(periodMs: number, act: (agent: LeanAgent) => void, next = { place: 0 }): NodeJS.Timeout | undefined {
     if (periodMs === 0) return undefined;
     const { length } = this.#agents;
     const startedAtMs = performance.now();
@@ -131,7 +133,8 @@ export class Crowd {
     const actOnThoseDue = (): void => {
       const due = ((performance.now() - startedAtMs) / periodMs) * length;
       for (; done < due; done++) {
-        const agent = this.#agents[done % length];
+        const agent = this.#agents[next.place];
+        next.place = (next.place + 1) % length;
         if (agent !== undefined) act(agent);
       }
     };

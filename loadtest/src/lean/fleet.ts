@@ -21,8 +21,6 @@ export interface FleetOptions {
   readonly isSpread?: boolean;
   /** Cores for the load processes; default: any. */
   readonly cores?: readonly number[];
-  /** Load processes at least; default as many as the agents need. */
-  readonly processCount?: number;
   /** Number of the first agent, so that fleets can share a server. Default 0. */
   readonly firstIndex?: number;
 }
@@ -33,7 +31,7 @@ export interface LeanFleet {
   readonly pids: readonly number[];
   /** Connects everybody, at most so many at once (256 unless told); resolves when each was answered once. */
   connect(laneCount?: number): Promise<Outcome>;
-  /** A heartbeat of each of the first `count` agents of every process's share. */
+  /** One heartbeat of each agent of a share, from 0 to 1, the first ones of every process. */
   beat(share: number): Promise<Outcome>;
   loop(connectionCount: number, forMs: number): Promise<Outcome>;
   beatEvery(periodMs: number): Promise<Outcome>;
@@ -65,7 +63,7 @@ const APPLY_MS = 5_000;
 
 /** Starts the load processes and prepares the agents; nobody connects yet. */
 export async function prepareFleet(options: FleetOptions): Promise<LeanFleet> {
-  const needed = Math.max(options.processCount ?? 1, Math.ceil(options.count / MAX_PER_PROCESS));
+  const needed = Math.ceil(options.count / MAX_PER_PROCESS);
   const shares = split(options.count, needed);
   const workers = shares.map((_, i) => startWorker(options.cores?.[i % (options.cores.length || 1)]));
   let firstIndex = options.firstIndex ?? 0;

@@ -67,13 +67,13 @@ export function asksSomething(message: Uint8Array): boolean {
 /** The status and the pause of an HTTP answer to an upgrade; null while its head has not come in whole. */
 export function readUpgrade(
   text: string,
-): { readonly status: number; readonly retryAfterMs: number | null; readonly headLength: number } | null {
+): { readonly status: number; readonly retryAfterMs: number | undefined; readonly headLength: number } | null {
   const end = text.indexOf("\r\n\r\n");
   if (end < 0) return null;
   const head = text.slice(0, end);
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
   const seconds = /^retry-after: *(\d+)$/im.exec(head)?.[1];
-  return { status, retryAfterMs: seconds === undefined ? null : Number(seconds) * 1_000, headLength: end + 4 };
+  return { status, retryAfterMs: seconds === undefined ? undefined : Number(seconds) * 1_000, headLength: end + 4 };
 }
 
 /** Whether a frame is a message, as opposed to housekeeping of the WebSocket. */

@@ -15,9 +15,16 @@ export function canPin(): boolean {
   return can;
 }
 
-/** Keeps a process with all its threads on a core; those it starts later inherit that. */
-export function pin(pid: number, core: number): void {
+/** Keeps a process with all its threads on a core, or on those of a list; those it starts later inherit that. */
+export function pin(pid: number, core: number | string): void {
   if (canPin()) spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", `${core}`, `${pid}`], { stdio: "ignore" });
+}
+
+/** The cores that a process may use, as taskset takes them; null where that cannot be told. */
+export function coresOf(pid: number): string | null {
+  if (!canPin()) return null;
+  const { stdout } = spawnSync("taskset", ["--cpu-list", "--pid", `${pid}`], { encoding: "utf8" });
+  return /: (\S+)\s*$/.exec(stdout ?? "")?.[1] ?? null;
 }
 
 /** The command that starts a program on a core: what it decides by its number of cores, it decides by one. */

@@ -54,6 +54,12 @@ describe("the page", () => {
     assert.ok(charts.has("peers-heartbeat.svg"));
   });
 
+  it("says when a target is met in some rounds only", () => {
+    const outcome = summarize(peers.plan([]), aResult().readings, 10_000).targets[3];
+    assert.ok(outcome !== undefined);
+    assert.equal(verdictOf({ ...outcome, verdict: "met", rounds: 3, keptRounds: 2 }), "met, in 2 rounds of 3");
+  });
+
   it("says when the commit is not what was measured", () => {
     assert.match(draw(aResult({ isDirty: true })).sections.measurements, /changes that were not committed/);
   });

@@ -43,7 +43,7 @@ function drawTargets(scenarios: readonly Scenario[], results: Results): string {
 }
 
 function unrecorded(target: Plan["targets"][number]): TargetOutcome {
-  return { ...target, value: null, verdict: "not judged", reason: "not recorded yet" };
+  return { ...target, value: null, rounds: 0, keptRounds: 0, verdict: "not judged", reason: "not recorded yet" };
 }
 
 function boundOf({ bound, limit, unit }: TargetOutcome): string {
@@ -54,11 +54,11 @@ function medianOf({ value, unit }: TargetOutcome): string {
   return value === null ? "–" : formatValue(value, unit);
 }
 
-/** A missed target says by how much. Exported for its specs. */
-export function verdictOf({ verdict, value, limit, unit, reason }: TargetOutcome): string {
+/** A missed target says by how much, a met one in how many rounds it was, unless in all. Exported for its specs. */
+export function verdictOf({ verdict, value, limit, unit, reason, rounds, keptRounds }: TargetOutcome): string {
   switch (verdict) {
     case "met":
-      return "met";
+      return keptRounds === rounds ? "met" : `met, in ${keptRounds} rounds of ${rounds}`;
     case "not judged":
       return reason;
     case "missed": {
@@ -86,7 +86,7 @@ function drawScenario(
 
 function originOf({ commit, isDirty, date, isPinned }: RecordedResult): string {
   const changes = isDirty ? ", with changes that were not committed" : "";
-  const pinning = isPinned ? "" : "; nothing was pinned to a core";
+  const pinning = isPinned ? "" : "; nothing was kept to a core";
   return `commit ${commit.slice(0, 12)}${changes}, ${date.slice(0, 10)}${pinning}`;
 }
 

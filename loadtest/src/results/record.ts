@@ -33,7 +33,7 @@ export interface RecordedResult {
   /** When the run ended, ISO 8601 in UTC. */
   readonly date: string;
   readonly machine: Machine;
-  /** Whether servers and load were kept on a core each. */
+  /** Whether servers and load were kept to a core each. */
   readonly isPinned: boolean;
   readonly agents: number;
   readonly rounds: number;

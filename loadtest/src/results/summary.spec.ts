@@ -59,6 +59,12 @@ describe("summarize", () => {
       { name: "may be a ratio", target: aTarget({ measured: ratio, limit: 3 }), is: "met" },
       { name: "is not judged of a small fleet", target: aTarget(), agents: 99, is: "not judged" },
       { name: "is not judged of few rounds", target: aTarget(), ours: [9, 9], theirs: [3, 3], is: "not judged" },
+      {
+        name: "is not judged of few rounds that both took part in",
+        target: aTarget({ measured: ratio }),
+        theirs: [3, 3],
+        is: "not judged",
+      },
       { name: "is not judged without the peer", target: aTarget({ measured: ratio }), theirs: [], is: "not judged" },
     ];
   for (const { name, target, theirs = [3, 3, 3], ours = [9, 8, 12], agents = 100, is } of cases) {
@@ -68,6 +74,11 @@ describe("summarize", () => {
       assert.equal(outcome?.reason === "", is !== "not judged");
     });
   }
+
+  it("says in how many rounds a limit was kept", () => {
+    const [outcome] = summarize(aPlan(aTarget()), rounds([9, 8, 12], []), 100).targets;
+    assert.deepEqual([outcome?.keptRounds, outcome?.rounds], [2, 3]);
+  });
 });
 
 describe("formatValue", () => {

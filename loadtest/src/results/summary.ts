@@ -14,9 +14,13 @@ export interface Ratio extends Spread {
   readonly id: string;
 }
 
-/** How a target stands; `measured` is the median, null when nothing measured it. */
+/** How a target stands. */
 export interface TargetOutcome extends TargetPlan {
+  /** The median; null when nothing measured it. */
   readonly value: number | null;
+  /** Rounds in which it was measured, and those in which the limit was kept. */
+  readonly rounds: number;
+  readonly keptRounds: number;
   readonly verdict: "met" | "missed" | "not judged";
   /** Why it is not judged; else empty. */
   readonly reason: string;
@@ -35,52 +39,53 @@ const MIN_ROUNDS = 3;
 /** Works out what a plan asks for. */
 export function summarize(plan: Plan, readings: readonly Reading[], agents: number): Summary {
   const figures = figuresOf(plan, readings);
-  const ratios = plan.ratios.flatMap((ratio) => ratioOf(ratio, readings));
-  const rounds = new Set(readings.map(({ round }) => round)).size;
-  const targets = plan.targets.map((target) =>
-    judge(target, medianOf(target.measured, figures, ratios), agents, rounds),
-  );
+  const ratios = plan.ratios.flatMap((ratio) => spread({ id: ratio.id }, ratioValues(ratio, readings)));
+  const targets = plan.targets.map((target) => judge(target, measuredValues(target.measured, plan, readings), agents));
   return { figures, ratios, targets };
+}
+
+function spread<Label extends object>(label: Label, values: readonly number[]): readonly (Label & Spread)[] {
+  return values.length === 0 ? [] : [{ ...label, ...spreadOf(values) }];
 }
 
 function figuresOf({ metrics }: Plan, readings: readonly Reading[]): readonly Figure[] {
   const subjects = [...new Set(readings.map(({ subject }) => subject))];
   return metrics.flatMap(({ id }) =>
-    subjects.flatMap((subject) => {
-      const values = readings.flatMap((reading) => (reading.subject === subject ? (reading.values[id] ?? []) : []));
-      return values.length === 0 ? [] : [{ subject, metric: id, ...spreadOf(values) }];
-    }),
+    subjects.flatMap((subject) => spread({ subject, metric: id }, metricValues(id, subject, readings))),
   );
 }
 
+function metricValues(metric: string, of: string, readings: readonly Reading[]): readonly number[] {
+  return readings.flatMap(({ subject, values }) => (subject === of ? (values[metric] ?? []) : []));
+}
+
 /** Divided within each round, since what else a machine does changes from round to round; nothing without both. */
-function ratioOf({ id, metric, of, to }: RatioPlan, readings: readonly Reading[]): readonly Ratio[] {
-  const values = readings.flatMap((reading) => {
+function ratioValues({ metric, of, to }: RatioPlan, readings: readonly Reading[]): readonly number[] {
+  return readings.flatMap((reading) => {
     if (reading.subject !== of) return [];
     const other = readings.find(({ round, subject }) => round === reading.round && subject === to);
     const [above, below] = [reading.values[metric], other?.values[metric]];
-    return above === undefined || below === undefined || below <= 0 ? [] : [above / below];
+    return above === undefined || below === undefined || above < 0 || below <= 0 ? [] : [above / below];
   });
-  return values.length === 0 ? [] : [{ id, ...spreadOf(values) }];
 }
 
-function medianOf(measured: Measured, figures: readonly Figure[], ratios: readonly Ratio[]): number | null {
+function measuredValues(measured: Measured, plan: Plan, readings: readonly Reading[]): readonly number[] {
   switch (measured.kind) {
     case "metric":
-      return (
-        figures.find(({ metric, subject }) => metric === measured.metric && subject === measured.subject)?.median ??
-        null
-      );
+      return metricValues(measured.metric, measured.subject, readings);
     case "ratio":
-      return ratios.find(({ id }) => id === measured.ratio)?.median ?? null;
+      return plan.ratios.filter(({ id }) => id === measured.ratio).flatMap((ratio) => ratioValues(ratio, readings));
   }
 }
 
-function judge(target: TargetPlan, value: number | null, agents: number, rounds: number): TargetOutcome {
-  const reason = whyNot(target, value, agents, rounds);
-  if (reason !== "" || value === null) return { ...target, value, verdict: "not judged", reason };
-  const isMet = target.bound === "at most" ? value <= target.limit : value >= target.limit;
-  return { ...target, value, verdict: isMet ? "met" : "missed", reason: "" };
+function judge(target: TargetPlan, values: readonly number[], agents: number): TargetOutcome {
+  const isKept = (value: number): boolean =>
+    target.bound === "at most" ? value <= target.limit : value >= target.limit;
+  const value = values.length === 0 ? null : spreadOf(values).median;
+  const outcome = { ...target, value, rounds: values.length, keptRounds: values.filter(isKept).length };
+  const reason = whyNot(target, value, agents, values.length);
+  if (reason !== "" || value === null) return { ...outcome, verdict: "not judged", reason };
+  return { ...outcome, verdict: isKept(value) ? "met" : "missed", reason: "" };
 }
 
 function whyNot({ minAgents }: TargetPlan, value: number | null, agents: number, rounds: number): string {

@@ -39,6 +39,7 @@ async function measure(run: Run) {
       delayMedian: reading(readings, "muster_process_event_loop_delay_seconds", '"0.5"') * 1_000,
       messages: ((after.answers - before.answers) * 1_000) / elapsedMs,
       reconnects: ((after.connects - before.connects) * 1_000) / elapsedMs,
+      refusals: after.refusals - before.refusals,
       share,
     };
   } finally {
@@ -54,6 +55,7 @@ export const churn: Scenario = {
     "Every agent's health changes once in ten seconds, and a hundredth of the connections breaks every second: how late the gateway's event loop runs.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 30_000 },
   smoke: { agents: 60, rounds: 1, windowMs: 500 },
+  isPinned: true,
   takesServers: false,
   plan: () => ({
     metrics: [
@@ -61,6 +63,7 @@ export const churn: Scenario = {
       { id: "delayMedian", title: "event-loop delay of the gateway, median", unit: "ms" },
       { id: "messages", title: "messages answered", unit: "per second" },
       { id: "reconnects", title: "reconnects", unit: "per second" },
+      { id: "refusals", title: "attempts to connect that were refused", unit: "count" },
       { id: "share", title: "the gateway's share of a core", unit: "share" },
     ],
     ratios: [],

@@ -1,5 +1,6 @@
 // A fleet that comes at once: what an agent costs from its TCP connect until an operator sees it, gateway,
-// projector and Redis together, and how many come through a second on the machine as it is, load included. That they are there is
+// projector and Redis together, on a core of their own beside the load's; and then, with a Muster that has both cores as the load
+// does, how many come through a second. That they are there is
 // seen by counting them: the list, which has them at the same moment, takes a second to be read, and is read afterwards. The bare
 // servers beside it are done with an agent when they have answered.
 
@@ -43,10 +44,18 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
 }
 
 async function measureMuster(run: Run) {
+  const free = await connectAll(run, false);
+  const { costs, answeredRate } = await connectAll(run, true);
+  return { ...costs, answeredRate, rate: free.rate };
+}
+
+/** A whole fleet connects to a Muster of its own, which is kept to a core beside the load's, or has both as the load does. */
+async function connectAll(run: Run, isPinned: boolean) {
   const { agents } = run;
-  const muster = await openMuster({ services: { gateway: 1, projector: 1, management: 1 } }, run);
+  const core = isPinned ? { core: CORE.server } : {};
+  const muster = await openMuster({ services: { gateway: 1, projector: 1, management: 1 }, ...core }, run);
   const url = muster.stack.opampUrls[0] ?? "";
-  const [warmUp, fleet] = await prepareBoth(agents, url);
+  const [warmUp, fleet] = await prepareBoth(agents, url, isPinned ? CORE.load : undefined);
   try {
     const { counts } = await warmUp.connect();
     await muster.visible(counts.up, PATIENCE_MS);
@@ -65,8 +74,11 @@ async function measureMuster(run: Run) {
     const gateway = (after.gateway - before.gateway) / agents;
     const projector = (after.projector - before.projector) / agents;
     const redis = (after.redis - before.redis) / agents;
-    const rates = { answeredRate: (agents * 1_000) / elapsedMs, rate: (agents * 1_000) / visibleMs };
-    return { connect: gateway + projector + redis, gateway, projector, redis, ...rates };
+    return {
+      costs: { connect: gateway + projector + redis, gateway, projector, redis },
+      answeredRate: (agents * 1_000) / elapsedMs,
+      rate: (agents * 1_000) / visibleMs,
+    };
   } finally {
     await fleet.stop();
     await warmUp.stop();
@@ -104,6 +116,7 @@ export const connect: Scenario = {
     "A fleet connects as fast as it can and tells everything: until it is answered, and until an operator sees all of it.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 0 },
   smoke: { agents: 40, rounds: 1, windowMs: 0 },
+  isPinned: true,
   takesServers: false,
   plan: () => ({
     metrics: [
@@ -111,8 +124,8 @@ export const connect: Scenario = {
       { id: "gateway", title: "of it the gateway", unit: "us" },
       { id: "projector", title: "of it the projector", unit: "us" },
       { id: "redis", title: "of it Redis", unit: "us" },
-      { id: "answeredRate", title: "agents answered", unit: "per second" },
-      { id: "rate", title: "agents visible", unit: "per second" },
+      { id: "answeredRate", title: "agents answered, by servers on one core", unit: "per second" },
+      { id: "rate", title: "agents visible, on both cores", unit: "per second" },
     ],
     ratios: [
       {

@@ -116,6 +116,7 @@ export const gatewayLoss: Scenario = {
     "The gateway that holds the whole fleet is killed beside another one: until everybody is back, what was lost, and who was asked to tell everything again.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 0 },
   smoke: { agents: 40, rounds: 1, windowMs: 0 },
+  isPinned: false,
   takesServers: false,
   plan: () => ({
     metrics: [

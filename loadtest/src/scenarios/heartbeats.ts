@@ -56,6 +56,7 @@ export const heartbeats: Scenario = {
   summary: "Micro-benchmarks, and heartbeats of fully simulated agents at one gateway: the quick look.",
   full: { agents: 1_000, rounds: 1, windowMs: 0 },
   smoke: { agents: 20, rounds: 1, windowMs: 0 },
+  isPinned: false,
   takesServers: false,
   plan: () => ({
     metrics: [

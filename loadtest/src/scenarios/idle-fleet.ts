@@ -55,6 +55,7 @@ export const idleFleet: Scenario = {
     "A large idle fleet with heartbeats every 30 s over six gateways: their processor time and memory, together.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 60_000 },
   smoke: { agents: 60, rounds: 1, windowMs: 500 },
+  isPinned: false,
   takesServers: false,
   plan: () => ({
     metrics: [

@@ -72,6 +72,7 @@ export const openLoop: Scenario = {
     "Every agent of a fleet sends a heartbeat every 30 s, evenly spread, at the same servers as in peers: what one costs that comes alone.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 30_000 },
   smoke: { agents: 40, rounds: 1, windowMs: 500 },
+  isPinned: true,
   takesServers: true,
   plan,
   run: (run) => sideBySide(contestants(run), run, phasesOf(run)),

@@ -31,10 +31,13 @@ function plan(others: readonly string[]): Plan {
       { id: "fresh", title: "memory per agent, connected", unit: "bytes" },
       { id: "heard", title: "memory per agent, after heartbeats", unit: "bytes" },
     ],
-    ratios: [BARE_UWS, OPAMP_GO, ...others].flatMap((to) => [
-      { id: `heartbeat-to-${to}`, title: `heartbeat, Muster to ${to}`, metric: "heartbeat", of: MUSTER, to },
-      { id: `heard-to-${to}`, title: `memory after heartbeats, Muster to ${to}`, metric: "heard", of: MUSTER, to },
-    ]),
+    ratios: [
+      ...[BARE_UWS, OPAMP_GO, ...others].flatMap((to) => [
+        { id: `heartbeat-to-${to}`, title: `heartbeat, Muster to ${to}`, metric: "heartbeat", of: MUSTER, to },
+        { id: `heard-to-${to}`, title: `memory after heartbeats, Muster to ${to}`, metric: "heard", of: MUSTER, to },
+      ]),
+      { id: "limit", title: "heartbeat, bare-uws to opamp-go", metric: "heartbeat", of: BARE_UWS, to: OPAMP_GO },
+    ],
     targets: [
       ratioTarget("gateway time per unchanged heartbeat, to bare uWS", `heartbeat-to-${BARE_UWS}`, 1.2),
       ratioTarget("gateway time per unchanged heartbeat, to bare opamp-go", `heartbeat-to-${OPAMP_GO}`, 0.75),
@@ -87,6 +90,7 @@ export const peers: Scenario = {
     "A fleet connects to Muster's gateway, a bare uWebSockets.js server and a bare opamp-go server in turn, tells everything once, and sends heartbeats over 500 of its connections, each the next as soon as one is answered.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 8_000 },
   smoke: { agents: 40, rounds: 1, windowMs: 200 },
+  isPinned: true,
   takesServers: true,
   plan,
   run: (run) => sideBySide(contestants(run), run, phasesOf(run)),

@@ -213,6 +213,7 @@ export const queries: Scenario = {
     "A fleet that is only in Redis: its memory, and how long lists, counts, summaries and watches take, at a hundredth of its size, a tenth, and whole.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 10_000 },
   smoke: { agents: 2_000, rounds: 1, windowMs: 500 },
+  isPinned: false,
   takesServers: false,
   plan: () => ({ metrics: METRICS, ratios: [], targets: LIMITS.map(targetOf) }),
   async run(run) {

@@ -1,8 +1,10 @@
 // A rollout to a whole fleet in one stage, against real processes: how long a plan takes, how long it is from the start to
 // the last offer at an agent, what the same broadcast costs as a bare loop over as many sockets, and what the workers
-// cost while the rollout bakes. The agents are real OpAMP clients in this process, the same for both broadcasts.
+// cost while the rollout bakes. The agents are real OpAMP clients in this process, the same for both broadcasts; nothing of the
+// one runs while the other does, and each round begins with the other. Both have all cores.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { hash } from "node:crypto";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -14,7 +16,7 @@ import { AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
 import { RolloutService, StageState } from "@muster/protocol/muster/rollouts";
 import { type FleetOptions, startFleet } from "@muster/simulator";
-import { until } from "@muster/testkit";
+import { guard, until } from "@muster/testkit";
 import { cpuMicros } from "../measure/process-cost.ts";
 import type { Reading } from "../results/plan.ts";
 import { type Muster, openMuster } from "../servers/muster.ts";
@@ -23,17 +25,19 @@ import type { Run, Scenario } from "./scenario.ts";
 
 const CONFIG =
   "receivers: {nop: {}}\nexporters: {nop: {}}\nservice: {pipelines: {traces: {receivers: [nop], exporters: [nop]}}}\n";
+/** What agents say that they have then; any will do. */
+const CONFIG_HASH = hash("sha256", CONFIG);
 const PATIENCE_MS = 300_000;
+const loopEntry = fileURLToPath(new URL("../../peers/bare-loop.ts", import.meta.url));
 
-/** What a round measured of Muster, and of the bare loop. */
-async function measure(run: Run) {
+/** What a round measured of Muster. */
+async function measureRollout(run: Run) {
   const { agents, windowMs, signal } = run;
   const services = { gateway: 1, projector: 1, rollout: 1, management: 1 };
   const muster = await openMuster({ services }, run);
   const sessionManager = new Http2SessionManager(muster.stack.managementUrl);
   try {
-    const { hash, ...measured } = await measureMuster(muster, sessionManager, agents, windowMs, signal);
-    return { measured, bareMs: await measureBare(agents, hash, signal) };
+    return await measureMuster(muster, sessionManager, agents, windowMs, signal);
   } finally {
     sessionManager.abort();
     await muster.stop();
@@ -60,7 +64,7 @@ async function measureMuster(
   );
   await fleet.started;
   await configs.createConfig({ configId: "base" });
-  const { revision } = await configs.publishRevision({
+  await configs.publishRevision({
     configId: "base",
     files: [{ name: "base.yaml", body: Buffer.from(CONFIG) }],
   });
@@ -90,7 +94,7 @@ async function measureMuster(
   });
   const bakeCpuShare = await shareOfCore(muster, bakeMs);
   await fleet.stop();
-  return { plan: planMs, offers: offersMs, bake: bakeCpuShare, hash: revision?.hash ?? "" };
+  return { plan: planMs, offers: offersMs, bake: bakeCpuShare };
 }
 
 /** Agents as fast as they may be, but for the five seconds that a supervisor takes to say APPLIED. */
@@ -119,21 +123,20 @@ async function shareOfCore(muster: Muster, forMs: number): Promise<number> {
 }
 
 /** The same agents, the same config, and nothing but a loop. */
-async function measureBare(agents: number, hash: string, signal: AbortSignal): Promise<number> {
-  const server = spawn(process.execPath, [fileURLToPath(new URL("bare-server.ts", import.meta.url)), CONFIG, hash], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+async function measureLoop({ agents, signal }: Run) {
+  const server = spawn(process.execPath, [loopEntry, CONFIG, CONFIG_HASH], { stdio: ["pipe", "pipe", "inherit"] });
+  guard(server);
   try {
-    const port = await firstLine(server);
+    const url = await firstLine(server);
     const offers = countOffers(agents);
-    const fleet = startFleet({ ...fleetOptions(agents, `ws://127.0.0.1:${port}`), onEvent: offers.onEvent }, signal);
+    const fleet = startFleet({ ...fleetOptions(agents, url), onEvent: offers.onEvent }, signal);
     await fleet.started;
     await until(() => fleet.counts().received >= agents, { timeoutMs: PATIENCE_MS, what: "an answer to every agent" });
     const startedAtMs = performance.now();
     server.stdin.write("go\n");
-    const ms = (await offers.last) - startedAtMs;
+    const offersMs = (await offers.last) - startedAtMs;
     await fleet.stop();
-    return ms;
+    return { offers: offersMs };
   } finally {
     server.stdin.end();
     if (server.exitCode === null) await once(server, "exit");
@@ -142,7 +145,7 @@ async function measureBare(agents: number, hash: string, signal: AbortSignal): P
 
 async function firstLine(server: ChildProcessByStdio<Writable, Readable, null>): Promise<string> {
   for await (const line of createInterface({ input: server.stdout })) return line;
-  throw new Error("the bare server ended before it said its port");
+  throw new Error("the bare loop ended before it said its address");
 }
 
 const BARE_LOOP = "bare-loop";
@@ -152,9 +155,11 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
   const readings: Reading[] = [];
   for (let round = 1; round <= run.rounds; round++) {
     run.say(`round ${round} of ${run.rounds}`);
-    const { measured, bareMs } = await measure(run);
-    readings.push({ round, subject: MUSTER, values: measured });
-    readings.push({ round, subject: BARE_LOOP, values: { offers: bareMs } });
+    const measures = [
+      async () => readings.push({ round, subject: MUSTER, values: await measureRollout(run) }),
+      async () => readings.push({ round, subject: BARE_LOOP, values: await measureLoop(run) }),
+    ];
+    for (const measure of round % 2 === 1 ? measures : measures.toReversed()) await measure();
   }
   return readings;
 }
@@ -165,6 +170,7 @@ export const rollout: Scenario = {
     "A rollout to a whole fleet of fully simulated agents in one stage, and the same broadcast as a bare loop over as many sockets.",
   full: { agents: REFERENCE_AGENTS, rounds: 3, windowMs: 60_000 },
   smoke: { agents: 20, rounds: 1, windowMs: 1_000 },
+  isPinned: false,
   takesServers: false,
   plan: () => ({
     metrics: [

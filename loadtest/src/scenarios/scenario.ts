@@ -29,6 +29,8 @@ export interface Scenario {
   readonly full: Size;
   /** A size that shows that it works, in seconds, and says nothing else. */
   readonly smoke: Size;
+  /** Whether servers and load are kept to a core each, where the machine can do that. */
+  readonly isPinned: boolean;
   /** Whether other servers can be named. */
   readonly takesServers: boolean;
   /** What is made of its readings; names of other servers that take part. */

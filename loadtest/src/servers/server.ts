@@ -2,13 +2,13 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { root } from "@muster/local";
 import { guard, startRedis } from "@muster/testkit";
-import { CORE, pin, pinned } from "../measure/pin.ts";
+import { CORE, coresOf, pin, pinned } from "../measure/pin.ts";
 import { type Launch, openMuster, settled } from "./muster.ts";
 
 /** A server that runs. */
@@ -91,15 +91,54 @@ export function opampGoPeer(): Contestant | null {
   return existsSync(opampGo) ? { name: OPAMP_GO, start: () => startPeer(opampGo, []) } : null;
 }
 
-/** A server that goes on running after the round, as it did before. */
+/** A server that goes on running after the round, on the cores that it had before. */
 export function given({ name, url, pid }: GivenServer): Contestant {
   return {
     name,
     async start() {
+      const cores = coresOf(pid);
       pin(pid, CORE.server);
-      return { url, pids: [pid], settled: async () => {}, stop: async () => {} };
+      const stop = async (): Promise<void> => {
+        if (cores !== null) pin(pid, cores);
+      };
+      return { url, pids: [pid], settled: async () => {}, stop };
     },
   };
+}
+
+/** Why a given server cannot be measured; null: it listens where it is said to. */
+export function whyNotGiven({ name, url, pid }: GivenServer): string | null {
+  if (!existsSync(`/proc/${pid}`)) return `--server ${name}: there is no process ${pid}.`;
+  const { port } = new URL(url);
+  const inodes = listeningAt(Number(port || 80));
+  if (inodes.size === 0) return `--server ${name}: nobody listens on port ${port || 80} of this machine.`;
+  const files = readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+  const isIts = files.some((file) => inodes.has(/^socket:\[(\d+)\]$/.exec(file)?.[1] ?? ""));
+  return isIts
+    ? null
+    : `--server ${name}: port ${port || 80} is not process ${pid}'s; name the process that serves it.`;
+}
+
+/** Inodes of the sockets that listen on a port: as /proc/net/tcp has them, address and port in hexadecimal, state 0A. */
+function listeningAt(port: number): ReadonlySet<string> {
+  const wanted = port.toString(16).toUpperCase().padStart(4, "0");
+  const lines = ["/proc/net/tcp", "/proc/net/tcp6"]
+    .filter(existsSync)
+    .flatMap((file) => readFileSync(file, "utf8").split("\n"));
+  const sockets = lines.map((line) => line.trim().split(/\s+/));
+  return new Set(
+    sockets.flatMap(([, local = "", , state, , , , , , inode = ""]) => {
+      return state === "0A" && local.endsWith(`:${wanted}`) ? [inode] : [];
+    }),
+  );
+}
+
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return ""; // closed meanwhile
+  }
 }
 
 /** Muster, the peers that are there, and whatever else was named; says which peer is missing. */

@@ -4,7 +4,7 @@
 // A class, not closures: thousands of agents share one process and an idle one must stay small.
 
 import type { Backoff } from "./backoff.ts";
-import { backoffMs } from "./backoff.ts";
+import { retryMs } from "./backoff.ts";
 import type { AgentEvent } from "./event.ts";
 import { eventsOf } from "./event.ts";
 import type { ActiveMisbehaviour, Misbehaviour } from "./misbehaviour.ts";
@@ -256,7 +256,7 @@ export class Agent {
     this.#tellWaiters(false);
     if (this.#options.behaviour.halfDuplex) return; // the HTTP client tries again by itself
     const { backoff, random } = this.#options;
-    const waitMs = refusal.retryAfterMs ?? backoffMs(backoff, this.#attempt++, random());
+    const waitMs = retryMs(backoff, this.#attempt++, random(), refusal.retryAfterMs);
     this.#redial = setTimeout(() => this.#dial(), waitMs);
   }
 

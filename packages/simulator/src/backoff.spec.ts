@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { backoffMs, OPAMP_BACKOFF, parseRetryAfter } from "./backoff.ts";
+import { backoffMs, OPAMP_BACKOFF, parseRetryAfter, retryMs } from "./backoff.ts";
 
 describe("backoffMs", () => {
   const cases = [
@@ -16,6 +16,18 @@ describe("backoffMs", () => {
   for (const c of cases) {
     it(`waits ${c.want} ms at attempt ${c.attempt} for ${c.random}`, () =>
       assert.equal(backoffMs(OPAMP_BACKOFF, c.attempt, c.random), c.want));
+  }
+});
+
+describe("retryMs", () => {
+  const cases = [
+    { retryAfterMs: undefined, want: 500 },
+    { retryAfterMs: 200, want: 500 },
+    { retryAfterMs: 7_000, want: 7_000 },
+  ];
+  for (const { retryAfterMs, want } of cases) {
+    it(`waits ${want} ms when the server says ${retryAfterMs ?? "nothing"}`, () =>
+      assert.equal(retryMs(OPAMP_BACKOFF, 0, 0.5, retryAfterMs), want));
   }
 });
 

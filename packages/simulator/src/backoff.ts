@@ -24,6 +24,11 @@ export function backoffMs(backoff: Backoff, attempt: number, random: number): nu
   return nominalMs * (1 - backoff.jitter + 2 * backoff.jitter * random);
 }
 
+/** The same, for a server that may have said when to come again: the longer of the two counts, as in opamp-go. */
+export function retryMs(backoff: Backoff, attempt: number, random: number, retryAfterMs: number | undefined): number {
+  return Math.max(backoffMs(backoff, attempt, random), retryAfterMs ?? 0);
+}
+
 /** Reads a Retry-After header, seconds or a date, to milliseconds from `nowMs`; undefined when it says nothing. */
 export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined || header.trim() === "") return undefined;

@@ -13,7 +13,7 @@
 export type { AgentOptions } from "./agent.ts";
 export { Agent } from "./agent.ts";
 export type { Backoff } from "./backoff.ts";
-export { backoffMs, OPAMP_BACKOFF, parseRetryAfter } from "./backoff.ts";
+export { backoffMs, OPAMP_BACKOFF, parseRetryAfter, retryMs } from "./backoff.ts";
 export type { AgentEvent } from "./event.ts";
 export type { Fleet, FleetCounts, FleetOptions } from "./fleet.ts";
 export { startFleet } from "./fleet.ts";

@@ -8,7 +8,7 @@ import { decodeServerBody, encodeAgentBody, formatUid, ProtocolError } from "@mu
 import type { AgentToServer } from "@muster/protocol/opamp";
 import { Agent, request } from "undici";
 import type { Backoff } from "./backoff.ts";
-import { backoffMs, parseRetryAfter } from "./backoff.ts";
+import { parseRetryAfter, retryMs } from "./backoff.ts";
 import type { Dial, Refusal, Transport, TransportListener } from "./transport.ts";
 
 /** What the HTTP client needs from its surroundings. */
@@ -96,7 +96,7 @@ async function deliver(
     }
     if (signal.aborted) return;
     tell((to) => to.refused(outcome.refusal));
-    await delay(outcome.refusal.retryAfterMs ?? backoffMs(deps.backoff, attempt, deps.random()), signal);
+    await delay(retryMs(deps.backoff, attempt, deps.random(), outcome.refusal.retryAfterMs), signal);
   }
 }
 

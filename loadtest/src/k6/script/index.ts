@@ -4,7 +4,7 @@
 import "./text-encoding.ts";
 
 export { frameOf, ProtocolError, parseFrameHeader } from "@muster/protocol";
-export { backoffMs, OPAMP_BACKOFF, parseRetryAfter } from "@muster/simulator";
+export { backoffMs, OPAMP_BACKOFF, parseRetryAfter, retryMs } from "@muster/simulator";
 export {
   changeConfig,
   changeHealth,
