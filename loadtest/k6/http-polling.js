@@ -15,12 +15,15 @@ const settings = readSettings(__ENV, ["ws", "wss", "http", "https"], {
   MAX_POLL_P99_MS: 2_000,
   // One answer in a thousand may be lost to the network between.
   MIN_ANSWERED: 0.999,
+  // Nobody sends a fleet at rest away, or leaves it without answer.
+  MAX_CONNECT_FAILURES: 0,
 });
 
 export const options = fleetOptions(settings, {
   muster_agents_answered: ["rate==1"], // nobody is left outside
   muster_poll_reply_ms: [`p(95)<=${settings.MAX_POLL_P95_MS}`, `p(99)<=${settings.MAX_POLL_P99_MS}`],
   muster_messages_answered: [`rate>=${settings.MIN_ANSWERED}`],
+  muster_connect_failures: [`count<=${settings.MAX_CONNECT_FAILURES}`],
   muster_error_replies: ["count==0"], // every message is a good one
 });
 

@@ -63,6 +63,15 @@ function noteOffer(offered, index, startedAtMs, atMs) {
 }
 
 export function rollOut({ run }) {
+  let hasSucceeded = false;
+  try {
+    hasSucceeded = rollOutToAll(run);
+  } finally {
+    rolloutSucceeded.add(hasSucceeded); // also when a call failed: a threshold without a value is kept
+  }
+}
+
+function rollOutToAll(run) {
   const endsAtMs = endOf(settings);
   openConfig(management, run, `load-test.run=${run}`);
   const targeted = awaitTargets(
@@ -74,8 +83,8 @@ export function rollOut({ run }) {
     throw new Error(`the plan reaches ${targeted} of ${settings.AGENTS} agents; see PLAN_SECONDS`);
   const { rolloutId, startedAtMs } = startRollout(run);
   const phase = awaitEnd(rolloutId, endsAtMs - 2_000); // before the agents go, or it would be their going that ends it
-  rolloutSucceeded.add(phase === "ROLLOUT_PHASE_SUCCEEDED");
   rolloutMs.add(Date.now() - startedAtMs);
+  return phase === "ROLLOUT_PHASE_SUCCEEDED";
 }
 
 /** Also after a run that was interrupted. */

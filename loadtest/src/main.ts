@@ -57,6 +57,7 @@ if (args.includes("--help")) {
   for (const [signal, code] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
+    ["SIGHUP", 129],
   ] as const) {
     // Half a measurement is none. What was started ends with this process: it holds pipes to us, and guards end the rest.
     process.once(signal, () => {

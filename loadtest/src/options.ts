@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import type { Scenario } from "./scenarios/scenario.ts";
-import type { GivenServer } from "./servers/server.ts";
+import { BARE_STORE, BARE_UWS, type GivenServer, MUSTER, OPAMP_GO } from "./servers/server.ts";
 
 /** What was asked for. */
 export interface Options {
@@ -56,6 +56,12 @@ export function parseOptions(args: readonly string[], scenarios: readonly Scenar
   const servers = values.server.map(parseServer);
   const wrong = servers.find((server) => typeof server === "string");
   if (wrong !== undefined) return wrong;
+  const taken = [...RESERVED, ...servers.map((server) => (typeof server === "string" ? "" : server.name))];
+  const twice = taken.find((name, i) => taken.indexOf(name) !== i);
+  if (twice !== undefined) return `--server takes a name that no other server has, not ${JSON.stringify(twice)}.`;
+  if (values.record && (agents < scenario.full.agents || rounds < scenario.full.rounds)) {
+    return `--record keeps what targets can be judged by: ${scenario.full.agents} agents and ${scenario.full.rounds} rounds at least.`;
+  }
   if (values.record && values.smoke) return "--smoke says nothing that would be worth recording.";
   if (values.record && values.profile) return "--profile slows services down: record a run without it.";
   return {
@@ -69,6 +75,9 @@ export function parseOptions(args: readonly string[], scenarios: readonly Scenar
     isProfiled: values.profile,
   };
 }
+
+/** Names of servers that take part by themselves. */
+const RESERVED = [MUSTER, BARE_UWS, BARE_STORE, OPAMP_GO];
 
 function readArgs(args: readonly string[]) {
   try {

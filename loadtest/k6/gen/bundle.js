@@ -4019,7 +4019,7 @@ var WHOLE = {
 var POSITIVE = /* @__PURE__ */ new Set(["DURATION_SECONDS", "HEARTBEAT_SECONDS", "CHANGE_SECONDS", "POLL_SECONDS"]);
 var MAX_NUMBER = 1e7;
 function readSettings(env, schemes, own) {
-  const problems = [];
+  const problems = unknownLimits(env, own);
   const numbers = /* @__PURE__ */ new Map();
   for (const [name, fallback] of Object.entries({ ...COMMON, ...own })) {
     const number = readNumber(name, env[name], fallback);
@@ -4034,6 +4034,12 @@ function readSettings(env, schemes, own) {
   throwAll(problems);
   return { ...Object.fromEntries(numbers), addresses, token: env["TOKEN"] || void 0 };
 }
+function unknownLimits(env, own) {
+  const limits = Object.keys(own).filter((name) => LIMIT.test(name));
+  const unknown = Object.keys(env).filter((name) => LIMIT.test(name) && !limits.includes(name));
+  return unknown.map((name) => `${name} is no limit of this script, which has ${limits.join(", ")}`);
+}
+var LIMIT = /^(MAX|MIN)_/;
 function shortRamp(rampSeconds, durationSeconds) {
   return Math.min(rampSeconds, durationSeconds / 4);
 }
@@ -4065,16 +4071,17 @@ function readNumber(name, text, fallback) {
   const whole = WHOLE[name];
   const isRight = text.trim() !== "" && number <= MAX_NUMBER && (whole === void 0 ? number > 0 || number === 0 && !POSITIVE.has(name) : Number.isInteger(number) && number >= whole);
   if (isRight) return number;
-  const kind = whole === void 0 ? `a number ${POSITIVE.has(name) ? "above 0" : "of 0 or more"}` : `a whole number from ${whole} on`;
+  const kind = whole === void 0 ? `a number ${POSITIVE.has(name) ? "above 0" : "of 0 or more"}` : `a whole number from ${whole} to ${MAX_NUMBER}`;
   return `${name} takes ${kind}, not "${text}"; e.g. -e ${name}=${fallback}`;
 }
 function isAddress(text, schemes) {
-  const [, scheme = ""] = /^(\w+):\/\/[^\s/]+/.exec(text) ?? [];
+  const [, scheme = ""] = /^(\w+):\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:[/?][^\s#]*)?$/i.exec(text) ?? [];
   return schemes.includes(scheme);
 }
 function addressSentence(address, schemes) {
   const example = `e.g. -e ADDRESS=${schemes.at(-1)}://muster.example:4320/v1/opamp, several separated by commas`;
-  const is = address === "" ? "is missing" : `cannot be "${address}": it begins with ${schemes.join(":// or ")}://`;
+  const form = `${schemes.join(":// or ")}://, then host, port and path`;
+  const is = address === "" ? "is missing" : `cannot be "${address}": it is ${form}`;
   return `ADDRESS ${is}; ${example}`;
 }
 export {

@@ -7,11 +7,14 @@ import { sourcesNeeded } from "../gen/bundle.js";
 /** What k6 may take longer than the agents stay: to answer the last messages and to close. */
 const CLOSING_SECONDS = 30;
 
-/** The part of k6's options that all scripts have; `thresholds` fail the run. */
+/**
+ * The part of k6's options that all scripts have; `thresholds` fail the run. k6 takes one for kept that nothing was measured
+ * for, unless it is of a counter: so agents that came to their end are counted.
+ */
 export function fleetOptions(settings, thresholds) {
   return {
     scenarios: { agents: agentsScenario(settings) },
-    thresholds,
+    thresholds: { muster_agents_ended: [`count==${settings.AGENTS}`], ...thresholds },
     summaryTrendStats: ["min", "med", "p(95)", "p(99)", "max"],
     // An HTTP client of the field keeps its connection between polls; k6 keeps as many as it may use at once.
     batch: settings.AGENTS_PER_VU,
@@ -58,7 +61,7 @@ export function checkSources(settings) {
   const needed = sourcesNeeded(settings.AGENTS / settings.addresses.length);
   if (needed <= 1) return;
   throw new Error(
-    `${settings.AGENTS} agents need ${needed} source addresses: run k6 with --local-ips FIRST-LAST, a range of at least ` +
+    `${settings.AGENTS} agents need ${needed} source addresses: add --local-ips FIRST-LAST, a range of at least ` +
       `so many addresses of this machine (on loopback 127.0.0.2-127.0.0.${needed + 1})`,
   );
 }

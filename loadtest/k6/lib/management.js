@@ -1,5 +1,5 @@
-// One rollout over the gRPC API: publish, wait until the plan reaches the fleet, start, watch, and never leave it running.
-// Calls block, so this has a virtual user of its own.
+// What operators do over the gRPC API: look at an agent; and one rollout: publish, wait until the plan reaches the fleet, start,
+// watch, and never leave it running. Calls block, so this has a virtual user of its own.
 
 import { sleep } from "k6";
 import { b64encode } from "k6/encoding";
@@ -8,12 +8,17 @@ import grpc from "k6/net/grpc";
 const client = new grpc.Client();
 client.load(
   [decodeURIComponent(import.meta.resolve("../../../proto").replace(/^file:\/\//, ""))],
+  "muster/v1/agents.proto",
   "muster/v1/configs.proto",
   "muster/v1/rollouts.proto",
 );
 
 const ASK_AGAIN_SECONDS = 0.25;
 const CALL_TIMEOUT = "30s";
+/** Of a call that is made again and again. */
+const LOOK_TIMEOUT = "5s";
+/** While a service restarts nobody answers, or not in time: that is asked again. */
+const PASSING = [grpc.StatusUnavailable, grpc.StatusDeadlineExceeded];
 const ENDED = ["SUCCEEDED", "HALTED", "INVALID", "REJECTED", "REVERTED"].map((phase) => `ROLLOUT_PHASE_${phase}`);
 
 /** The line of a config by which the agents of a run know when its rollout started. */
@@ -60,13 +65,23 @@ export function startRollout(configId) {
   return { rolloutId: rollout.rolloutId, startedAtMs };
 }
 
-/** Waits until the rollout ended, or until `endsAtMs`; answers its phase. */
+/** Waits until the rollout ended, or until `endsAtMs`; answers its phase as far as it is known. */
 export function awaitEnd(rolloutId, endsAtMs) {
+  let phase = "unknown";
   for (;;) {
-    const { rollout } = call("RolloutService/GetRollout", { rolloutId });
-    if (ENDED.includes(rollout.phase) || Date.now() >= endsAtMs) return rollout.phase;
+    const response = invoke("RolloutService/GetRollout", { rolloutId }, LOOK_TIMEOUT);
+    if (!PASSING.includes(response.status)) phase = mustBeOk("RolloutService/GetRollout", response).rollout.phase;
+    if (ENDED.includes(phase) || Date.now() >= endsAtMs) return phase;
     sleep(ASK_AGAIN_SECONDS);
   }
+}
+
+/** When the health was taken that operators see of an agent, milliseconds since 1970; 0 when they see none. */
+export function healthAtMs(instanceUid) {
+  const response = invoke("AgentService/GetAgent", { instanceUid }, LOOK_TIMEOUT);
+  if (PASSING.includes(response.status) || response.status === grpc.StatusNotFound) return 0;
+  const { agent } = mustBeOk("AgentService/GetAgent", response);
+  return Date.parse(agent.health?.statusTime ?? 0);
 }
 
 /** Ends the rollout that is still at work on this run's config, if any, so that nobody finds a load test's later on. */
@@ -78,7 +93,8 @@ export function closeConfig(management, configId) {
   client.close();
 }
 
-function connect({ address, isTls }) {
+/** Connects this virtual user; its calls go there. */
+export function connect({ address, isTls }) {
   client.connect(address, { plaintext: !isTls, timeout: CALL_TIMEOUT });
 }
 
@@ -99,8 +115,15 @@ function publish(configId, body) {
 }
 
 function call(method, message) {
+  return mustBeOk(method, invoke(method, message, CALL_TIMEOUT));
+}
+
+function invoke(method, message, timeout) {
   const metadata = { "muster-user": "load-test" };
-  const response = client.invoke(`muster.v1.${method}`, message, { metadata, timeout: CALL_TIMEOUT });
+  return client.invoke(`muster.v1.${method}`, message, { metadata, timeout });
+}
+
+function mustBeOk(method, response) {
   if (response.status === grpc.StatusOK) return response.message;
   throw new Error(`${method} failed with code ${response.status}: ${response.error?.message ?? "no message"}`);
 }

@@ -10,6 +10,8 @@ export const connectToReplyMs = new Trend("muster_connect_to_reply_ms", isTime);
 export const connectFailures = new Counter("muster_connect_failures");
 /** How many agents were ever answered, of all that were started? */
 export const agentsAnswered = new Rate("muster_agents_answered");
+/** How many agents came to their end, however that was? Fewer than there were: the run itself broke, and says nothing. */
+export const agentsEnded = new Counter("muster_agents_ended");
 /** How many messages got their answer, of all that were sent? */
 export const messagesAnswered = new Rate("muster_messages_answered");
 /** How often did a server say that it could not take a message, or say what nobody understands? */
@@ -19,8 +21,12 @@ export const errorReplies = new Counter("muster_error_replies");
 export const heartbeatReplyMs = new Trend("muster_heartbeat_reply_ms", isTime);
 /** How long does the answer to a change of health or config take? Milliseconds. */
 export const statusReplyMs = new Trend("muster_status_reply_ms", isTime);
-/** How long does the answer to a poll over plain HTTP take? Milliseconds. */
+/** How long does the answer to a poll over plain HTTP take, from the first try on? Milliseconds. */
 export const pollReplyMs = new Trend("muster_poll_reply_ms", isTime);
+/** How much older than it may be is the health that operators see of an agent? Milliseconds. */
+export const visibleLagMs = new Trend("muster_visible_lag_ms", isTime);
+/** How often was it looked at? */
+export const looks = new Counter("muster_looks");
 
 /** How many agents were offered the revision of the rollout, of all? */
 export const offerReceived = new Rate("muster_offer_received");

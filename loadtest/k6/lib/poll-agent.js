@@ -16,6 +16,11 @@ import {
   takeUid,
 } from "../gen/bundle.js";
 import * as metrics from "./metrics.js";
+import { warnOnce } from "./warn-once.js";
+
+/** How long an agent waits for an answer, and for the last one when it is to end. */
+const REPLY_TIMEOUT_MS = 10_000;
+const LAST_REPLY_MS = 2_000;
 
 /** Polls until `plan.endsAtMs`. `plan`: settings, endsAtMs, urls. */
 export async function pollAsAgent(initial, index, plan) {
@@ -31,6 +36,7 @@ export async function pollAsAgent(initial, index, plan) {
     if (agent.todo.length === 0) await nextPoll(agent, plan);
   }
   metrics.agentsAnswered.add(agent.wasAnswered);
+  metrics.agentsEnded.add(1);
 }
 
 /** What an answer gives an agent to say at once. */
@@ -64,14 +70,17 @@ async function deliver(agent, body, url, plan) {
     "OpAMP-Instance-UID": agent.state.identity.uid,
     ...(plan.settings.token === undefined ? {} : { Authorization: `Bearer ${plan.settings.token}` }),
   };
+  const sentAtMs = Date.now();
   for (let attempt = 0; ; attempt++) {
     const response = await http.asyncRequest("POST", url, body.buffer, {
       headers,
       responseType: "binary",
       tags: { name: "opamp" },
+      timeout: Math.min(REPLY_TIMEOUT_MS, Math.max(0, plan.endsAtMs - Date.now()) + LAST_REPLY_MS),
     });
-    if (response.status === 200) return measure(response);
+    if (response.status === 200) return measure(response, attempt === 0 ? 0 : Date.now() - sentAtMs);
     metrics.connectFailures.add(1);
+    warnOnce(`an agent was turned away: ${response.error || `status ${response.status}`}`);
     // Any other answer is for good: the client lets go of the message, and the next one shows a gap.
     if (![0, 429, 503].includes(response.status)) return null;
     const retryAfterMs = parseRetryAfter(response.headers["Retry-After"], Date.now());
@@ -81,11 +90,12 @@ async function deliver(agent, body, url, plan) {
   }
 }
 
-function measure(response) {
+/** `sinceMs`: how long ago the first try was, when this was not it. */
+function measure(response, sinceMs) {
   const reply = decodeReply(new Uint8Array(response.body));
   if (reply instanceof ProtocolError || reply.error !== undefined) metrics.errorReplies.add(1);
   if (reply instanceof ProtocolError) return null;
-  metrics.pollReplyMs.add(response.timings.duration);
+  metrics.pollReplyMs.add(Math.max(sinceMs, response.timings.duration));
   return reply;
 }
 

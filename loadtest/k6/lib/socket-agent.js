@@ -3,7 +3,7 @@
 //
 // Invariants
 //   W1. Every message sent is counted once in muster_messages_answered: when it is answered, when its connection is lost, or
-//       when the agent ends.
+//       when the agent ends. So is a change that is due while there is no connection to send it on.
 //   W2. One funnel ends a connection, #closed; one ends the agent, #finish.
 
 import { WebSocket } from "k6/websockets";
@@ -23,6 +23,7 @@ import {
   takeUid,
 } from "../gen/bundle.js";
 import * as metrics from "./metrics.js";
+import { warnOnce } from "./warn-once.js";
 
 /** How long an agent that ends waits for answers that are on their way. */
 const LAST_ANSWERS_MS = 2_000;
@@ -82,7 +83,8 @@ export class SocketAgent {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#received(event);
-    socket.onerror = () => {}; // "close" follows and says all we need
+    // "close" follows, and decides what becomes of it.
+    socket.onerror = ({ error }) => warnOnce(`a connection failed: ${error}`);
     socket.onclose = () => this.#closed();
     this.#socket = socket;
   }
@@ -178,6 +180,7 @@ export class SocketAgent {
     const { everyMs, next } = this.#plan.change;
     this.#after("change", share * everyMs, () => {
       if (this.#isOpen) this.#send(next(this.#state, Date.now(), this.#changes++), metrics.statusReplyMs);
+      else metrics.messagesAnswered.add(false); // W1
       this.#armChange();
     });
   }
@@ -223,6 +226,7 @@ export class SocketAgent {
     this.#after("end", null);
     delete this.#timers.end;
     this.#dropPending();
+    metrics.agentsEnded.add(1);
     metrics.agentsAnswered.add(this.#wasAnswered);
     if (this.#lostAtMs !== null) metrics.agentsBack.add(false);
     if (!this.#isOpen) return;

@@ -7,7 +7,7 @@ describe("arguments of the k6 runner", () => {
     {
       name: "takes a script alone and means a Muster of its own",
       args: ["connect-storm"],
-      is: { script: "connect-storm", deployment: null, gateways: 2, env: {} },
+      is: { script: "connect-storm", deployment: null, gateways: 2, env: {}, localIps: null },
     },
     {
       name: "hands sizes on as variables, and what is set by name wins",
@@ -17,6 +17,7 @@ describe("arguments of the k6 runner", () => {
         deployment: null,
         gateways: 2,
         env: { AGENTS: "7", DURATION_SECONDS: "9", SEED: "3" },
+        localIps: null,
       },
     },
     {
@@ -27,12 +28,13 @@ describe("arguments of the k6 runner", () => {
         deployment: { address: "https://a/v1/opamp", token: "secret", management: undefined },
         gateways: 2,
         env: {},
+        localIps: null,
       },
     },
     {
       name: "takes the smoke with its gateways",
       args: ["smoke", "--gateways", "3"],
-      is: { script: "smoke", deployment: null, gateways: 3, env: {} },
+      is: { script: "smoke", deployment: null, gateways: 3, env: {}, localIps: null },
     },
   ];
   for (const { name, args, is } of right) it(name, () => assert.deepEqual(parseArguments(args), is));

@@ -24,6 +24,8 @@ export interface Arguments {
   readonly gateways: number;
   /** Variables for the script, by name. */
   readonly env: Readonly<Record<string, string>>;
+  /** Source addresses for k6's --local-ips; null: as the runner sees fit. */
+  readonly localIps: string | null;
 }
 
 /** A deployment that is there. */
@@ -44,7 +46,8 @@ export const USAGE = `npm run k6 -- <script> [options]
   --gateways N           gateways of the Muster that is started for the run (default 2)
   --address URL[,URL]    a deployment instead; nothing is started and nothing is killed
   --token TOKEN          its token for agents
-  --management HOST:PORT its gRPC API, for rollout-under-load
+  --management HOST:PORT its gRPC API, for rollout-under-load and status-churn
+  --local-ips FIRST-LAST source addresses of this machine, for more than 20,000 agents of one address
 `;
 
 /** Reads the arguments; a sentence about what is wrong with them otherwise. */
@@ -61,7 +64,10 @@ export function parseArguments(args: readonly string[]): Arguments | string {
   if (address === undefined && (token ?? management) !== undefined) {
     return "--token and --management go with --address: a Muster of the runner's own has no token";
   }
-  if (script === "smoke" && (address ?? values.agents ?? values["duration-seconds"] ?? values.set) !== undefined) {
+  if (
+    script === "smoke" &&
+    (address ?? values.agents ?? values["duration-seconds"] ?? values.set ?? values["local-ips"]) !== undefined
+  ) {
     return "the smoke has its own sizes and its own Muster: of the options it takes --gateways alone";
   }
   const env = variables(values);
@@ -71,7 +77,8 @@ export function parseArguments(args: readonly string[]): Arguments | string {
   if (!Number.isInteger(gateways) || gateways < fewest || gateways > 64) {
     return `--gateways takes a whole number from ${fewest} to 64 for ${script}, not "${values.gateways}"`;
   }
-  return { script, deployment: address === undefined ? null : { address, token, management }, gateways, env };
+  const localIps = values["local-ips"] ?? null;
+  return { script, deployment: address === undefined ? null : { address, token, management }, gateways, env, localIps };
 }
 
 function read(args: readonly string[]) {
@@ -88,6 +95,7 @@ function read(args: readonly string[]) {
         address: text,
         token: text,
         management: text,
+        "local-ips": text,
       },
     });
   } catch (error) {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { k6Arguments, loopbackSources, secretEnv } from "./command.ts";
+import { k6Arguments, loopbackSources, secretEnv, settingsOf, withoutSettings } from "./command.ts";
 
 describe("the command line of k6", () => {
-  const run = { file: "/x/connect-storm.js", env: { AGENTS: "25000", TOKEN: "secret" }, isLocal: true };
+  const run = { file: "/x/connect-storm.js", env: { AGENTS: "25000", TOKEN: "secret" }, isLocal: true, localIps: null };
 
   it("gives loopback as many source addresses as its ports demand", () => {
     assert.deepEqual(k6Arguments(run), [
@@ -20,6 +20,22 @@ describe("the command line of k6", () => {
 
   it("leaves the source addresses of another machine to its operator", () => {
     assert.ok(!k6Arguments({ ...run, isLocal: false }).includes("--local-ips"));
+  });
+
+  it("takes the addresses that it is given", () => {
+    assert.ok(k6Arguments({ ...run, isLocal: false, localIps: "10.0.0.5-10.0.0.9" }).includes("10.0.0.5-10.0.0.9"));
+  });
+
+  it("keeps settings of the shell from scripts, and everything else not", () => {
+    const settings = settingsOf("const settings = readSettings(__ENV, [], {\n  POLL_SECONDS: 30,\n});\n");
+    const shell = {
+      PATH: "/bin",
+      AGENTS: "5",
+      POLL_SECONDS: "1",
+      MAX_ANYTHING: "1",
+      CHANGE_SECONDS: "of another script",
+    };
+    assert.deepEqual(withoutSettings(shell, settings), { PATH: "/bin", CHANGE_SECONDS: "of another script" });
   });
 
   it("shows the token to k6 alone", () => {

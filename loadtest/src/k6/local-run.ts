@@ -1,6 +1,6 @@
 // One script against a Muster on this machine, with what only the machine's owner can do to it.
 
-import type { Script } from "./arguments.ts";
+import type { Arguments, Script } from "./arguments.ts";
 import { killGatewayOnce } from "./gateway-killer.ts";
 import { runScript } from "./run.ts";
 import { COMMON } from "./script/settings.ts";
@@ -9,7 +9,7 @@ import type { World } from "./world.ts";
 /** Runs it; resolves with k6's exit code. */
 export async function runLocally(
   script: Script,
-  env: Readonly<Record<string, string>>,
+  { env, localIps }: Pick<Arguments, "env" | "localIps">,
   world: World,
   signal: AbortSignal,
 ): Promise<number> {
@@ -22,7 +22,7 @@ export async function runLocally(
       : Promise.resolve();
   try {
     const [exitCode] = await Promise.all([
-      runScript(script, { ...world.env, ...env }, true, signal).finally(() => over.abort()),
+      runScript(script, { env: { ...world.env, ...env }, isLocal: true, localIps }, signal).finally(() => over.abort()),
       killing,
     ]);
     return exitCode;

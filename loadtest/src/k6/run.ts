@@ -1,27 +1,24 @@
 // One k6 as a process: what it prints goes through, what it exits with comes back, and it does not outlive this process.
 
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "@muster/local";
 import { guard } from "@muster/testkit";
 import type { Script } from "./arguments.ts";
-import { k6Arguments, secretEnv } from "./command.ts";
+import { k6Arguments, type Run, secretEnv, settingsOf, withoutSettings } from "./command.ts";
 
 /** The exit code of a command that a signal ended, as shells have it. */
 const INTERRUPTED = 130;
 
 /** Runs a script to its end; resolves with k6's exit code. An abort makes k6 end its agents in good order first. */
-export function runScript(
-  script: Script,
-  env: Readonly<Record<string, string>>,
-  isLocal: boolean,
-  signal: AbortSignal,
-): Promise<number> {
-  const run = { file: join(root, "loadtest", "k6", `${script}.js`), env, isLocal };
+export function runScript(script: Script, what: Omit<Run, "file">, signal: AbortSignal): Promise<number> {
+  const run = { file: fileOf(script), ...what };
+  const settings = settingsOf(readFileSync(run.file, "utf8"));
   // A group of its own: Ctrl-C in a terminal would reach k6 a second time, and the second one makes it drop everything.
   const child = spawn(join(root, ".muster", "tools", "k6"), k6Arguments(run), {
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, ...secretEnv(run) },
+    env: { ...withoutSettings(process.env, settings), ...secretEnv(run) },
     detached: true,
   });
   guard(child);
@@ -35,6 +32,16 @@ export function runScript(
       resolve(code ?? INTERRUPTED);
     });
   });
+}
+
+/** Settings among these that the script does not have. */
+export function unknownSettings(script: Script, env: Readonly<Record<string, string>>): readonly string[] {
+  const settings = settingsOf(readFileSync(fileOf(script), "utf8"));
+  return Object.keys(env).filter((name) => !settings.has(name));
+}
+
+function fileOf(script: Script): string {
+  return join(root, "loadtest", "k6", `${script}.js`);
 }
 
 /** Builds k6 unless it is there; resolves whether it is there now. */

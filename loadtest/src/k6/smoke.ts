@@ -13,7 +13,7 @@ export async function runSmoke(world: World, signal: AbortSignal): Promise<boole
     if (signal.aborted) return false;
     process.stdout.write(`k6 ${run.name} (${run.agents} agents)\n`);
     const startedAtMs = performance.now();
-    const exitCode = await runLocally(run.script, envOf(run), world, signal);
+    const exitCode = await runLocally(run.script, { env: envOf(run), localIps: null }, world, signal);
     k6Ms += performance.now() - startedAtMs;
     if (exitCode === run.exitCode) passedCount++;
     else failed.push(`k6 ${run.name}: exit code ${exitCode} instead of ${run.exitCode}\n`);

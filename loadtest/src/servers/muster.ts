@@ -1,7 +1,7 @@
 // A Muster of its own for one round of a load test: a Redis, and as many processes of each service as asked for, on one
 // core if asked for. Ends with everything it started.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -66,8 +66,8 @@ const LOOK_MS = 50;
 /** Starts it and resolves when every process is ready. */
 export async function openMuster(options: MusterOptions, launch: Launch): Promise<Muster> {
   const { signal } = launch;
-  const stateDir = await mkdtemp(join(tmpdir(), "muster-load-"));
   const redis = await startRedis();
+  const { stateDir, removeStateDir } = makeStateDir();
   const stack = await startStack(
     {
       stateDir,
@@ -80,7 +80,7 @@ export async function openMuster(options: MusterOptions, launch: Launch): Promis
     signal,
   ).catch(async (error: unknown) => {
     await redis.stop();
-    await rm(stateDir, { recursive: true, force: true });
+    removeStateDir();
     throw error;
   });
   const redisPid = redis.pid() ?? 0;
@@ -107,9 +107,21 @@ export async function openMuster(options: MusterOptions, launch: Launch): Promis
     async stop() {
       await stack.stop();
       await redis.stop();
-      await rm(stateDir, { recursive: true, force: true });
+      removeStateDir();
     },
   };
+}
+
+/** A folder that goes when it is told to, or with this process where that is interrupted. */
+function makeStateDir() {
+  const stateDir = mkdtempSync(join(tmpdir(), "muster-load-"));
+  const remove = (): void => rmSync(stateDir, { recursive: true, force: true });
+  process.once("exit", remove);
+  const removeStateDir = (): void => {
+    process.off("exit", remove);
+    remove();
+  };
+  return { stateDir, removeStateDir };
 }
 
 function envOf(service: ServiceName, { gatewayEnv }: MusterOptions, launch: Launch): EnvOverrides {

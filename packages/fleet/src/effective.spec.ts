@@ -13,6 +13,17 @@ describe("an effective config", () => {
   });
 });
 
+it("an effective config has the bytes that it always had: what it is kept under follows from them", () => {
+  const files = [
+    { name: 'a"\u2028\\ä.yaml', contentType: "text/yaml\n", body: Buffer.from("xxa: 1").subarray(2) },
+    { name: "", contentType: "", body: new Uint8Array() },
+  ];
+  for (const some of [files, []]) {
+    const lists = some.map(({ name, contentType, body }) => [name, contentType, Buffer.from(body).toString("base64")]);
+    assert.equal(encodeEffective(some).toString(), JSON.stringify(lists));
+  }
+});
+
 describe("which config an agent claims to have", () => {
   const [now, other] = [aHash("a"), aHash("b")];
   const silent = { capabilities: ["ReportsEffectiveConfig"] };

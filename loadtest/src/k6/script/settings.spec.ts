@@ -38,7 +38,7 @@ describe("settings of a script", () => {
 
   it("tells all problems at once, each with what to do", () => {
     const said =
-      /ADDRESS is missing; e\.g\. -e ADDRESS=wss:.*AGENTS takes a whole number from 1 on, not "x"; e\.g\. -e AGENTS=10/s;
+      /ADDRESS is missing; e\.g\. -e ADDRESS=wss:.*AGENTS takes a whole number from 1 to 10000000, not "x"; e\.g\. -e AGENTS=10/s;
     assert.throws(
       () => read({ AGENTS: "x" }),
       ({ message }: Error) => said.test(message.split("\n").toSorted().join("\n")),
@@ -50,6 +50,9 @@ describe("settings of a script", () => {
     { ADDRESS: "http://a" },
     { ADDRESS: "muster.example:4320" },
     { ADDRESS: "ws://a,," },
+    { ADDRESS: "ws://a:432O/v1/opamp" },
+    { ADDRESS: "ws://[::1/v1/opamp" },
+    { ADDRESS: "ws://a:4320/v1/opamp#x" },
     { AGENTS: "0" },
     { AGENTS: "1.5" },
     { AGENTS: "1e9" },
@@ -65,6 +68,10 @@ describe("settings of a script", () => {
       assert.throws(() => read({ ADDRESS, ...env }), new RegExp(`${Object.keys(env)[0]}.*; e\\.g\\.`));
     });
   }
+});
+
+it("refuses a limit that the script does not have", () => {
+  assert.throws(() => read({ ADDRESS, MAX_X: "5" }), /MAX_X is no limit of this script, which has MAX_X_MS/);
 });
 
 describe("the management API of a script", () => {

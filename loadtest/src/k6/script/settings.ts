@@ -57,7 +57,7 @@ export interface Management {
 
 /** Reads the settings of a script; `schemes` are those of the addresses it can speak to. Throws with every problem. */
 export function readSettings<Own extends Defaults>(env: Env, schemes: readonly string[], own: Own): Settings<Own> {
-  const problems: string[] = [];
+  const problems: string[] = unknownLimits(env, own);
   const numbers = new Map<string, number>();
   for (const [name, fallback] of Object.entries({ ...COMMON, ...own })) {
     const number = readNumber(name, env[name], fallback);
@@ -73,6 +73,15 @@ export function readSettings<Own extends Defaults>(env: Env, schemes: readonly s
   // Each name has a number by now: a text would have been a problem.
   return { ...(Object.fromEntries(numbers) as Settings<Own>), addresses, token: env["TOKEN"] || undefined };
 }
+
+/** A limit that is misspelt would be none. */
+function unknownLimits(env: Env, own: Defaults): string[] {
+  const limits = Object.keys(own).filter((name) => LIMIT.test(name));
+  const unknown = Object.keys(env).filter((name) => LIMIT.test(name) && !limits.includes(name));
+  return unknown.map((name) => `${name} is no limit of this script, which has ${limits.join(", ")}`);
+}
+
+const LIMIT = /^(MAX|MIN)_/;
 
 /** A ramp that leaves three quarters of the run. Examples: 30 of 120 stay 30; 30 of 10 become 2.5; 0 stays 0. */
 function shortRamp(rampSeconds: number, durationSeconds: number): number {
@@ -126,17 +135,19 @@ function readNumber(name: string, text: string | undefined, fallback: number): n
   const kind =
     whole === undefined
       ? `a number ${POSITIVE.has(name) ? "above 0" : "of 0 or more"}`
-      : `a whole number from ${whole} on`;
+      : `a whole number from ${whole} to ${MAX_NUMBER}`;
   return `${name} takes ${kind}, not "${text}"; e.g. -e ${name}=${fallback}`;
 }
 
+/** k6 has no URL to take addresses apart: scheme, a host or an address in brackets, maybe a port, and no fragment. */
 function isAddress(text: string, schemes: readonly string[]): boolean {
-  const [, scheme = ""] = /^(\w+):\/\/[^\s/]+/.exec(text) ?? [];
+  const [, scheme = ""] = /^(\w+):\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:[/?][^\s#]*)?$/i.exec(text) ?? [];
   return schemes.includes(scheme);
 }
 
 function addressSentence(address: string, schemes: readonly string[]): string {
   const example = `e.g. -e ADDRESS=${schemes.at(-1)}://muster.example:4320/v1/opamp, several separated by commas`;
-  const is = address === "" ? "is missing" : `cannot be "${address}": it begins with ${schemes.join(":// or ")}://`;
+  const form = `${schemes.join(":// or ")}://, then host, port and path`;
+  const is = address === "" ? "is missing" : `cannot be "${address}": it is ${form}`;
   return `ADDRESS ${is}; ${example}`;
 }
