@@ -15,7 +15,7 @@ const PERIOD_MS = 30_000;
 const SHORT_WINDOW_MS = 5_000;
 /** Turns that each server takes in a round. */
 const SLICES = 4;
-/** How long a server is left alone before it is watched doing nothing, in windows: 15 s in a full run. Connects leave it garbage to collect. */
+/** How long servers are left alone before they are watched doing nothing, in windows: 15 s in a full run. Connects leave garbage. */
 const REST_WINDOWS = 0.5;
 
 function plan(others: readonly string[]): Plan {
@@ -45,10 +45,14 @@ function plan(others: readonly string[]): Plan {
 function phasesOf({ windowMs }: Run): Phases {
   return {
     sliceCount: SLICES,
+    restMs: windowMs * REST_WINDOWS,
+    ready: () => {},
     async connect({ server, fleet }) {
       await fleet.connect();
       await server.settled();
-      await sleep(windowMs * REST_WINDOWS);
+      return {};
+    },
+    async rested({ server }) {
       const [cpuBefore, startedAtMs] = [cpuMicros(...server.pids), performance.now()];
       await sleep(windowMs / 4);
       const elapsedMs = performance.now() - startedAtMs;

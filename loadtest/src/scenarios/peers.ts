@@ -1,7 +1,6 @@
 // Muster's gateway beside the least that could serve the same agents: what a heartbeat costs in processor time in a closed
 // loop, what connecting costs, and what an agent costs in memory, before and after it was heard.
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { cpuMicros, residentBytes } from "../measure/process-cost.ts";
 import type { Plan } from "../results/plan.ts";
 import { BARE_UWS, contestants, MUSTER, OPAMP_GO } from "../servers/server.ts";
@@ -15,10 +14,10 @@ const SLICES = 8;
 /** Heartbeats of every agent before memory is read again. */
 const ROUNDS_OF_HEARTBEATS = 3;
 /**
- * How long a server is left alone before its memory is read, empty, connected and heard, in windows: 12 s in a full run. A
- * garbage-collected server that has time gives back what a burst left; all servers are given the same.
+ * How long servers are left alone before their memory is read, empty, connected and heard, in windows: 32 s in a full run. V8
+ * waits for eight quiet seconds before it gives anything back, and gives back in several steps.
  */
-const IDLE_WINDOWS = 1.5;
+const REST_WINDOWS = 4;
 const REFERENCE_AGENTS = 10_000;
 
 function plan(others: readonly string[]): Plan {
@@ -63,24 +62,21 @@ function phasesOf({ agents, windowMs }: Run): Phases {
     (residentBytes(...server.pids) - (emptyBytes.get(name) ?? 0)) / agents;
   return {
     sliceCount: SLICES,
-    async connect(seat) {
-      const { name, server, fleet } = seat;
-      await sleep(windowMs * IDLE_WINDOWS);
-      emptyBytes.set(name, residentBytes(...server.pids));
+    restMs: windowMs * REST_WINDOWS,
+    ready: ({ name, server }) => void emptyBytes.set(name, residentBytes(...server.pids)),
+    async connect({ server, fleet }) {
       const cpuBefore = cpuMicros(...server.pids);
       await fleet.connect();
       await server.settled();
-      const connect = (cpuMicros(...server.pids) - cpuBefore) / agents;
-      await sleep(windowMs * IDLE_WINDOWS);
+      return { connect: (cpuMicros(...server.pids) - cpuBefore) / agents };
+    },
+    async rested(seat) {
       const fresh = bytesPerAgent(seat);
-      for (let round = 1; round <= ROUNDS_OF_HEARTBEATS; round++) await fleet.beat(1);
-      return { connect, fresh };
+      for (let round = 1; round <= ROUNDS_OF_HEARTBEATS; round++) await seat.fleet.beat(1);
+      return { fresh };
     },
     talk: ({ fleet }, forMs) => fleet.loop(LOOP_CONNECTIONS, forMs),
-    async end(seat) {
-      await sleep(windowMs * IDLE_WINDOWS);
-      return { heard: bytesPerAgent(seat) };
-    },
+    end: async (seat) => ({ heard: bytesPerAgent(seat) }),
   };
 }
 

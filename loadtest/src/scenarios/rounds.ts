@@ -2,6 +2,7 @@
 // slices, the others idle: a machine that is faster in one second than in the next is so for all of them alike. Each round
 // begins with another server.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LeanFleet } from "../lean/fleet.ts";
 import { prepareFleet } from "../lean/fleet.ts";
 import { CORE } from "../measure/pin.ts";
@@ -21,11 +22,20 @@ export interface Seat {
 
 /** What is done in a round. */
 export interface Phases {
+  /**
+   * How long all are left alone, in milliseconds: before the fleets connect, after they did, and at the end. A server that
+   * collects garbage gives back in peace what a burst left.
+   */
+  readonly restMs: number;
+  /** Once for each server, when all are up, warm and rested. */
+  ready(seat: Seat): void;
   /** Once for each server, one after the other: connects the fleet. Values that it measured. */
   connect(seat: Seat): Promise<Readonly<Record<string, number>>>;
+  /** Once for each server, one after the other, when all fleets are connected and all have rested. Values that it measured. */
+  rested(seat: Seat): Promise<Readonly<Record<string, number>>>;
   /** The fleet talks for so long; answers how many messages were answered. */
   talk(seat: Seat, forMs: number): Promise<{ readonly answers: number; readonly elapsedMs: number }>;
-  /** Once for each server, after all slices. */
+  /** Once for each server, after all slices and a rest. */
   end(seat: Seat): Promise<Readonly<Record<string, number>>>;
   /** How many slices each server gets in a round; before them everybody warms up in one that does not count. */
   readonly sliceCount: number;
@@ -55,13 +65,15 @@ async function playRound(contestants: readonly Contestant[], run: Run, phases: P
   const seats: Seat[] = [];
   const values = new Map<string, Record<string, number>>();
   try {
-    for (const contestant of contestants) {
-      const seat = await takeSeat(contestant, run);
-      seats.push(seat);
-      values.set(seat.name, { ...(await phases.connect(seat)) });
-    }
+    for (const contestant of contestants) seats.push(await takeSeat(contestant, run));
+    await sleep(phases.restMs);
+    for (const seat of seats) phases.ready(seat);
+    for (const seat of seats) values.set(seat.name, { ...(await phases.connect(seat)) });
+    await sleep(phases.restMs);
+    for (const seat of seats) values.set(seat.name, { ...values.get(seat.name), ...(await phases.rested(seat)) });
     for (const seat of seats) await phases.talk(seat, run.windowMs / phases.sliceCount);
     const slices = await takeTurns(seats, run, phases);
+    await sleep(phases.restMs);
     for (const seat of seats) {
       values.set(seat.name, { ...values.get(seat.name), ...slices.get(seat.name), ...(await phases.end(seat)) });
     }
