@@ -62,7 +62,12 @@ export function muster(launch: Launch): Contestant {
 }
 
 /** A bare uWebSockets.js server. */
-export const bareUws: Contestant = { name: BARE_UWS, start: () => startPeer(process.execPath, [uwsEntry]) };
+export const bareUws: Contestant = { name: BARE_UWS, start: () => startBareUws(CORE.server) };
+
+/** The same, on a core of one's choice. */
+export function startBareUws(core: number): Promise<Server> {
+  return startPeer(process.execPath, [uwsEntry], core);
+}
 
 /** A bare uWebSockets.js server that keeps what it is told in a Redis of its own; its cost is both. */
 export const bareStore: Contestant = {
@@ -153,9 +158,9 @@ export function contestants(
 /** Why a run compares with opamp-go no more. */
 export const OPAMP_GO_MISSING = "opamp-go takes no part: it is not built; loadtest/setup builds it (needs Go)";
 
-/** Starts a program on the servers' core that prints its address and ends with its standard input. */
-async function startPeer(command: string, args: readonly string[]): Promise<Server> {
-  const child = spawn(...pinned(CORE.server, command, args), { stdio: ["pipe", "pipe", "inherit"] });
+/** Starts a program on a core, the servers' unless told, that prints its address and ends with its standard input. */
+async function startPeer(command: string, args: readonly string[], core: number = CORE.server): Promise<Server> {
+  const child = spawn(...pinned(core, command, args), { stdio: ["pipe", "pipe", "inherit"] });
   guard(child);
   const url = await firstLine(child, command);
   return {
