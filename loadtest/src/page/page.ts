@@ -3,7 +3,7 @@
 
 import { formatValue, type Plan, type Unit } from "../results/plan.ts";
 import type { RecordedResult } from "../results/record.ts";
-import type { TargetOutcome } from "../results/summary.ts";
+import { summarize, type TargetOutcome } from "../results/summary.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
 import { renderChart } from "./chart.ts";
 
@@ -33,13 +33,19 @@ export function drawPage(scenarios: readonly Scenario[], results: Results, flame
 function drawTargets(scenarios: readonly Scenario[], results: Results): string {
   const rows = scenarios.flatMap(({ name, plan }) => {
     const result = results.get(name);
-    const outcomes = result?.summary.targets ?? plan([]).targets.map(unrecorded);
+    const { targets } = plan([]);
+    const outcomes = result === undefined ? targets.map(unrecorded) : judged(targets, result);
     return outcomes.map(
       (outcome) =>
         `| ${outcome.title} | ${boundOf(outcome)} | ${medianOf(outcome)} | ${verdictOf(outcome)} | [${name}](#${name}) |`,
     );
   });
   return ["| target | asked | median | | scenario |", "|---|---|---|---|---|", ...rows, ""].join("\n");
+}
+
+/** As today's targets have it, whatever was asked when the run was recorded. */
+function judged(targets: Plan["targets"], { metrics, ratioPlans, readings, agents }: RecordedResult) {
+  return summarize({ metrics, ratios: ratioPlans, targets }, readings, agents).targets;
 }
 
 function unrecorded(target: Plan["targets"][number]): TargetOutcome {
