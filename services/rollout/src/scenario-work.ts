@@ -92,6 +92,10 @@ export class ScenarioWork implements WorkQueue {
     return this.#add(`reconcile ${id}`, this.#nowMs(), (worker) => worker.reconcile(id));
   }
 
+  requestReconcileNow(id: RolloutId): Promise<void> {
+    return this.requestReconcile(id);
+  }
+
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void> {
     this.#jobs.delete(`wake ${id}`);
     return this.#add(`wake ${id}`, atMs, (worker) => worker.reconcile(id));
@@ -219,6 +223,7 @@ export class ScenarioWork implements WorkQueue {
   #asking(): WorkQueue {
     return {
       requestReconcile: (id) => this.requestReconcile(id),
+      requestReconcileNow: (id) => this.requestReconcileNow(id),
       requestReconcileAt: (id, atMs) => this.requestReconcileAt(id, atMs),
       ensureReconcile: (id) => this.ensureReconcile(id),
       requestMeasure: (id) => this.requestMeasure(id),

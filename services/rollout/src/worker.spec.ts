@@ -23,6 +23,7 @@ const FLEET = Array.from({ length: 200 }, (_, i) => aUid(i + 1));
 const BYSTANDERS = Array.from({ length: 10 }, (_, i) => aUid(1_000 + i));
 const NO_QUEUE: WorkQueue = {
   requestReconcile: async () => undefined,
+  requestReconcileNow: async () => undefined,
   requestReconcileAt: async () => undefined,
   ensureReconcile: async () => undefined,
   requestMeasure: async () => undefined,
