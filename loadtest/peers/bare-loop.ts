@@ -3,10 +3,11 @@
 // the config and its hash; prints its address, sends on the first line of its standard input, and ends with it.
 
 // biome-ignore lint/style/noRestrictedImports: the peer is the engine itself, without any of the gateway around it
-import { App, DISABLED, us_listen_socket_close, us_socket_local_port, type WebSocket } from "uWebSockets.js";
+import { App, type WebSocket } from "uWebSockets.js";
 import { create } from "@bufbuild/protobuf";
 import { decodeAgentFrame, encodeServerFrame, ProtocolError } from "@muster/protocol";
 import { ServerCapabilities, ServerToAgentSchema } from "@muster/protocol/opamp";
+import { listen, SOCKETS, upgradeWith } from "./listen.ts";
 
 const CONFIG = Buffer.from(process.argv[2] ?? "");
 const HASH = Buffer.from(process.argv[3] ?? "", "hex");
@@ -17,7 +18,6 @@ const REMOTE_CONFIG = {
   config: { configMap: { "base.yaml": { body: CONFIG, contentType: "text/yaml" } } },
   configHash: HASH,
 };
-const IDLE_TIMEOUT_S = 120;
 
 interface Agent {
   answer: Uint8Array | null;
@@ -27,18 +27,8 @@ interface Agent {
 const sockets = new Set<WebSocket<Agent>>();
 const app = App();
 app.ws<Agent>("/*", {
-  compression: DISABLED,
-  idleTimeout: IDLE_TIMEOUT_S,
-  maxPayloadLength: 1024 * 1024,
-  upgrade: (response, request, context) => {
-    const [key, protocol, extensions] = [
-      request.getHeader("sec-websocket-key"),
-      request.getHeader("sec-websocket-protocol"),
-      request.getHeader("sec-websocket-extensions"),
-    ];
-    const agent: Agent = { answer: null, offer: new Uint8Array() };
-    response.upgrade<Agent>(agent, key, protocol, extensions, context);
-  },
+  ...SOCKETS,
+  upgrade: upgradeWith((): Agent => ({ answer: null, offer: new Uint8Array() })),
   open: (ws) => void sockets.add(ws),
   message: (ws, frame) => {
     const agent = ws.getUserData();
@@ -57,15 +47,7 @@ function introduce(agent: Agent, frame: Uint8Array): Uint8Array {
   return encodeServerFrame(create(ServerToAgentSchema, { instanceUid, capabilities: CAPABILITIES }));
 }
 
-app.listen("127.0.0.1", 0, (socket) => {
-  if (socket === false) throw new Error("no port on 127.0.0.1 can be listened on");
-  process.stdout.write(`ws://127.0.0.1:${us_socket_local_port(socket)}/v1/opamp\n`);
-  process.stdin.once("data", () => {
-    for (const ws of sockets) ws.send(ws.getUserData().offer, true);
-  });
-  process.stdin.once("end", () => {
-    us_listen_socket_close(socket);
-    app.close();
-    process.exit(0);
-  });
+listen(app);
+process.stdin.once("data", () => {
+  for (const ws of sockets) ws.send(ws.getUserData().offer, true);
 });

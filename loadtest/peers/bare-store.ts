@@ -3,12 +3,10 @@
 // as a process of its own with Redis' port; prints its address, and ends with its standard input.
 
 // biome-ignore lint/style/noRestrictedImports: the peer is the engine itself, without any of the gateway around it
-import { App, DISABLED, us_listen_socket_close, us_socket_local_port, type WebSocket } from "uWebSockets.js";
+import { App, type WebSocket } from "uWebSockets.js";
 import { connect } from "node:net";
+import { ANSWER, listen, SOCKETS, upgradeWith } from "./listen.ts";
 
-/** Header, an instance uid of zeros, and a server's capabilities: the size of the gateway's answer to a heartbeat. */
-const ANSWER = Uint8Array.from([0, 0x0a, 16, ...new Array<number>(16).fill(0), 0x38, 0x87, 0x01]);
-const IDLE_TIMEOUT_S = 120;
 /** Where the uid is in a frame: behind the header, its field's tag and its length. */
 const [UID_START, UID_END] = [3, 19];
 const OK = "+OK\r\n";
@@ -46,29 +44,12 @@ function keep(ws: WebSocket<Agent>, frame: Buffer): void {
 
 const app = App();
 app.ws<Agent>("/*", {
-  compression: DISABLED,
-  idleTimeout: IDLE_TIMEOUT_S,
-  maxPayloadLength: 1024 * 1024,
-  upgrade: (response, request, context) => {
-    const [key, protocol, extensions] = [
-      request.getHeader("sec-websocket-key"),
-      request.getHeader("sec-websocket-protocol"),
-      request.getHeader("sec-websocket-extensions"),
-    ];
-    response.upgrade<Agent>({ isGone: false }, key, protocol, extensions, context);
-  },
+  ...SOCKETS,
+  upgrade: upgradeWith((): Agent => ({ isGone: false })),
   // What it is given is uWebSockets' own memory, and gone after this call.
   message: (ws, message) => keep(ws, Buffer.from(message.slice(0))),
   close: (ws) => {
     ws.getUserData().isGone = true;
   },
 });
-app.listen("127.0.0.1", 0, (socket) => {
-  if (socket === false) throw new Error("no port on 127.0.0.1 can be listened on");
-  process.stdout.write(`ws://127.0.0.1:${us_socket_local_port(socket)}/v1/opamp\n`);
-  process.stdin.resume().once("end", () => {
-    us_listen_socket_close(socket);
-    app.close();
-    process.exit(0);
-  });
-});
+listen(app);

@@ -56,20 +56,21 @@ export function parseOptions(args: readonly string[], scenarios: readonly Scenar
   const servers = values.server.map(parseServer);
   const wrong = servers.find((server) => typeof server === "string");
   if (wrong !== undefined) return wrong;
-  const taken = [...RESERVED, ...servers.map((server) => (typeof server === "string" ? "" : server.name))];
+  const given = servers.filter((server) => typeof server !== "string");
+  const taken = [...RESERVED, ...given.map(({ name }) => name)];
   const twice = taken.find((name, i) => taken.indexOf(name) !== i);
   if (twice !== undefined) return `--server takes a name that no other server has, not ${JSON.stringify(twice)}.`;
+  if (values.record && values.smoke) return "--smoke says nothing that would be worth recording.";
   if (values.record && (agents < scenario.full.agents || rounds < scenario.full.rounds)) {
     return `--record keeps what targets can be judged by: ${scenario.full.agents} agents and ${scenario.full.rounds} rounds at least.`;
   }
-  if (values.record && values.smoke) return "--smoke says nothing that would be worth recording.";
   if (values.record && values.profile) return "--profile slows services down: record a run without it.";
   return {
     scenario,
     agents,
     rounds,
     windowMs: size.windowMs,
-    servers: servers.filter((server) => typeof server !== "string"),
+    servers: given,
     isSmoke: values.smoke,
     isRecorded: values.record,
     isProfiled: values.profile,

@@ -1,6 +1,6 @@
 // The command line of k6 itself. Pure.
 
-import { COMMON } from "./script/settings.ts";
+import { COMMON, LIMIT } from "./script/settings.ts";
 
 /** One run of one script. */
 export interface Run {
@@ -49,7 +49,7 @@ export function withoutSettings<Env extends Readonly<Record<string, string | und
   env: Env,
   settings: ReadonlySet<string>,
 ): Readonly<Record<string, string | undefined>> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !settings.has(name) && !/^(MAX|MIN)_/.test(name)));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !settings.has(name) && !LIMIT.test(name)));
 }
 
 /** Source addresses for so many agents; null: the usual one is enough. Example: 25,000 agents have 127.0.0.2-127.0.0.4. */

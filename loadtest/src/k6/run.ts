@@ -14,7 +14,7 @@ const INTERRUPTED = 130;
 /** Runs a script to its end; resolves with k6's exit code. An abort makes k6 end its agents in good order first. */
 export function runScript(script: Script, what: Omit<Run, "file">, signal: AbortSignal): Promise<number> {
   const run = { file: fileOf(script), ...what };
-  const settings = settingsOf(readFileSync(run.file, "utf8"));
+  const settings = settingsOfScript(script);
   // A group of its own: Ctrl-C in a terminal would reach k6 a second time, and the second one makes it drop everything.
   const child = spawn(join(root, ".muster", "tools", "k6"), k6Arguments(run), {
     stdio: ["ignore", "inherit", "inherit"],
@@ -36,8 +36,12 @@ export function runScript(script: Script, what: Omit<Run, "file">, signal: Abort
 
 /** Settings among these that the script does not have. */
 export function unknownSettings(script: Script, env: Readonly<Record<string, string>>): readonly string[] {
-  const settings = settingsOf(readFileSync(fileOf(script), "utf8"));
+  const settings = settingsOfScript(script);
   return Object.keys(env).filter((name) => !settings.has(name));
+}
+
+function settingsOfScript(script: Script): ReadonlySet<string> {
+  return settingsOf(readFileSync(fileOf(script), "utf8"));
 }
 
 function fileOf(script: Script): string {

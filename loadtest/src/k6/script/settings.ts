@@ -81,7 +81,8 @@ function unknownLimits(env: Env, own: Defaults): string[] {
   return unknown.map((name) => `${name} is no limit of this script, which has ${limits.join(", ")}`);
 }
 
-const LIMIT = /^(MAX|MIN)_/;
+/** Names of limits. */
+export const LIMIT = /^(MAX|MIN)_/;
 
 /** A ramp that leaves three quarters of the run. Examples: 30 of 120 stay 30; 30 of 10 become 2.5; 0 stays 0. */
 function shortRamp(rampSeconds: number, durationSeconds: number): number {
