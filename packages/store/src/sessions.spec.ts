@@ -96,6 +96,38 @@ describe("sessions", () => {
     assert.ok((await open()).epoch > epoch, "epochs go on rising");
   });
 
+  describe("whose gateway is gone", () => {
+    const endLost = (gateway = gw1, evenBetween = false) => spec.store.sessions.endLost(uid, gateway, evenBetween);
+
+    it("end, as often as it is said, and the next gateway finds them ended", async () => {
+      const { epoch } = await open();
+      await flush(epoch);
+      assert.deepEqual([await endLost(), await endLost()], [true, true]);
+      const { before } = await open(gw2);
+      assert.deepEqual([before?.wasOpen, before?.wasBetween, before?.checkpoint?.seq], [false, false, 7n]);
+    });
+
+    it("go on when another gateway took them over", async () => {
+      await open();
+      await open(gw2);
+      assert.equal(await endLost(gw1, true), false);
+      assert.equal((await open()).before?.wasOpen, true);
+    });
+
+    it("are left to the next gateway where theirs left in good order, for as long as that is waited for", async () => {
+      const { epoch } = await open();
+      await flush(epoch, { state: "between" });
+      assert.equal(await endLost(), false);
+      assert.equal(await endLost(gw1, true), true);
+      assert.equal((await open(gw2)).before?.wasBetween, false);
+    });
+
+    it("are not made up", async () => {
+      assert.equal(await endLost(), false);
+      assert.equal((await open()).before, null);
+    });
+  });
+
   it("tells what the agent should run", async () => {
     const desired = { hash: aHash(), contributions: [] };
     await spec.store.desired.assign([{ uid, desired }], 1, 5);

@@ -4,7 +4,7 @@
 import type { AgentEvent, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { unpackDesired } from "./desired.ts";
-import { appendEvents, editSession, openSession } from "./gen/scripts.ts";
+import { appendEvents, editSession, endLost, openSession } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { type Json, pack, unpack } from "./packed.ts";
 import { runBinary } from "./redis.ts";
@@ -89,8 +89,11 @@ export interface Sessions {
   ownerIdentity(uid: InstanceUid): Promise<string>;
   /** Forgets who owns the uid: the next identity that opens it does. */
   release(uid: InstanceUid): Promise<void>;
-  /** Whether the agent's gateway left and none has taken it over yet. */
-  isBetween(uid: InstanceUid): Promise<boolean>;
+  /**
+   * Ends the session that `gateway`, which is gone, had with an agent; with `evenBetween` also one that it left to the next
+   * gateway. False, and nothing changed, when another gateway has taken the agent over or still may.
+   */
+  endLost(uid: InstanceUid, gateway: GatewayId, evenBetween: boolean): Promise<boolean>;
   /** Writes one partition's events and checkpoints. */
   flush(partition: Partition, batch: readonly SessionFlush[]): Promise<FlushOutcome>;
   partitionOf(uid: InstanceUid): Partition;
@@ -104,7 +107,6 @@ export const MAX_STREAM_ENTRIES = 100_000;
 /** Where the scripts keep what is asked for here (lua/lib/session.lua), and where in their answers it comes. */
 const FIELD = {
   gateway: 2,
-  open: 3,
   identity: 6,
   to: 7,
   from: 8,
@@ -126,7 +128,7 @@ interface Edit {
 /** Changes a session, and reads it. A new one is remembered for so many seconds; "": none is made up. */
 type EditSession = (uid: InstanceUid, newTtlS: number | "", edits: readonly Edit[]) => Promise<Fields>;
 
-/** How states are spelled in the session's field `open`; the scripts know "1". */
+/** How states are spelled in the session's field for it (lua/lib/session.lua); the scripts know them, too. */
 const SESSION_CODES = { open: "1", ended: "0", between: "m" } as const satisfies Record<SessionFlush["state"], string>;
 
 /** Sessions in `fleet`, spread over `partitions` as they were at install. Closes nothing: `fleet` is the caller's. */
@@ -160,7 +162,10 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
     async release(uid) {
       await edit(uid, "", [{ field: "identity", text: "" }]);
     },
-    isBetween: async (uid) => textOf(await read(uid), "open") === SESSION_CODES.between,
+    async endLost(uid, gateway, evenBetween) {
+      const key = fleetKeys.session(partitionOf(uid, partitions), uid);
+      return (await runBinary(fleet, endLost, [key], [gateway, evenBetween ? "1" : ""])) === 1;
+    },
     async flush(partition, batch) {
       const events = batch.flatMap((session) => session.events);
       const keys = [fleetKeys.events(partition), ...batch.map(({ uid }) => fleetKeys.session(partition, uid))];

@@ -43,6 +43,9 @@ function aGateway(connected: number, polling: number, overrides: Partial<DrainDe
     hub,
     connections,
     stopListening: () => done.push("stop listening"),
+    endPosts: async () => {
+      done.push("end posts");
+    },
     flushAll: async () => {
       done.push("flush");
       return true;
@@ -61,7 +64,8 @@ describe("drain", () => {
   it("takes nobody new, closes, writes, lets polls go, and writes again", async () => {
     const { deps, done } = aGateway(1, 1);
     await drain(deps);
-    assert.deepEqual(done, ["stop listening", "end 1 drained", "close 1 1012", "flush", "let go 2", "flush"]);
+    const steps = ["stop listening", "end 1 drained", "close 1 1012", "flush", "end posts", "let go 2", "flush"];
+    assert.deepEqual(done, steps);
   });
 
   it("ends a session before its socket closes, so that nobody takes the close for the agent's doing", async () => {
@@ -113,6 +117,6 @@ describe("drain", () => {
     assert.ok(only !== undefined);
     only.session = { kind: "opening" };
     await drain(deps);
-    assert.deepEqual(done, ["stop listening", "flush"]);
+    assert.deepEqual(done, ["stop listening", "end posts", "flush"]);
   });
 });

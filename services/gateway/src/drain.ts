@@ -1,5 +1,6 @@
 // How a gateway leaves: no new connections, then sockets closed in batches with pauses between, because every client
-// comes back at once and somebody else must take them; then everything that is known is written.
+// comes back at once and somebody else must take them; then everything that is known is written. Agents that poll go one
+// by one, each with its next answer, and the rest at the end.
 
 import type { Hub } from "./hub.ts";
 import type { Connection } from "./socket.ts";
@@ -9,6 +10,7 @@ export interface DrainDeps {
   readonly hub: Hub;
   readonly connections: ReadonlySet<Connection>;
   stopListening(): void;
+  endPosts(): Promise<void>;
   flushAll(): Promise<boolean>;
   pause(ms: number): Promise<void>;
   random(): number;
@@ -35,7 +37,8 @@ export async function drain(deps: DrainDeps): Promise<void> {
     await deps.flushAll();
     if (from + batchSize < open.length) await deps.pause((deps.spreadMs / BATCHES) * (0.5 + deps.random()));
   }
-  // Agents that poll simply come to another gateway, which goes on from the checkpoint.
+  // Agents that poll simply come to another gateway, which goes on from the checkpoint: nothing may be learnt of them after it.
+  await deps.endPosts();
   for (const { uid, session } of [...hub.entries.values()]) {
     if (session.kind === "active") hub.letGo(uid, session.epoch);
   }

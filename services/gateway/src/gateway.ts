@@ -88,10 +88,9 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   return {
     port: sockets.port,
     async drain(spreadMs) {
-      const { stopListening } = sockets;
+      const { stopListening, endPosts } = sockets;
       const { flushAll } = outbox;
-      await drain({ hub, connections, flushAll, stopListening, pause, random: clock.random, spreadMs });
-      await ownMetrics.drain();
+      await drain({ hub, connections, flushAll, stopListening, endPosts, pause, random: clock.random, spreadMs });
       living.abort();
       await store.gateways.leave(self).catch(onError);
       sockets.close();

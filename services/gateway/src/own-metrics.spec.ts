@@ -348,7 +348,14 @@ describe("the receiver of own metrics", () => {
     assert.deepEqual([get.status, get.headers.get("allow")], [405, "POST"]);
   });
 
-  it("leaves when what it took is written, and takes nothing more", async () => {
+  it("tells everything again when the fleet state was lost", async () => {
+    await send(whole);
+    ownMetrics.forget();
+    await send(whole);
+    assert.equal(appended.length, 2);
+  });
+
+  it("is not left before what it took is written and answered", async () => {
     const { promise, resolve } = Promise.withResolvers<UsageOutcome>();
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
     answerOf = () => {
@@ -357,21 +364,14 @@ describe("the receiver of own metrics", () => {
     };
     const sent = send(whole);
     await asked;
-    let isDrained = false;
-    const drained = ownMetrics.drain().then(() => {
-      isDrained = true;
+    let isEnded = false;
+    const ended = sockets.endPosts().then(() => {
+      isEnded = true;
     });
-    assert.equal((await refusal(request(resource(other, memory(5)))))[0], 503);
-    assert.equal(isDrained, false);
+    await assert.rejects(send(whole), "who comes now is not taken");
+    assert.equal(isEnded, false);
     resolve("written");
-    await drained;
+    await ended;
     assert.equal(await sent, undefined);
-  });
-
-  it("tells everything again when the fleet state was lost", async () => {
-    await send(whole);
-    ownMetrics.forget();
-    await send(whole);
-    assert.equal(appended.length, 2);
   });
 });

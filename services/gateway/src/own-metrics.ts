@@ -4,6 +4,7 @@
 // Invariants
 //   M1. A request is answered with 200 when all that was news of it is written, so that its client sends it again when it
 //       could not be. What could be is no news then: however many one request is about, each time writes more of them.
+//       A gateway that leaves waits for its answers (socket.ts).
 //   M2. What waits to be written is bounded, and so is what is remembered: agents that were not heard of for the longest
 //       time begin anew.
 //       A request's body, up to the largest there may be, is let go before its news are written.
@@ -48,8 +49,6 @@ export interface OwnMetricsDeps {
 export interface OwnMetrics extends PostRoute {
   /** The fleet state was lost: all is news again. */
   forget(): void;
-  /** Takes nothing any more; resolves when what it took is written, or could not be. */
-  drain(): Promise<void>;
 }
 
 /**
@@ -95,9 +94,7 @@ class Receiver implements OwnMetrics {
   readonly #states: LRUCache<string, UsageState>;
   readonly #refused: LRUCache<string, Refusal>;
   readonly #takeNews: TakeSome;
-  readonly #open = new Set<Promise<void>>();
   #waiting = 0;
-  #isDraining = false;
 
   constructor(deps: OwnMetricsDeps) {
     this.#deps = deps;
@@ -114,16 +111,13 @@ class Receiver implements OwnMetrics {
 
   post(exchange: Exchange, body: Uint8Array): void {
     this.#deps.counts.ownMetricsRequests += 1;
-    if (this.#isDraining) return this.#later(exchange, 503, "This gateway leaves; another one takes it.");
     const scanned = scanMetrics(body, isUsageMetric);
     if (scanned instanceof ProtocolError) {
       return refuse(exchange, scanned.code === "too_large" ? 413 : 400, scanned.message);
     }
     const nowMs = this.#deps.nowMs();
     const [due, refused] = this.#hearAll(scanned, exchange.identity, nowMs);
-    const taken = this.#take(exchange, due, refused, nowMs);
-    this.#open.add(taken);
-    void taken.finally(() => this.#open.delete(taken)); // never rejects
+    void this.#take(exchange, due, refused, nowMs); // never rejects
   }
 
   unreadable(exchange: Exchange): void {
@@ -133,11 +127,6 @@ class Receiver implements OwnMetrics {
   forget(): void {
     this.#states.clear();
     this.#refused.clear();
-  }
-
-  async drain(): Promise<void> {
-    this.#isDraining = true;
-    await Promise.all(this.#open);
   }
 
   /** Never rejects. It is given nothing that holds the request's body (M2). */

@@ -20,6 +20,7 @@ import {
 import { BodiesWaiting, type BodyBudget, BodyTooLarge, createBody, createBodyBudget, createInflate } from "./body.ts";
 import { compressFor } from "./compression.ts";
 import type { Admission, Caller } from "./door.ts";
+import { createPosts, type Posts } from "./posts.ts";
 
 /** One WebSocket. */
 export interface Connection {
@@ -93,8 +94,10 @@ export interface SocketOptions {
 /** Open sockets. */
 export interface Sockets {
   readonly port: number;
-  /** No new connection is accepted; those that are open go on. */
+  /** No new connection is accepted; those that are open go on, of plain HTTP until their next answer. */
   stopListening(): void;
+  /** No POST is taken any more; resolves when those under way are answered, or after a few seconds. */
+  endPosts(): Promise<void>;
   /** Closes everything that is still open. */
   close(): void;
 }
@@ -107,6 +110,8 @@ const HARD_LIMIT_SLACK = 1024 * 1024;
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 /** What an agent may take to answer a ping: far longer than any network, far shorter than anybody waits for a reply. */
 const PONG_TIMEOUT_MS = 2_000;
+/** What the last answers of a gateway that leaves may take. */
+const LAST_ANSWER_MS = 5_000;
 /** Bodies that are inflated at once, and those that may wait for it. */
 const INFLATIONS = 2;
 const MAX_WAITING_INFLATIONS = 1_000;
@@ -179,8 +184,10 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     },
   });
   const budget = createBodyBudget(Math.max(MAX_GATHERED_BYTES, 2 * maxMessageBytes));
+  const posts = createPosts();
   for (const route of handlers.routes) {
-    app.post(route.path, (res, req) => receivePost(res, req, maxMessageBytes, budget, handlers, route));
+    const receiving: Receiving = { maxBytes: maxMessageBytes, budget, posts, handlers, route };
+    app.post(route.path, (res, req) => receivePost(res, req, receiving));
     if (route.path !== path) app.any(route.path, (res) => answer(res, 405, "Use POST.", { allow: "POST" }));
   }
   app.any(path, (res, req) => {
@@ -192,12 +199,16 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
   const listening = await listen(app, options);
   let open: us_listen_socket | null = listening;
   const stopListening = (): void => {
+    posts.leave();
     if (open !== null) us_listen_socket_close(open);
     open = null;
   };
   return {
     port: us_socket_local_port(listening),
     stopListening,
+    async endPosts() {
+      await posts.end(LAST_ANSWER_MS);
+    },
     close() {
       stopListening();
       app.close();
@@ -317,25 +328,35 @@ function answer(res: HttpResponse, status: HttpStatus, sentence: string, details
   });
 }
 
-function receivePost(
-  res: HttpResponse,
-  req: HttpRequest,
-  maxBytes: number,
-  budget: BodyBudget,
-  handlers: SocketHandlers,
-  route: PostRoute,
-): void {
+/** What one route's POSTs are received with. */
+interface Receiving {
+  readonly maxBytes: number;
+  readonly budget: BodyBudget;
+  readonly posts: Posts;
+  readonly handlers: SocketHandlers;
+  readonly route: PostRoute;
+}
+
+function receivePost(res: HttpResponse, req: HttpRequest, receiving: Receiving): void {
+  const { maxBytes, budget, posts, handlers, route } = receiving;
   const { explain } = route;
   const mediaType = req.getHeader("content-type").split(";")[0]?.trim().toLowerCase();
   const encoding = req.getHeader("content-encoding").trim().toLowerCase();
   const admission = handlers.admit({ authorization: req.getHeader("authorization"), isUpgrade: false });
-  const identity = admission.kind === "admitted" ? admission.identity : "";
-  const body = createBody(maxBytes, budget);
-  const exchange = openExchange(res, req, identity, body.release);
   if (admission.kind !== "admitted") return turnAway(res, admission, explain);
   // In text for everybody: who sends something else need not read Protobuf.
   if (mediaType !== PROTOBUF_TYPE) return answer(res, 415, `Send ${PROTOBUF_TYPE}.`);
   if (!["", "identity", "gzip"].includes(encoding)) return answer(res, 415, "Send gzip or no encoding.", { explain });
+  const done = posts.begin();
+  if (done === null) {
+    res.close();
+    return;
+  }
+  const body = createBody(maxBytes, budget);
+  const exchange = openExchange(res, req, admission.identity, posts, () => {
+    body.release();
+    done();
+  });
   let isRefused = false;
   res.onData((chunk, isLast) => {
     if (isRefused) return;
@@ -347,7 +368,7 @@ function receivePost(
       return;
     }
     if (!isLast) return;
-    if (encoding === "gzip") void inflateInto(body.bytes(), maxBytes, exchange, handlers, route);
+    if (encoding === "gzip") void inflateInto(body.bytes(), exchange, receiving);
     else route.post(exchange, body.bytes());
   });
 }
@@ -368,10 +389,8 @@ const inflate = createInflate(INFLATIONS, MAX_WAITING_INFLATIONS);
 /** Inflating stops at the limit, so a small bomb costs no more than a large honest body. Never rejects. */
 async function inflateInto(
   body: Uint8Array,
-  maxBytes: number,
   exchange: Exchange,
-  handlers: SocketHandlers,
-  route: PostRoute,
+  { maxBytes, handlers, route }: Receiving,
 ): Promise<void> {
   let inflated: Uint8Array;
   try {
@@ -385,7 +404,8 @@ async function inflateInto(
   route.post(exchange, inflated);
 }
 
-function openExchange(res: HttpResponse, req: HttpRequest, identity: string, release: () => void): Exchange {
+/** `over` is called when it is answered or gone. */
+function openExchange(res: HttpResponse, req: HttpRequest, identity: string, posts: Posts, over: () => void): Exchange {
   const compress = compressFor(req.getHeader("accept-encoding"));
   const claimedUid = req.getHeader("opamp-instance-uid");
   const authorization = req.getHeader("authorization");
@@ -393,7 +413,7 @@ function openExchange(res: HttpResponse, req: HttpRequest, identity: string, rel
   let isGone = false;
   res.onAborted(() => {
     isGone = true;
-    release();
+    over();
   });
   const write = (status: HttpStatus, body: Uint8Array, encoding: string | null, retryAfterS?: number): void => {
     if (isGone) return;
@@ -401,8 +421,9 @@ function openExchange(res: HttpResponse, req: HttpRequest, identity: string, rel
       res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", PROTOBUF_TYPE);
       if (encoding !== null) res.writeHeader("content-encoding", encoding).writeHeader("vary", "accept-encoding");
       if (retryAfterS !== undefined) res.writeHeader("retry-after", String(retryAfterS));
-      res.end(body);
+      res.end(body, posts.isLeaving);
     });
+    over();
   };
   return {
     remoteAddress: addressOf(res),
@@ -412,7 +433,6 @@ function openExchange(res: HttpResponse, req: HttpRequest, identity: string, rel
     respond(status, body, retryAfterS) {
       if (isAnswered) return;
       isAnswered = true;
-      release();
       const compressing = compress(body);
       if (compressing === null) return write(status, body, null, retryAfterS);
       // The body may be a view that the caller uses again; compressing has begun on a copy.

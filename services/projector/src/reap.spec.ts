@@ -55,7 +55,7 @@ function aWorld(
         .map(({ uid }) => uid),
     load: async (uids) => uids.flatMap((uid) => [...views.values()].filter((v) => v.uid === uid)).map(versioned),
     owner: async (uid) => owners.get(uid) ?? null,
-    isBetween: async () => isBetween,
+    endLost: async (_uid, _gateway, evenBetween) => evenBetween || !isBetween,
     project: async (more) => more.forEach(fold),
     forget: async (id) => {
       forgotten.push(id);
@@ -84,10 +84,17 @@ describe("reap", () => {
 
   it("gives polling agents whose gateway left in good order the time of a few polls", async () => {
     const renewedAtMs = 60 * MINUTE_MS - 100_000;
-    const between = aWorld([connected(aUid(), gw1)], { isBetween: true, renewedAtMs });
+    const owners = new Map([[aUid(), gw1]]);
+    const between = aWorld([connected(aUid(), gw1)], { owners, isBetween: true, renewedAtMs });
     assert.equal(await reap(between.deps), 0);
-    const late = aWorld([connected(aUid(), gw1)], { isBetween: true, renewedAtMs: renewedAtMs - 10_000 });
+    const late = aWorld([connected(aUid(), gw1)], { owners, isBetween: true, renewedAtMs: renewedAtMs - 10_000 });
     assert.equal(await reap(late.deps), 1);
+  });
+
+  it("leaves an agent alone that another gateway takes over while it is judged", async () => {
+    const { deps, view } = aWorld([connected(aUid(), gw1)], { owners: new Map([[aUid(), gw1]]), alive: [gw2] });
+    assert.equal(await reap({ ...deps, endLost: async () => false }), 0);
+    assert.ok(isConnected(view()), "it may go on there without a word");
   });
 
   it("changes nothing the second time", async () => {

@@ -10,8 +10,11 @@ export interface ReapDeps {
   connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
   load(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
   owner(uid: InstanceUid): Promise<GatewayId | null>;
-  /** Whether its gateway left in good order and nobody has taken it over yet. */
-  isBetween(uid: InstanceUid): Promise<boolean>;
+  /**
+   * Ends the session that a gateway which is gone had, with `evenBetween` also where it left in good order; false when somebody
+   * has taken the agent over meanwhile, or still may.
+   */
+  endLost(uid: InstanceUid, gateway: GatewayId, evenBetween: boolean): Promise<boolean>;
   /** Folds and hints, like events from a gateway. */
   project(events: readonly AgentEvent[]): Promise<void>;
   forget(gateway: GatewayId): Promise<void>;
@@ -49,14 +52,14 @@ async function markLost(
   deps: ReapDeps,
 ): Promise<number> {
   const views = await deps.load(uids);
-  // An agent that polls may be served by another gateway without having connected anew.
-  const sessions = await Promise.all(views.map(({ view }) => sessionOf(view, deps)));
-  const between = await Promise.all(sessions.map(async ({ uid }) => isInGrace && (await deps.isBetween(uid))));
-  const events = views.flatMap(({ view }, i): AgentEvent[] => {
-    const owner = sessions[i]?.owner ?? null;
-    if (between[i] === true) return [];
-    return owner !== null && alive.has(owner) ? moved(view, owner) : lost(view, deps.nowMs());
+  const judged = views.map(async ({ view }): Promise<AgentEvent[]> => {
+    const { uid, owner } = await sessionOf(view, deps);
+    // An agent that polls may be served by another gateway without having connected anew.
+    if (owner !== null && alive.has(owner)) return moved(view, owner);
+    const isLost = owner === null || (await deps.endLost(uid, owner, !isInGrace));
+    return isLost ? lost(view, deps.nowMs()) : [];
   });
+  const events = (await Promise.all(judged)).flat();
   if (events.length > 0) await deps.project(events);
   return events.filter(({ kind }) => kind === "agent.disconnected").length;
 }

@@ -137,6 +137,17 @@ export const deleteSecret = { name: "muster-delete-secret", lua: "if redis.call(
 export const editSession = { name: "muster-edit-session", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal s, isThere = readSession(KEYS[1])\nif not isThere and ARGV[1] == '' then return {} end\nfor i = 2, #ARGV, 3 do\n  local field = tonumber(ARGV[i])\n  if ARGV[i + 2] ~= '1' or s[field] == '' then s[field] = ARGV[i + 1] end\nend\nif isThere and #ARGV > 1 then\n  redis.call('SET', KEYS[1], cmsgpack.pack(s), 'KEEPTTL')\nelseif not isThere then\n  redis.call('SET', KEYS[1], cmsgpack.pack(s), 'EX', ARGV[1])\nend\nreturn s" } as const;
 
 /**
+ * end-lost.lua — ends a session whose gateway is gone.
+ * KEYS[1]  string  muster:{p}:session:<uid>
+ * ARGV[1]  id of the gateway that is gone
+ * ARGV[2]  '1' to end it also where that gateway left it to the next one; else ''
+ * Returns  1 it is ended, now or before · 0 it is another gateway's by now, or is left to the next one
+ * Why atomic: a gateway that takes the agent over must either find it ended, and tell that it is connected, or be found
+ *             to have it; with two reads it goes on silently with a connection that was told to have ended.
+ */
+export const endLost = { name: "muster-end-lost", lua: "local EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal s = readSession(KEYS[1])\nif s[GATEWAY] ~= ARGV[1] or (s[OPEN] == 'm' and ARGV[2] == '') then return 0 end\ns[OPEN] = '0'\nredis.call('SET', KEYS[1], cmsgpack.pack(s), 'KEEPTTL')\nreturn 1" } as const;
+
+/**
  * enqueue-action.lua — leave something that a connected agent is to be asked once.
  * KEYS[1]  string  muster:{p}:session:<uid>
  * KEYS[2]  list    muster:{p}:actions:<uid>
