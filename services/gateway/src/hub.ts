@@ -12,6 +12,7 @@
 
 import type { DesiredRecord, DisconnectReason, GatewayId, InstanceUid } from "@muster/fleet";
 import { createAgentsOf } from "./agents-of.ts";
+import { Entry } from "./entry.ts";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Counts } from "./metrics.ts";
 import { type EndedHere, endAbsent, type OpeningDeps, openEntry } from "./opening.ts";
@@ -27,7 +28,6 @@ import {
   type Opening,
   openSession,
   type Peer,
-  type Session,
   step,
 } from "./session.ts";
 import type { Connection } from "./socket.ts";
@@ -42,17 +42,6 @@ export interface Responder {
   refuse(): void;
   /** The message cannot be taken, ever, as the sentence says. */
   reject(sentence: string): void;
-}
-
-/** One agent that this gateway serves. */
-export interface Entry {
-  session: Session;
-  readonly uid: InstanceUid;
-  /** Who it showed itself to be; "" when nobody is asked to. */
-  readonly identity: string;
-  /** null for an agent that polls. */
-  connection: Connection | null;
-  lastSeenAtMs: number;
 }
 
 /** One message of an agent. */
@@ -241,7 +230,7 @@ class LiveHub implements Hub {
     if (existing !== undefined && existing.connection === connection) return existing;
     if (existing !== undefined) this.end(uid, "superseded");
     const session = openSession(this.#peerOf(incoming));
-    const entry: Entry = { session, uid, identity, connection, lastSeenAtMs: 0 };
+    const entry = new Entry(uid, identity, connection, session);
     this.entries.set(uid, entry);
     if (connection !== null) this.#agentsOf.add(connection, uid);
     return entry;
@@ -303,7 +292,7 @@ class LiveHub implements Hub {
         const responder = this.#takeExchange(effect.to);
         if (responder === undefined) return;
         if (effect.sentence !== null) return responder.reject(effect.sentence);
-        return this.#twins.tell({ ...entry, responder });
+        return this.#twins.tell({ uid: entry.uid, connection: entry.connection, responder });
       }
     }
   }

@@ -19,7 +19,6 @@ import type { Hub, Responder } from "./hub.ts";
 import type { Counts } from "./metrics.ts";
 import { encodeError, type Replies } from "./replies.ts";
 import { type Addresses, translate } from "./report.ts";
-import { beat } from "./session.ts";
 import type { Connection, Exchange } from "./socket.ts";
 
 /** What it needs. */
@@ -116,10 +115,8 @@ class HubIntake implements Intake {
     const uid = formatUidAt(bytes, scan.uidStart) as InstanceUid; // canonical by construction
     const entry = this.#deps.hub.entries.get(uid);
     if (entry === undefined || entry.connection !== connection || entry.identity !== identity) return false;
-    const session = beat(entry.session, scan.sequenceNum, scan.capabilities);
-    if (session === null) return false;
-    entry.session = session;
-    entry.lastSeenAtMs = this.#deps.nowMs();
+    if (!entry.beat(scan.sequenceNum, scan.capabilities)) return false;
+    if (connection === null) entry.lastSeenAtMs = this.#deps.nowMs();
     this.#deps.counts.heartbeats += 1;
     this.#deps.counts.messagesSent += 1;
     return true;

@@ -6,7 +6,7 @@ import type { DisconnectReason, InstanceUid } from "@muster/fleet";
 import { FleetError } from "@muster/fleet";
 import type { Checkpoint } from "@muster/store";
 import type { Claim, Claimed, Claims } from "./claim.ts";
-import type { Entry } from "./hub.ts";
+import type { Entry } from "./entry.ts";
 import { decodeKnown, encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Outbox } from "./outbox.ts";
 import { nextAction, type PrepareDeps } from "./prepare.ts";

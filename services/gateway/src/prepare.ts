@@ -4,7 +4,8 @@
 
 import type { InstanceUid } from "@muster/fleet";
 import type { QueuedAction } from "@muster/store";
-import type { Entry, Incoming } from "./hub.ts";
+import type { Entry } from "./entry.ts";
+import type { Incoming } from "./hub.ts";
 import type { ReportInput } from "./session.ts";
 import type { SettingsOffer } from "./settings.ts";
 import type { Connection } from "./socket.ts";

@@ -7,9 +7,10 @@ import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Report, ReportedFacet } from "./report.ts";
 import {
   type ActiveSession,
-  beat,
+  afterBeats,
   type Effect,
   type Input,
+  nextBeat,
   type Opening,
   openSession,
   type Peer,
@@ -141,11 +142,12 @@ describe("a session", () => {
   });
 
   it("answers heartbeats without a thought while nothing is owed", () => {
-    const session = told();
-    assert.equal(beat(session, 1, Number(CAPABILITIES))?.seq, 1n);
-    assert.equal(beat(session, 2, Number(CAPABILITIES)), null, "a gap");
-    assert.equal(beat(session, 1, 1), null, "other capabilities");
-    assert.equal(beat(told({ desired }), 1, Number(CAPABILITIES))?.seq, 1n, "an offer under way on a WebSocket");
+    const next = { seq: 1, capabilities: Number(CAPABILITIES) };
+    assert.deepEqual(nextBeat(told()), next);
+    assert.deepEqual(nextBeat(told({ desired })), next, "an offer under way on a WebSocket");
+    const later = afterBeats(told(), 7);
+    assert.deepEqual(later, { ...told(), seq: 7n });
+    assert.equal(nextBeat(later).seq, 8);
   });
 
   it("asks for full state at a gap, once, and again only after growing pauses (S2)", () => {
@@ -337,7 +339,7 @@ describe("a session", () => {
 
   it("asks again with the next message when the store lost it and could not be asked", () => {
     const failed = run([{ kind: "lost" }, { kind: "open-failed" }], told());
-    assert.equal(beat(failed.session, 1, Number(CAPABILITIES)), null, "a heartbeat needs a thought");
+    assert.equal(nextBeat(failed.session).seq, -1, "a heartbeat needs a thought");
     const asked = run([reports(aReport(1))], failed.session);
     assert.equal(brief(asked.effects), "reply, open");
     assert.equal(brief(run([reports(aReport(2))], asked.session).effects), "reply", "once");

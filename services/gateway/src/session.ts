@@ -183,12 +183,15 @@ export function step(session: Session, input: Input): Step {
   }
 }
 
-/** Takes in a heartbeat that follows exactly, on the hot path; null when it needs `step`. */
-export function beat(session: Session, seq: number, capabilities: number): ActiveSession | null {
-  if (session.kind !== "active" || !session.isQuiet || session.seq === null) return null;
-  // Both are below 2^53 here, or the message would be decoded in full.
-  if (capabilities !== 0 && capabilities !== Number(session.known.capabilities)) return null;
-  return Number(session.seq) + 1 === seq ? { ...session, seq: BigInt(seq) } : null;
+/** The next heartbeat that would change nothing, in numbers below 2^53; `seq` is -1 while every message needs a thought. */
+export function nextBeat(session: Session): { readonly seq: number; readonly capabilities: number } {
+  if (session.kind !== "active" || !session.isQuiet || session.seq === null) return { seq: -1, capabilities: 0 };
+  return { seq: Number(session.seq) + 1, capabilities: Number(session.known.capabilities) };
+}
+
+/** The session after heartbeats that changed nothing, of which the last one had this number. */
+export function afterBeats(session: Session, seq: number): Session {
+  return session.kind === "active" ? { ...session, seq: BigInt(seq) } : session;
 }
 
 function stepOpening(session: OpeningSession, input: Input): Step {

@@ -133,11 +133,9 @@ const STATUS_LINES: Record<HttpStatus, string> = {
   503: "503 Service Unavailable",
 };
 
+/** Kept on the WebSocket itself, property by property: every one costs each socket. */
 interface SocketData {
-  readonly remoteAddress: string;
-  readonly identity: string;
-  readonly authorization: string;
-  connection: OpenConnection | null;
+  readonly connection: OpenConnection;
 }
 
 /** Listens. @throws Error when the port is taken */
@@ -158,29 +156,27 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
       const authorization = req.getHeader("authorization");
       const admission = handlers.admit({ authorization, isUpgrade: true });
       if (admission.kind !== "admitted") return turnAway(res, admission);
-      const { identity } = admission;
-      const data: SocketData = { remoteAddress: addressOf(res), identity, authorization, connection: null };
+      const connection = new OpenConnection(addressOf(res), admission.identity, authorization);
       const key = req.getHeader("sec-websocket-key");
       const protocol = req.getHeader("sec-websocket-protocol");
-      return res.upgrade(data, key, protocol, req.getHeader("sec-websocket-extensions"), context);
+      return res.upgrade<SocketData>({ connection }, key, protocol, req.getHeader("sec-websocket-extensions"), context);
     },
     open: (ws) => {
-      const data = ws.getUserData();
-      data.connection = new OpenConnection(ws, data);
-      handlers.opened(data.connection);
+      const { connection } = ws.getUserData();
+      connection.open(ws);
+      handlers.opened(connection);
     },
     message: (ws, message, isBinary) => {
       const { connection } = ws.getUserData();
-      if (connection === null) return;
       if (!isBinary) handlers.text(connection);
       else if (message.byteLength > maxMessageBytes) handlers.oversized(connection);
       else handlers.message(connection, new Uint8Array(message));
     },
-    pong: (ws) => ws.getUserData().connection?.markPong(),
+    pong: (ws) => ws.getUserData().connection.markPong(),
     close: (ws) => {
       const { connection } = ws.getUserData();
-      connection?.markClosed();
-      if (connection !== null) handlers.closed(connection);
+      connection.markClosed();
+      handlers.closed(connection);
     },
   });
   const budget = createBodyBudget(Math.max(MAX_GATHERED_BYTES, 2 * maxMessageBytes));
@@ -245,24 +241,27 @@ class OpenConnection implements Connection {
   readonly remoteAddress: string;
   readonly identity: string;
   readonly authorization: string;
-  readonly #ws: WebSocket<SocketData>;
-  #isClosed = false;
+  /** null before it is open and once it is closed. */
+  #ws: WebSocket<SocketData> | null = null;
   /** Those who wait for a pong; null while nobody does. */
   #pinging: Set<(isAlive: boolean) => void> | null = null;
 
-  constructor(ws: WebSocket<SocketData>, { remoteAddress, identity, authorization }: SocketData) {
-    this.#ws = ws;
+  constructor(remoteAddress: string, identity: string, authorization: string) {
     this.remoteAddress = remoteAddress;
     this.identity = identity;
     this.authorization = authorization;
   }
 
   get isClosed(): boolean {
-    return this.#isClosed;
+    return this.#ws === null;
+  }
+
+  open(ws: WebSocket<SocketData>): void {
+    this.#ws = ws;
   }
 
   markClosed(): void {
-    this.#isClosed = true;
+    this.#ws = null;
     this.#settle(false);
   }
 
@@ -272,15 +271,15 @@ class OpenConnection implements Connection {
 
   send(frame: Uint8Array): boolean {
     // Past the backpressure limit uWS drops the frame and closes; the agent comes back and is told afresh.
-    return !this.#isClosed && this.#ws.send(frame, true) !== 2;
+    return this.#ws !== null && this.#ws.send(frame, true) !== 2;
   }
 
   close(code: number, reason: string): void {
-    if (!this.#isClosed) this.#ws.end(code, reason);
+    this.#ws?.end(code, reason);
   }
 
   async ping(): Promise<boolean> {
-    if (this.#isClosed) return false;
+    if (this.#ws === null) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#pinging ??= new Set();
     this.#pinging.add(resolve);

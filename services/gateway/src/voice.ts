@@ -3,7 +3,7 @@
 
 import { type ConfigHash, type Desired, FleetError, type InstanceUid } from "@muster/fleet";
 import { frameOf } from "@muster/protocol";
-import type { Entry } from "./hub.ts";
+import type { Entry } from "./entry.ts";
 import type { Counts } from "./metrics.ts";
 import type { Offers } from "./offers.ts";
 import type { Outgoing } from "./outgoing.ts";
