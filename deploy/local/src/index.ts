@@ -1,8 +1,10 @@
 // Everything on one machine. The commands are start.ts, test.ts and verify.ts, run by ../bootstrap.mjs; end-to-end
 // tests and load tests use the stack itself.
 //   stack.ts   the services as processes      child.ts  one process: started, watched, ended
+//   allocator.ts  what they take memory from
 //   redis.ts   the Redis of a local stack     visible.ts  how many agents an operator sees
 
+export { allocatorEnv } from "./allocator.ts";
 export type { Child, ChildSpec, Crash } from "./child.ts";
 export { createChild } from "./child.ts";
 export { ensureRedisServer } from "./find-redis.ts";

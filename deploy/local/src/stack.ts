@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "@muster/testkit";
+import { allocatorEnv } from "./allocator.ts";
 import { type Child, type Crash, createChild } from "./child.ts";
 import { root } from "./paths.ts";
 
@@ -158,6 +159,7 @@ function createService(place: Place, key: string, options: StackOptions): Servic
       command: process.execPath,
       args: [...nodeFlags(service), options.entryOf?.(service) ?? join(root, "services", service, "src", "main.ts")],
       env: () => ({
+        ...allocatorEnv(),
         ...(options.baseEnv ?? withoutSettings(process.env)),
         ...settings(place, key, drainMs, options),
         ...options.env?.[service],

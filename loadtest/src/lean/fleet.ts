@@ -9,6 +9,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { guard } from "@muster/testkit";
+import { OWN_SESSION } from "../measure/footing.ts";
 import { pin } from "../measure/pin.ts";
 import { addCounts, type Counts, type Order, type Outcome, type Range, type Reply } from "./orders.ts";
 
@@ -133,6 +134,7 @@ interface Worker {
 
 function startWorker(core: number | undefined): Worker {
   const child = fork(fileURLToPath(new URL("main.ts", import.meta.url)), {
+    ...OWN_SESSION,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   guard(child);

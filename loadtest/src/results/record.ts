@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
+import { allocatorEnv } from "@muster/local";
 import type { Metric, RatioPlan, Reading } from "./plan.ts";
 import type { Summary } from "./summary.ts";
 
@@ -19,6 +20,8 @@ export interface Machine {
   readonly kernel: string;
   readonly architecture: string;
   readonly node: string;
+  /** What services and bare servers took memory from; results from before 2026-11-23 do not say: the system's. */
+  readonly allocator?: "jemalloc" | "system";
 }
 
 /** One file of loadtest/results. */
@@ -54,6 +57,7 @@ export function thisMachine(): Machine {
     kernel: release(),
     architecture: arch(),
     node: process.version,
+    allocator: allocatorEnv().LD_PRELOAD === undefined ? "system" : "jemalloc",
   };
 }
 

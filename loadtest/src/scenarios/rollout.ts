@@ -17,6 +17,7 @@ import { ConfigService } from "@muster/protocol/muster/configs";
 import { RolloutService, StageState } from "@muster/protocol/muster/rollouts";
 import { type FleetOptions, startFleet } from "@muster/simulator";
 import { guard, until } from "@muster/testkit";
+import { LIKE_SERVICES } from "../measure/footing.ts";
 import { cpuMicros } from "../measure/process-cost.ts";
 import type { Reading } from "../results/plan.ts";
 import { type Muster, openMuster } from "../servers/muster.ts";
@@ -124,7 +125,10 @@ async function shareOfCore(muster: Muster, forMs: number): Promise<number> {
 
 /** The same agents, the same config, and nothing but a loop. */
 async function measureLoop({ agents, signal }: Run) {
-  const server = spawn(process.execPath, [loopEntry, CONFIG, CONFIG_HASH], { stdio: ["pipe", "pipe", "inherit"] });
+  const server = spawn(process.execPath, [loopEntry, CONFIG, CONFIG_HASH], {
+    ...LIKE_SERVICES,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   guard(server);
   try {
     const url = await firstLine(server);

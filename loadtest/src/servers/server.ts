@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { root } from "@muster/local";
 import { guard, startRedis } from "@muster/testkit";
+import { LIKE_SERVICES } from "../measure/footing.ts";
 import { CORE, coresOf, pin, pinned } from "../measure/pin.ts";
 import { type Launch, openMuster, settled } from "./muster.ts";
 
@@ -160,7 +161,7 @@ export const OPAMP_GO_MISSING = "opamp-go takes no part: it is not built; loadte
 
 /** Starts a program on a core, the servers' unless told, that prints its address and ends with its standard input. */
 async function startPeer(command: string, args: readonly string[], core: number = CORE.server): Promise<Server> {
-  const child = spawn(...pinned(core, command, args), { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(...pinned(core, command, args), { ...LIKE_SERVICES, stdio: ["pipe", "pipe", "inherit"] });
   guard(child);
   const url = await firstLine(child, command);
   return {

@@ -97,7 +97,10 @@ async function launchSomewhere(options: RedisOptions, dir: string): Promise<{ po
 
 async function launch(port: number, dir: string, args: readonly string[]): Promise<ChildProcess> {
   const flags = ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no", ...args];
-  const child = spawn(findServer(), flags, { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(findServer(), flags, {
+    detached: true, // Ctrl-C in a terminal reaches the test only, which ends its services first
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   guard(child);
   await ready(child);
   return child;
