@@ -14,7 +14,7 @@ const FOLDERS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/us
  * without, and nothing for who preloads something of their own in `env`, by default this process's environment.
  */
 export function allocatorEnv(
-  env: NodeJS.ProcessEnv = process.env,
+  env: Readonly<Record<string, string | undefined>> = process.env,
   folders: readonly string[] = FOLDERS,
 ): { readonly LD_PRELOAD?: string } {
   const library = folders.map((folder) => join(folder, LIBRARY)).find((file) => existsSync(file));

@@ -153,14 +153,15 @@ function createService(place: Place, key: string, options: StackOptions): Servic
   const { name, service, port, healthPort } = place;
   const healthUrl = `http://127.0.0.1:${healthPort}`;
   const drainMs = options.drainMs ?? 10_000;
+  const baseEnv = options.baseEnv ?? withoutSettings(process.env);
   const child = createChild(
     {
       name,
       command: process.execPath,
       args: [...nodeFlags(service), options.entryOf?.(service) ?? join(root, "services", service, "src", "main.ts")],
       env: () => ({
-        ...allocatorEnv(),
-        ...(options.baseEnv ?? withoutSettings(process.env)),
+        ...baseEnv,
+        ...allocatorEnv(baseEnv),
         ...settings(place, key, drainMs, options),
         ...options.env?.[service],
       }),

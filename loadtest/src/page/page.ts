@@ -138,8 +138,8 @@ function drawFlames(flames: readonly string[]): string {
 function drawMachines(results: Results): string {
   if (results.size === 0) return "Nothing is recorded yet.\n";
   const lines = [...results.values()].map(({ machine }) => {
-    const { cpu, coreCount, memoryBytes, kernel, architecture, node, allocator = "system" } = machine;
-    const memoryOf = allocator === "system" ? "" : `, services with ${allocator}`;
+    const { cpu, coreCount, memoryBytes, kernel, architecture, node, allocator = "" } = machine;
+    const memoryOf = allocator === "" ? "" : `, services with ${allocator}`;
     return `* ${coreCount} x ${cpu} (${architecture}), ${Math.round(memoryBytes / 1024 ** 3)} GiB, Linux ${kernel}, Node ${node}${memoryOf}`;
   });
   return `${[...new Set(lines)].join("\n")}\n`;

@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, release, totalmem } from "node:os";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { allocatorEnv } from "@muster/local";
 import type { Metric, RatioPlan, Reading } from "./plan.ts";
@@ -20,8 +21,8 @@ export interface Machine {
   readonly kernel: string;
   readonly architecture: string;
   readonly node: string;
-  /** What services and bare servers took memory from; results from before 2026-11-23 do not say: the system's. */
-  readonly allocator?: "jemalloc" | "system";
+  /** The library that services and bare servers preloaded to take memory from, "" for the C library's own; old results do not say. */
+  readonly allocator?: string;
 }
 
 /** One file of loadtest/results. */
@@ -57,7 +58,7 @@ export function thisMachine(): Machine {
     kernel: release(),
     architecture: arch(),
     node: process.version,
-    allocator: allocatorEnv().LD_PRELOAD === undefined ? "system" : "jemalloc",
+    allocator: basename(process.env["LD_PRELOAD"] || (allocatorEnv().LD_PRELOAD ?? "")),
   };
 }
 

@@ -17,7 +17,7 @@
 // muster:{p}:changes                   stream  projector, rollout  uids that changed, for watchers; trimmed
 // muster:{p}:unassigned                zset    projector adds, rollout strikes  uids whose desired config is to be decided
 // muster:{p}:assigned-version          string  rollout          assignments that all of the partition was decided on
-// muster:{p}:session:<uid>             string  gateways         packed: epoch, owner, checkpoint, identity, uid before and after
+// muster:{p}:session:<uid>             string  gateways, projector ends  packed: epoch, owner, checkpoint, identity, uid before and after
 // muster:{p}:actions:<uid>             list    management adds, gateways take  sealed, what the agent is to be asked once; expires
 // muster:{p}:desired:<uid>             string  rollout, projector drops  packed: what the agent should run
 // muster:{p}:body:<address>            string  gateways, projector copies  sealed effective config, inventory, ..., once per content

@@ -172,6 +172,22 @@ describe("work queue", () => {
     await untilIdle();
   });
 
+  it("puts a look off that was asked for, and forgets it for no wake-up", async () => {
+    const queue = await openAsking();
+    let passes = 0;
+    const { count } = await openWorking({
+      reconcile: async (id) => {
+        passes += 1;
+        // The look that was asked for comes while another one is under way, which plans the next one for much later.
+        if (passes > 1) return;
+        await queue.putOffReconcile(id, Date.now() + 100);
+        await queue.requestReconcileAt(id, Date.now() + 60_000);
+      },
+    });
+    await queue.requestReconcile(ROLLOUT_ID);
+    await until(() => count("reconcile") === 2);
+  });
+
   it("adds no look at a rollout where one waits already, and one where none does", async () => {
     const queue = await openAsking();
     const { count } = await openWorking();

@@ -29,7 +29,12 @@ export interface WorkQueue {
   requestReconcile(id: RolloutId): Promise<void>;
   /** Look at this rollout at once, because a person waits for it; where somebody looks soon anyway, soon. */
   requestReconcileNow(id: RolloutId): Promise<void>;
-  /** Look at this rollout at a time (milliseconds since 1970). */
+  /**
+   * A look at this rollout that was asked for is to be at that time (milliseconds since 1970): whoever asks meanwhile shares it,
+   * and no wake-up takes its place.
+   */
+  putOffReconcile(id: RolloutId, atMs: number): Promise<void>;
+  /** Look at this rollout at a time (milliseconds since 1970), and no more at the one that was asked for like this before. */
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
   /** Look at this rollout soon, unless somebody is going to at some time anyway. */
   ensureReconcile(id: RolloutId): Promise<void>;
@@ -65,6 +70,7 @@ export async function openQueue(url: string, onError: OnRedisError): Promise<Wor
   return {
     requestReconcile: (rolloutId) => addReconcile(rolloutId, GATHER_MS),
     requestReconcileNow: (rolloutId) => addReconcile(rolloutId, 0),
+    putOffReconcile: (rolloutId, atMs) => addReconcile(rolloutId, Math.max(0, atMs - Date.now())),
     async requestReconcileAt(rolloutId, atMs) {
       // One wake-up per rollout: every look at it knows best when the next is due, so the newest replaces the others.
       const deduplication = { id: `wake-${rolloutId}`, replace: true, keepLastIfActive: true };

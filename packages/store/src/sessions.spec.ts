@@ -122,6 +122,16 @@ describe("sessions", () => {
       assert.equal((await open(gw2)).before?.wasBetween, false);
     });
 
+    it("are told so to a gateway that lives after all, which opens them again", async () => {
+      const { epoch } = await open();
+      await endLost();
+      for (const state of ["open", "between"] as const) {
+        assert.deepEqual(await flush(epoch, { state }), { kind: "written", sessions: ["unknown"] });
+      }
+      assert.deepEqual(await flush(epoch, { state: "ended" }), { kind: "written", sessions: ["kept"] });
+      assert.equal((await open(gw2)).before?.wasOpen, false);
+    });
+
     it("are not made up", async () => {
       assert.equal(await endLost(), false);
       assert.equal((await open()).before, null);

@@ -58,7 +58,7 @@ export interface SessionFlush {
   readonly ending: AgentEvent | null;
 }
 
-/** What became of each session of a flush, in order. `unknown`: the fleet state was lost, open it again. */
+/** What became of each session of a flush, in order. `unknown`: the fleet state was lost, or its gateway was taken for lost; open it again. */
 export type FlushOutcome =
   | { readonly kind: "full" }
   | { readonly kind: "written"; readonly sessions: readonly ("kept" | "superseded" | "unknown")[] };

@@ -8,10 +8,15 @@ import { createServer } from "node:net";
 const lowest = 15_000;
 const highest = 32_000;
 const maxTries = 50;
+/** Who asks for several before using the first must not be given one twice, wherever it asks. */
+const given = new Set<number>();
+
 /** A TCP port nobody listens on at this moment, on `host` (default 127.0.0.1), and another one each time. */
 export async function freePort(host = "127.0.0.1"): Promise<number> {
   for (let tries = 0; tries < maxTries; tries++) {
     const port = lowest + Math.floor(Math.random() * (highest - lowest));
+    if (given.has(port)) continue;
+    given.add(port);
     if ((await claim(port)) && (await isFree(port, host))) return port;
   }
   throw new Error(`none of ${maxTries} ports that were tried on ${host} is free`);
@@ -19,7 +24,7 @@ export async function freePort(host = "127.0.0.1"): Promise<number> {
 
 /**
  * Takes the port's name in the abstract namespace of sockets, which is one for all processes and forgets those that end; false
- * when somebody has it. Where there is no such namespace (it is Linux's), every claim holds.
+ * when somebody has it. Where there is no such namespace (it is Linux's), every claim holds, and processes may collide.
  */
 function claim(port: number): Promise<boolean> {
   return new Promise((resolve) => {

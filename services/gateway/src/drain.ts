@@ -1,6 +1,6 @@
 // How a gateway leaves: no new connections, then sockets closed in batches with pauses between, because every client
-// comes back at once and somebody else must take them; then everything that is known is written. Agents that poll go one
-// by one, each with its next answer, and the rest at the end.
+// comes back at once and somebody else must take them; then everything that is known is written. Agents that poll and
+// are answered meanwhile go with their answer, and the rest at the end.
 
 import type { Hub } from "./hub.ts";
 import type { Connection } from "./socket.ts";

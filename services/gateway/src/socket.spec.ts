@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import { until } from "@muster/testkit";
 import { WebSocket } from "ws";
-import { type Connection, openSockets, type SocketHandlers, type Sockets } from "./socket.ts";
+import {
+  type Connection,
+  type Exchange,
+  openSockets,
+  type PostRoute,
+  type SocketHandlers,
+  type Sockets,
+} from "./socket.ts";
 
 /** A ping is given up after two seconds; a pong takes far less. */
 const AT_ONCE_MS = 1_000;
@@ -71,4 +80,140 @@ describe("a WebSocket of the gateway", () => {
     assert.equal(connection.isClosed, true);
     assert.equal(await connection.ping(), false);
   });
+});
+
+describe("plain HTTP of the gateway", () => {
+  const TYPE = "application/x-protobuf";
+  const exchanges: Exchange[] = [];
+  let sockets: Sockets;
+  beforeEach(async () => {
+    exchanges.length = 0;
+    const unexpected = (): never => assert.fail("nobody opened a WebSocket");
+    const route: PostRoute = {
+      path: "/v1/opamp",
+      post: (exchange) => exchanges.push(exchange),
+      unreadable: (exchange) => exchange.respond(400, Buffer.of()),
+    };
+    const options = { host: "127.0.0.1", port: 0, path: route.path, maxMessageBytes: 4_096 };
+    sockets = await openSockets(options, {
+      routes: [route],
+      admit: ({ authorization }) =>
+        authorization === "" ? { kind: "admitted", identity: "" } : { kind: "unauthorized" },
+      opened: unexpected,
+      message: unexpected,
+      text: unexpected,
+      oversized: unexpected,
+      overloadedS: () => 1,
+      closed: unexpected,
+    });
+  });
+  afterEach(() => sockets.close());
+
+  const agent = new Agent({ keepAlive: true });
+  after(() => agent.destroy());
+  /** Over kept connections, so that one may be older than the leaving. */
+  function post(
+    body: Uint8Array,
+    headers: Record<string, string> = {},
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const request = httpRequest(
+        {
+          host: "127.0.0.1",
+          port: sockets.port,
+          path: "/v1/opamp",
+          method: "POST",
+          agent,
+          signal,
+          headers: { "content-type": TYPE, ...headers },
+        },
+        (response) => resolve(response.resume()),
+      );
+      request.on("error", reject).end(body);
+    });
+  }
+  const nextExchange = (count = 1): Promise<Exchange> => until(() => exchanges[count - 1]);
+  const answered = async (response: Promise<IncomingMessage>) => {
+    const { statusCode, headers } = await response;
+    return [statusCode, headers.connection === "close"];
+  };
+  const isOver = async (ending: Promise<void>): Promise<boolean> =>
+    await Promise.race([ending.then(() => true), new Promise(setImmediate).then(() => false)]);
+
+  it("keeps connections while it serves, and closes them with their answers when it leaves", async () => {
+    const first = post(Buffer.of(1));
+    (await nextExchange()).respond(200, Buffer.of());
+    assert.deepEqual(await answered(first), [200, false]);
+    sockets.stopListening();
+    const second = post(Buffer.of(1));
+    (await nextExchange(2)).respond(200, Buffer.of());
+    assert.deepEqual(await answered(second), [200, true]);
+  });
+
+  it("answers what is under way before it ends, and takes nothing more", async () => {
+    // Two connections, both older than the leaving.
+    const both = [post(Buffer.of(1)), post(Buffer.of(1))];
+    for (const n of [1, 2]) (await nextExchange(n)).respond(200, Buffer.of());
+    await Promise.all(both);
+    sockets.stopListening();
+    const first = post(Buffer.of(1));
+    const exchange = await nextExchange(3);
+    const ending = sockets.endPosts();
+    assert.deepEqual(await answered(post(Buffer.of(1))), [503, true]);
+    assert.equal(exchanges.length, 3, "it was not taken in");
+    assert.equal(await isOver(ending), false, "one is under way");
+    exchange.respond(200, Buffer.of());
+    await ending;
+    assert.deepEqual(await answered(first), [200, true]);
+  });
+
+  it("takes no WebSocket on an old connection when it leaves", async () => {
+    const first = post(Buffer.of(1));
+    (await nextExchange()).respond(200, Buffer.of());
+    await first;
+    sockets.stopListening();
+    const peer = new WebSocket(`ws://127.0.0.1:${sockets.port}/v1/opamp`, { agent });
+    const refused = new Promise((resolve) =>
+      peer.on("unexpected-response", (_, { statusCode }) => resolve(statusCode)),
+    );
+    peer.on("error", () => undefined).on("open", () => assert.fail("it was taken"));
+    assert.equal(await refused, 503);
+    peer.terminate();
+  });
+
+  const bomb = gzipSync(Buffer.alloc(10_000));
+  const over: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ["is too large", () => post(Buffer.alloc(5_000))],
+    ["is too large once inflated", () => post(bomb, { "content-encoding": "gzip" })],
+    ["is no gzip", () => post(Buffer.of(1, 2, 3), { "content-encoding": "gzip" })],
+    ["is of another type", () => post(Buffer.of(1), { "content-type": "text/plain" })],
+    ["is nobody's", () => post(Buffer.of(1), { authorization: "Bearer bad" })],
+    [
+      "is answered compressed",
+      async () => {
+        const response = post(Buffer.of(1), { "accept-encoding": "gzip" });
+        (await nextExchange()).respond(200, Buffer.alloc(4_000));
+        await response;
+      },
+    ],
+    [
+      "is given up by its client",
+      async () => {
+        const giveUp = new AbortController();
+        const response = post(Buffer.of(1), {}, giveUp.signal);
+        await nextExchange();
+        giveUp.abort();
+        await assert.rejects(response);
+      },
+    ],
+  ];
+  for (const [what, act] of over) {
+    it(`waits for no POST that ${what}`, async () => {
+      await act();
+      const startedAtMs = performance.now();
+      await sockets.endPosts();
+      assert.ok(performance.now() - startedAtMs < AT_ONCE_MS / 2, "it had nothing to wait for");
+    });
+  }
 });

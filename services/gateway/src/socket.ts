@@ -96,7 +96,7 @@ export interface Sockets {
   readonly port: number;
   /** No new connection is accepted; those that are open go on, of plain HTTP until their next answer. */
   stopListening(): void;
-  /** No POST is taken any more; resolves when those under way are answered, or after a few seconds. */
+  /** No POST is taken any more; resolves when answers to those under way are on their way, or after a second. */
   endPosts(): Promise<void>;
   /** Closes everything that is still open. */
   close(): void;
@@ -111,7 +111,7 @@ const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 /** What an agent may take to answer a ping: far longer than any network, far shorter than anybody waits for a reply. */
 const PONG_TIMEOUT_MS = 2_000;
 /** What the last answers of a gateway that leaves may take. */
-const LAST_ANSWER_MS = 5_000;
+const LAST_ANSWER_MS = 1_000;
 /** Bodies that are inflated at once, and those that may wait for it. */
 const INFLATIONS = 2;
 const MAX_WAITING_INFLATIONS = 1_000;
@@ -141,6 +141,7 @@ interface SocketData {
 /** Listens. @throws Error when the port is taken */
 export async function openSockets(options: SocketOptions, handlers: SocketHandlers): Promise<Sockets> {
   const { maxMessageBytes, path } = options;
+  const posts = createPosts();
   const app = App();
   app.ws<SocketData>(path, {
     maxPayloadLength: maxMessageBytes + HARD_LIMIT_SLACK,
@@ -153,6 +154,8 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     upgrade: (res, req, context) => {
       // Agents send no Origin; a page in somebody's browser does (R153).
       if (req.getHeader("origin") !== "") return answer(res, 403, "Browsers are not agents.");
+      // On a connection that was accepted before nobody was any more.
+      if (posts.isLeaving) return answer(res, 503, LEAVING, { closes: true });
       const authorization = req.getHeader("authorization");
       const admission = handlers.admit({ authorization, isUpgrade: true });
       if (admission.kind !== "admitted") return turnAway(res, admission);
@@ -180,7 +183,6 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     },
   });
   const budget = createBodyBudget(Math.max(MAX_GATHERED_BYTES, 2 * maxMessageBytes));
-  const posts = createPosts();
   for (const route of handlers.routes) {
     const receiving: Receiving = { maxBytes: maxMessageBytes, budget, posts, handlers, route };
     app.post(route.path, (res, req) => receivePost(res, req, receiving));
@@ -312,10 +314,15 @@ interface Details {
   readonly retryAfterS?: number;
   readonly allow?: string;
   readonly explain?: PostRoute["explain"];
+  /** Whether the connection ends with it. */
+  readonly closes?: boolean;
 }
 
+/** To whom a gateway that leaves takes in no more; without Retry-After, since another one would take it at once. */
+const LEAVING = "This gateway leaves; send it again, another one takes it.";
+
 function answer(res: HttpResponse, status: HttpStatus, sentence: string, details: Details = {}): void {
-  const { retryAfterS, allow = "GET, POST", explain } = details;
+  const { retryAfterS, allow = "GET, POST", explain, closes = false } = details;
   res.cork(() => {
     const type = explain === undefined ? "text/plain; charset=utf-8" : PROTOBUF_TYPE;
     res.writeStatus(STATUS_LINES[status]).writeHeader("content-type", type);
@@ -323,7 +330,7 @@ function answer(res: HttpResponse, status: HttpStatus, sentence: string, details
     if (status === 405) res.writeHeader("allow", allow);
     if (status === 426) res.writeHeader("upgrade", "websocket");
     if (retryAfterS !== undefined) res.writeHeader("retry-after", String(retryAfterS));
-    res.end(explain === undefined ? `${sentence}\n` : explain(sentence));
+    res.end(explain === undefined ? `${sentence}\n` : explain(sentence), closes);
   });
 }
 
@@ -346,15 +353,11 @@ function receivePost(res: HttpResponse, req: HttpRequest, receiving: Receiving):
   // In text for everybody: who sends something else need not read Protobuf.
   if (mediaType !== PROTOBUF_TYPE) return answer(res, 415, `Send ${PROTOBUF_TYPE}.`);
   if (!["", "identity", "gzip"].includes(encoding)) return answer(res, 415, "Send gzip or no encoding.", { explain });
-  const done = posts.begin();
-  if (done === null) {
-    res.close();
-    return;
-  }
   const body = createBody(maxBytes, budget);
+  let done: (() => void) | null = null;
   const exchange = openExchange(res, req, admission.identity, posts, () => {
     body.release();
-    done();
+    done?.();
   });
   let isRefused = false;
   res.onData((chunk, isLast) => {
@@ -367,6 +370,8 @@ function receivePost(res: HttpResponse, req: HttpRequest, receiving: Receiving):
       return;
     }
     if (!isLast) return;
+    done = posts.begin();
+    if (done === null) return exchange.respond(503, explain?.(LEAVING) ?? NO_BODY);
     if (encoding === "gzip") void inflateInto(body.bytes(), exchange, receiving);
     else route.post(exchange, body.bytes());
   });

@@ -59,6 +59,7 @@ export function createProjector(options: ProjectorDeps): Projector {
     connectedAt: store.agents.connectedAt,
     load: store.agents.load,
     owner: store.sessions.owner,
+    isAlive: store.gateways.isAlive,
     endLost: store.sessions.endLost,
     project: (events: readonly AgentEvent[]) => project([{ partition: 0, entryId: "", events }], deps),
     forget: store.gateways.forget,

@@ -55,7 +55,8 @@ function aWorld(
         .map(({ uid }) => uid),
     load: async (uids) => uids.flatMap((uid) => [...views.values()].filter((v) => v.uid === uid)).map(versioned),
     owner: async (uid) => owners.get(uid) ?? null,
-    endLost: async (_uid, _gateway, evenBetween) => evenBetween || !isBetween,
+    isAlive: async (gateway) => alive.includes(gateway),
+    endLost: async (uid, gateway, evenBetween) => owners.get(uid) === gateway && (evenBetween || !isBetween),
     project: async (more) => more.forEach(fold),
     forget: async (id) => {
       forgotten.push(id);
@@ -95,6 +96,12 @@ describe("reap", () => {
     const { deps, view } = aWorld([connected(aUid(), gw1)], { owners: new Map([[aUid(), gw1]]), alive: [gw2] });
     assert.equal(await reap({ ...deps, endLost: async () => false }), 0);
     assert.ok(isConnected(view()), "it may go on there without a word");
+  });
+
+  it("leaves an agent alone that a gateway has which began a moment ago", async () => {
+    const { deps, view } = aWorld([connected(aUid(), gw1)], { owners: new Map([[aUid(), gw2]]) });
+    assert.equal(await reap({ ...deps, isAlive: async (gateway) => gateway === gw2 }), 0);
+    assert.equal(view().connection?.value.gateway, gw2);
   });
 
   it("changes nothing the second time", async () => {

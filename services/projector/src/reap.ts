@@ -10,6 +10,8 @@ export interface ReapDeps {
   connectedAt(gateway: GatewayId, limit: number): Promise<readonly InstanceUid[]>;
   load(uids: readonly InstanceUid[]): Promise<readonly VersionedView[]>;
   owner(uid: InstanceUid): Promise<GatewayId | null>;
+  /** Whether a gateway lives by now: one that began after `gateways` were read may have taken agents over already. */
+  isAlive(gateway: GatewayId): Promise<boolean>;
   /**
    * Ends the session that a gateway which is gone had, with `evenBetween` also where it left in good order; false when somebody
    * has taken the agent over meanwhile, or still may.
@@ -55,7 +57,7 @@ async function markLost(
   const judged = views.map(async ({ view }): Promise<AgentEvent[]> => {
     const { uid, owner } = await sessionOf(view, deps);
     // An agent that polls may be served by another gateway without having connected anew.
-    if (owner !== null && alive.has(owner)) return moved(view, owner);
+    if (owner !== null && (alive.has(owner) || (await deps.isAlive(owner)))) return moved(view, owner);
     const isLost = owner === null || (await deps.endLost(uid, owner, !isInGrace));
     return isLost ? lost(view, deps.nowMs()) : [];
   });

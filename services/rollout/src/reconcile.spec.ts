@@ -79,6 +79,9 @@ function aWorld(given: Given = {}, overrides: Partial<ReconcileDeps> = {}) {
     requestReconcileAt: async (_, atMs) => {
       done.push(`wake +${atMs - NOW_MS}`);
     },
+    putOffReconcile: async (_, atMs) => {
+      done.push(`again +${atMs - NOW_MS}`);
+    },
     requestMeasure: async () => {
       done.push("measure");
     },
@@ -195,14 +198,14 @@ describe("reconcile", () => {
     assert.ok(done.indexOf("forgive 01") < done.indexOf("decide 01") && done.includes("forgive 01"));
   });
 
-  for (const [outcome, wake] of [
+  for (const [outcome, again] of [
     ["conflict", 0],
     ["busy", 1_000],
   ] as const) {
     it(`gives way where its commit is answered "${outcome}", does nothing else, and looks again`, async () => {
       const { deps, done } = aWorld({}, { commit: async () => outcome });
       assert.deepEqual(await reconcile(ROLLOUT_ID, deps), { kind: "conflict" });
-      assert.deepEqual(done, [`wake +${wake}`]);
+      assert.deepEqual(done, [`again +${again}`]);
     });
   }
 

@@ -45,6 +45,8 @@ export interface ReconcileDeps {
   decideAgain(uid: InstanceUid): Promise<void>;
   partitionOf(uid: InstanceUid): Partition;
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
+  /** A look that was asked for is to be at that time, whatever others plan. */
+  putOffReconcile(id: RolloutId, atMs: number): Promise<void>;
   requestMeasure(id: RolloutId): Promise<void>;
   /** Has every other rollout looked at that is at work or waits. */
   requestPeers(id: RolloutId): Promise<void>;
@@ -77,7 +79,7 @@ export async function reconcile(id: RolloutId, deps: ReconcileDeps): Promise<Out
   if (next.status !== status || next.wave !== wave || next.decisions.length > 0) {
     const outcome = await deps.commit(rollout, next, admissionCount);
     if (outcome !== "committed") {
-      await deps.requestReconcileAt(id, deps.nowMs() + (outcome === "busy" ? BUSY_RETRY_MS : 0));
+      await deps.putOffReconcile(id, deps.nowMs() + (outcome === "busy" ? BUSY_RETRY_MS : 0));
       return { kind: "conflict" };
     }
     deps.onMoved(rollout, next, input);

@@ -96,6 +96,10 @@ export class ScenarioWork implements WorkQueue {
     return this.requestReconcile(id);
   }
 
+  putOffReconcile(id: RolloutId, atMs: number): Promise<void> {
+    return this.#add(`reconcile ${id}`, atMs, (worker) => worker.reconcile(id));
+  }
+
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void> {
     this.#jobs.delete(`wake ${id}`);
     return this.#add(`wake ${id}`, atMs, (worker) => worker.reconcile(id));
@@ -224,6 +228,7 @@ export class ScenarioWork implements WorkQueue {
     return {
       requestReconcile: (id) => this.requestReconcile(id),
       requestReconcileNow: (id) => this.requestReconcileNow(id),
+      putOffReconcile: (id, atMs) => this.putOffReconcile(id, atMs),
       requestReconcileAt: (id, atMs) => this.requestReconcileAt(id, atMs),
       ensureReconcile: (id) => this.ensureReconcile(id),
       requestMeasure: (id) => this.requestMeasure(id),

@@ -24,6 +24,7 @@ const BYSTANDERS = Array.from({ length: 10 }, (_, i) => aUid(1_000 + i));
 const NO_QUEUE: WorkQueue = {
   requestReconcile: async () => undefined,
   requestReconcileNow: async () => undefined,
+  putOffReconcile: async () => undefined,
   requestReconcileAt: async () => undefined,
   ensureReconcile: async () => undefined,
   requestMeasure: async () => undefined,

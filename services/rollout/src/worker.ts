@@ -68,9 +68,9 @@ export function createHandlers(deps: WorkerDeps): WorkHandlers {
   const measureDeps = createMeasureDeps(deps, reconcileDeps, counts);
   return {
     async reconcile(id) {
-      // Assigning goes first: it is what the pass before decided. The wake-up is one per rollout, for whoever asks meanwhile.
+      // Assigning goes first: it is what the pass before decided. Put off, not planned: the pass under way plans its own wake-up.
       const againAtMs = breather.begin(id, clock.nowMs(), inTurn.activeCount > 0);
-      if (againAtMs !== null) return await queue.requestReconcileAt(id, againAtMs);
+      if (againAtMs !== null) return await queue.putOffReconcile(id, againAtMs);
       const outcome = await reconcile(id, reconcileDeps).finally(() => breather.end(id, clock.nowMs()));
       counts.reconciled += 1;
       if (outcome.kind === "conflict") counts.conflicts += 1;
@@ -111,6 +111,7 @@ function createReconcileDeps({ store, queue, clock, log, tracer }: WorkerDeps): 
     decideAgain: desired.decideAgain,
     partitionOf: sessions.partitionOf,
     requestReconcileAt: queue.requestReconcileAt,
+    putOffReconcile: queue.putOffReconcile,
     requestMeasure: queue.requestMeasure,
     async requestPeers(id) {
       const others = (await rollouts.active()).filter((each) => each !== id);
