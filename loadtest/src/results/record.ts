@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, release, totalmem } from "node:os";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { allocatorEnv } from "@muster/local";
+import { LIKE_SERVICES } from "../measure/footing.ts";
 import type { Metric, RatioPlan, Reading } from "./plan.ts";
 import type { Summary } from "./summary.ts";
 
@@ -58,7 +58,7 @@ export function thisMachine(): Machine {
     kernel: release(),
     architecture: arch(),
     node: process.version,
-    allocator: basename(process.env["LD_PRELOAD"] || (allocatorEnv().LD_PRELOAD ?? "")),
+    allocator: basename(LIKE_SERVICES.env.LD_PRELOAD ?? ""),
   };
 }
 

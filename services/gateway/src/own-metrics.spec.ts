@@ -14,6 +14,7 @@ import { until } from "@muster/testkit";
 import { type Counts, createCounts } from "./metrics.ts";
 import { createOwnMetrics, type OwnMetrics, type OwnMetricsDeps } from "./own-metrics.ts";
 import { openSockets, type Sockets } from "./socket.ts";
+import { NO_WEBSOCKETS } from "./spec-handlers.ts";
 
 /** What `node --expose-gc` gives. */
 const collectGarbage = ((): (() => void) => {
@@ -87,7 +88,6 @@ describe("the receiver of own metrics", () => {
       ...rest,
     });
   };
-  const unexpected = (): never => assert.fail("nobody opened a WebSocket");
   before(async () => {
     const route = {
       path: "/v1/metrics",
@@ -101,12 +101,7 @@ describe("the receiver of own metrics", () => {
         admit: ({ authorization }) =>
           authorization === "Bearer bad" ? { kind: "unauthorized" } : { kind: "admitted", identity: authorization },
         routes: [route],
-        opened: unexpected,
-        message: unexpected,
-        text: unexpected,
-        oversized: unexpected,
-        overloadedS: () => 1,
-        closed: unexpected,
+        ...NO_WEBSOCKETS,
       },
     );
   });

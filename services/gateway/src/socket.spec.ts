@@ -12,6 +12,7 @@ import {
   type SocketHandlers,
   type Sockets,
 } from "./socket.ts";
+import { NO_WEBSOCKETS } from "./spec-handlers.ts";
 
 /** A ping is given up after two seconds; a pong takes far less. */
 const AT_ONCE_MS = 1_000;
@@ -88,7 +89,6 @@ describe("plain HTTP of the gateway", () => {
   let sockets: Sockets;
   beforeEach(async () => {
     exchanges.length = 0;
-    const unexpected = (): never => assert.fail("nobody opened a WebSocket");
     const route: PostRoute = {
       path: "/v1/opamp",
       post: (exchange) => exchanges.push(exchange),
@@ -99,12 +99,7 @@ describe("plain HTTP of the gateway", () => {
       routes: [route],
       admit: ({ authorization }) =>
         authorization === "" ? { kind: "admitted", identity: "" } : { kind: "unauthorized" },
-      opened: unexpected,
-      message: unexpected,
-      text: unexpected,
-      oversized: unexpected,
-      overloadedS: () => 1,
-      closed: unexpected,
+      ...NO_WEBSOCKETS,
     });
   });
   afterEach(() => sockets.close());

@@ -204,9 +204,7 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
   return {
     port: us_socket_local_port(listening),
     stopListening,
-    async endPosts() {
-      await posts.end(LAST_ANSWER_MS);
-    },
+    endPosts: () => posts.end(LAST_ANSWER_MS),
     close() {
       stopListening();
       app.close();
