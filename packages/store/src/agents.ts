@@ -141,7 +141,7 @@ async function loadSome(
     if (reply.equals(AS_KNOWN) && known !== undefined) return known;
     const record = decodeRecord(uid, reply);
     if (record?.kind !== "view") return null;
-    remembered.set(uid, record.stored);
+    remembered.fill(uid, record.stored);
     return record.stored;
   });
 }

@@ -95,6 +95,31 @@ describe("a cohort", () => {
     assert.deepEqual(asked.at(-1), parseSelector(""));
   });
 
+  it("finds the next page while one is read, and no page is lost or read twice where that fails", async () => {
+    const { deps } = aFleet(2_500);
+    const steps: string[] = [];
+    const { page, load } = deps.agents;
+    const agents: CohortDeps["agents"] = {
+      page: (...args) => {
+        steps.push("find");
+        return page(...args);
+      },
+      async load(uids) {
+        const loaded = await load(uids);
+        if (uids.length > 0) steps.push("read");
+        return loaded;
+      },
+    };
+    await loadCohort("", [], { ...deps, agents });
+    assert.deepEqual(steps, ["find", "find", "read", "find", "read", "find", "read"]);
+    const away = new FleetError("unavailable", "Redis is away");
+    const failing: CohortDeps["agents"]["page"] = (after, ...rest) =>
+      after === "" ? page(after, ...rest) : Promise.reject(away);
+    await assert.rejects(loadCohort("", [], { ...deps, agents: { page: failing, load } }), away);
+    const unread = { page: failing, load: () => Promise.reject(new Error("first")) };
+    await assert.rejects(loadCohort("", [], { ...deps, agents: unread }), /first/);
+  });
+
   it("says what the revision needs and an agent is known to lack", async () => {
     const { deps } = aFleet(8);
     const components = { epoch: 1, n: 1, atMs: 0, value: { inventory: "i", address: "a" } };

@@ -49,12 +49,15 @@ const PAGE = 1_000;
 /** Agents of one page, before it is known whom the rollout failed. */
 type Found = Omit<CohortAgent, "exclusion">;
 
+/** Uids of a page that is being found. */
+type Reading = Promise<readonly InstanceUid[]>;
+
 /** Reads cohorts. */
 export function createCohorts(deps: CohortDeps): Cohorts {
-  async function read(spec: CohortSpec, after: string, limit: number) {
-    const selector = parseSelector(spec.selector);
-    const uids = await deps.agents.page(after, limit, selector);
-    return { found: await membersOf(spec, selector, uids), next: uids.at(-1) ?? null };
+  function startReading(after: string, selector: Selector): Reading {
+    const reading = deps.agents.page(after, PAGE, selector);
+    reading.catch(() => undefined); // told to whoever waits for it
+    return reading;
   }
   async function membersOf(
     spec: CohortSpec,
@@ -82,15 +85,20 @@ export function createCohorts(deps: CohortDeps): Cohorts {
       return withExclusions(found, await deps.exclusions(spec.id))[0];
     },
     async page(spec, after, limit) {
-      const { found, next } = await read(spec, after, limit);
-      return { agents: withExclusions(found, await deps.exclusions(spec.id)), next };
+      const selector = parseSelector(spec.selector);
+      const uids = await deps.agents.page(after, limit, selector);
+      const found = await membersOf(spec, selector, uids);
+      return { agents: withExclusions(found, await deps.exclusions(spec.id)), next: uids.at(-1) ?? null };
     },
     async load(spec) {
+      const selector = parseSelector(spec.selector);
       const all: Found[] = [];
-      for (let after: string | null = ""; after !== null; ) {
-        const { found, next }: Awaited<ReturnType<typeof read>> = await read(spec, after, PAGE);
-        for (const agent of found) all.push(agent);
-        after = next;
+      for (let reading: Reading | null = startReading("", selector); reading !== null; ) {
+        const uids: readonly InstanceUid[] = await reading;
+        const last = uids.at(-1);
+        // The next page is found while this one is read.
+        reading = last === undefined ? null : startReading(last, selector);
+        for (const agent of await membersOf(spec, selector, uids)) all.push(agent);
       }
       // Read last: an agent whose exclusion came in between must not look as if it had never failed.
       return withExclusions(all, await deps.exclusions(spec.id));

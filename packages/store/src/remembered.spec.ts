@@ -30,6 +30,18 @@ describe("remembered views", () => {
     assert.equal(remembered.get(aUid(1)), undefined);
   });
 
+  it("are those of everybody who is read, while there is room", () => {
+    const remembered = createRemembered(MAX_BYTES);
+    for (let n = 1; n <= 3; n++) remembered.fill(aUid(n), aView(n, 4_000));
+    assert.deepEqual(
+      [1, 2, 3].map((n) => remembered.get(aUid(n))?.version),
+      [1, 2, undefined],
+      "the last one is new, and takes nobody's place",
+    );
+    remembered.fill(aUid(3), aView(3, 4_000));
+    assert.equal(remembered.get(aUid(3))?.version, 3, "it came by again");
+  });
+
   it("take no more room than they are given, the least recent goes first", () => {
     const remembered = createRemembered(MAX_BYTES);
     for (let n = 1; n <= 3; n++) {

@@ -13,6 +13,8 @@ export interface Remembered {
   get(uid: InstanceUid): StampedView | undefined;
   /** Remembers a view, if its agent came by lately. */
   set(uid: InstanceUid, view: StampedView): void;
+  /** Remembers a view of somebody who reads many, to whom it may be worth it at once: while there is room, all are remembered. */
+  fill(uid: InstanceUid, view: StampedView): void;
   delete(uid: InstanceUid): void;
 }
 
@@ -25,14 +27,23 @@ const SLOTS = 1 << 15;
 export function createRemembered(maxBytes: number): Remembered {
   const views = new LRUCache<InstanceUid, StampedView>({ max: MAX_VIEWS, maxSize: maxBytes });
   const lately = new Uint32Array(SLOTS);
+  const sizeOf = ({ packed }: StampedView): number => Math.max(1, packed.bytes.length);
+  const keep = (uid: InstanceUid, view: StampedView): void => {
+    views.set(uid, owned(view), { size: sizeOf(view) });
+  };
+  const set: Remembered["set"] = (uid, view) => {
+    const print = crc32(uid);
+    const slot = print % SLOTS;
+    if (lately[slot] === print) keep(uid, view);
+    else lately[slot] = print;
+  };
   return {
     get: (uid) => views.get(uid),
     delete: (uid) => void views.delete(uid),
-    set(uid, view) {
-      const print = crc32(uid);
-      const slot = print % SLOTS;
-      if (lately[slot] === print) views.set(uid, owned(view), { size: Math.max(1, view.packed.bytes.length) });
-      else lately[slot] = print;
+    set,
+    fill(uid, view) {
+      const hasRoom = views.size < MAX_VIEWS && views.calculatedSize + sizeOf(view) <= maxBytes;
+      (hasRoom ? keep : set)(uid, view);
     },
   };
 }
