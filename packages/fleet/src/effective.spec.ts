@@ -13,14 +13,23 @@ describe("an effective config", () => {
   });
 });
 
-it("an effective config has the bytes that it always had: what it is kept under follows from them", () => {
+it("an effective config always has the same bytes: what it is kept under follows from them", () => {
   const files = [
     { name: 'a"\u2028\\ä.yaml', contentType: "text/yaml\n", body: Buffer.from("xxa: 1").subarray(2) },
     { name: "", contentType: "", body: new Uint8Array() },
   ];
+  assert.equal(encodeEffective(files).toString(), '[["a\\"\u2028\\\\ä.yaml","text/yaml\\n",4],["","",0]]\na: 1');
+  assert.equal(encodeEffective([]).toString(), "[]\n");
+});
+
+it("an effective config is read as early versions stored it, too", () => {
+  const files = [
+    { name: "a.yaml", contentType: "text/yaml", body: Buffer.from("a: 1\nb: 2\n") },
+    { name: "", contentType: "", body: Buffer.from([]) },
+  ];
   for (const some of [files, []]) {
-    const lists = some.map(({ name, contentType, body }) => [name, contentType, Buffer.from(body).toString("base64")]);
-    assert.equal(encodeEffective(some).toString(), JSON.stringify(lists));
+    const lists = some.map(({ name, contentType, body }) => [name, contentType, body.toString("base64")]);
+    assert.deepEqual(decodeEffective(Buffer.from(JSON.stringify(lists))), some);
   }
 });
 

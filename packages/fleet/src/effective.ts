@@ -7,20 +7,28 @@ import { hasCapability } from "./facts.ts";
 import type { ConfigHash } from "./ids.ts";
 import type { AgentView } from "./view.ts";
 
-/** The files of an effective config as they are stored and addressed. */
+/** The files of an effective config as they are stored and addressed: a line of JSON that lists them, and their bodies. */
 export function encodeEffective(files: readonly ConfigFile[]): Buffer {
-  // JSON of lists of three, put together here: base64 has nothing to escape, and is by far the most of it.
-  const texts = files.map(({ name, contentType, body }) => {
-    const base64 = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("base64");
-    return `[${JSON.stringify(name)},${JSON.stringify(contentType)},"${base64}"]`;
-  });
-  return Buffer.from(`[${texts.join(",")}]`);
+  const list = files.map(({ name, contentType, body }): ListedFile => [name, contentType, body.byteLength]);
+  return Buffer.concat([Buffer.from(`${JSON.stringify(list)}\n`), ...files.map(({ body }) => body)]);
 }
+
+/** A file's name, content type, and how many bytes its body has. */
+type ListedFile = readonly [string, string, number];
+/** As it was kept by early versions, in JSON alone: the body in base64. */
+type InlineFile = readonly [string, string, string];
 
 /** Reads what `encodeEffective` wrote. */
 export function decodeEffective(stored: Uint8Array): readonly ConfigFile[] {
-  const content = JSON.parse(Buffer.from(stored).toString()) as readonly (readonly [string, string, string])[];
-  return content.map(([name, contentType, base64]) => ({ name, contentType, body: Buffer.from(base64, "base64") }));
+  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
+  const lineEnd = bytes.indexOf("\n");
+  let at = lineEnd === -1 ? bytes.byteLength : lineEnd + 1;
+  const list = JSON.parse(bytes.toString("utf8", 0, at)) as readonly (ListedFile | InlineFile)[]; // written above
+  return list.map(([name, contentType, rest]) => {
+    if (typeof rest === "string") return { name, contentType, body: Buffer.from(rest, "base64") };
+    at += rest;
+    return { name, contentType, body: bytes.subarray(at - rest, at) };
+  });
 }
 
 /** A config that an agent says it has by now; null where what it shows is not to be compared with any. */
