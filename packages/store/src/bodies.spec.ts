@@ -73,6 +73,32 @@ describe("bodies", () => {
     assert.ok((await spec.redis.ttl(key(address))) > UNUSED_BODY_TTL_S - 60);
   });
 
+  it("stores what many put at once, and keeps for good what a view refers to already", async () => {
+    const contents = Array.from({ length: 150 }, (_, i) => Buffer.from(`body ${i}`));
+    const used = spec.store.bodies.addressOf(contents[7] ?? body);
+    await spec.redis.hset("muster:{1}:body-uses", used, 1);
+    await put(contents[3]);
+    const addresses = await Promise.all([...contents, body, body].map(put));
+    for (const [i, content] of contents.entries()) {
+      assert.deepEqual(await spec.store.bodies.get(1, addresses[i] ?? ""), content);
+    }
+    assert.equal(await spec.redis.ttl(key(used)), -1);
+    const others = await Promise.all(addresses.filter((one) => one !== used).map((one) => spec.redis.ttl(key(one))));
+    assert.ok(others.every((ttl) => ttl > UNUSED_BODY_TTL_S - 60 && ttl <= UNUSED_BODY_TTL_S));
+  });
+
+  it("stores nothing of what Redis has no room for, and says so", async () => {
+    const { 1: before = "0" } = (await spec.redis.config("GET", "maxmemory")) as readonly string[];
+    await spec.redis.config("SET", "maxmemory", 1);
+    try {
+      await assert.rejects(put(), /OOM/);
+    } finally {
+      await spec.redis.config("SET", "maxmemory", before);
+    }
+    assert.equal(await spec.store.bodies.get(1, spec.store.bodies.addressOf(body)), undefined);
+    await put();
+  });
+
   it("copies a body to another partition as it is", async () => {
     const address = await put();
     await spec.store.bodies.copy(1, 3, address);

@@ -5,9 +5,9 @@
 
 import type { Redis } from "ioredis";
 import { createBatches } from "./batches.ts";
-import { putBodies } from "./gen/scripts.ts";
+import { keepBodies } from "./gen/scripts.ts";
 import { fleetKeys, type Partition } from "./keys.ts";
-import { run } from "./redis.ts";
+import { run, transact } from "./redis.ts";
 import { createAddresses, createSeal } from "./seal.ts";
 
 /** How long a body is kept that no agent's view uses: far beyond any lag of the projector. */
@@ -16,9 +16,10 @@ export const UNUSED_BODY_TTL_S = 900;
 /** Bodies of one command; most are a few kilobytes. */
 const MAX_PUTS = 64;
 
-interface SealedBody {
+interface Put {
   readonly address: string;
-  readonly sealed: Buffer;
+  /** Only asked of a body that is not there yet. */
+  seal(): Buffer;
 }
 
 /** Stores and reads sealed bodies. */
@@ -37,18 +38,26 @@ export interface Bodies {
 export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
   const addressOf = createAddresses(secret, "body address");
   const seal = createSeal(secret, "body seal");
-  const putAll = createBatches(async (p, bodies: readonly SealedBody[]) => {
-    const keys = [fleetKeys.bodyUses(p), ...bodies.map(({ address }) => fleetKeys.body(p, address))];
-    const args = [UNUSED_BODY_TTL_S, ...bodies.flatMap(({ sealed, address }) => [sealed, address])];
-    await run(fleet, putBodies, keys, args);
-    return bodies;
-  }, MAX_PUTS);
-  const putSealed = async (p: Partition, address: string, sealed: Buffer): Promise<void> => {
-    await putAll(p, { address, sealed });
+  const kept = (p: Partition, puts: readonly Put[]): Parameters<typeof run> => {
+    const addresses = puts.map(({ address }) => address);
+    const keys = [fleetKeys.bodyUses(p), ...addresses.map((address) => fleetKeys.body(p, address))];
+    return [fleet, keepBodies, keys, [UNUSED_BODY_TTL_S, ...addresses]];
   };
+  const putAll = createBatches(async (p, puts: readonly Put[]) => {
+    const places = (await run(...kept(p, puts))) as readonly number[]; // the script's header
+    const missing = puts.filter((_, i) => places.includes(i + 1));
+    if (missing.length > 0) {
+      // Not through the script's hands: Redis hashes each byte of each string that Lua is given.
+      const bodies = missing.flatMap(({ address, seal }) => [fleetKeys.body(p, address), seal()]);
+      await transact(fleet, (transaction) => transaction.mset(...bodies), kept(p, missing));
+    }
+    return puts;
+  }, MAX_PUTS);
   return {
     addressOf,
-    put: (partition, address, body) => putSealed(partition, address, seal.close(body)),
+    async put(partition, address, body) {
+      await putAll(partition, { address, seal: () => seal.close(body) });
+    },
     async get(partition, address) {
       const sealed = await fleet.getBuffer(fleetKeys.body(partition, address));
       return sealed === null ? undefined : seal.open(sealed);
@@ -56,7 +65,7 @@ export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
     async copy(from, to, address) {
       if (from === to) return;
       const sealed = await fleet.getBuffer(fleetKeys.body(from, address));
-      if (sealed !== null) await putSealed(to, address, sealed);
+      if (sealed !== null) await putAll(to, { address, seal: () => sealed });
     },
   };
 }

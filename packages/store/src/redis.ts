@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { FleetError } from "@muster/fleet";
-import { Redis } from "ioredis";
+import { type ChainableCommander, Redis } from "ioredis";
 import { allAnswer, type ConnectionOptions, connectCluster } from "./cluster.ts";
 import * as scripts from "./gen/scripts.ts";
 
@@ -88,15 +88,30 @@ export async function runBinary(...[redis, { name }, keys, args]: Parameters<typ
   return await call(redis, `${name}Buffer`, keys, args);
 }
 
-/** defineCommand adds the methods at run time; this is the one place that calls them. */
-async function call(
+/** Runs commands and a script after them, all at once or not at all. @throws the first error that one of them answers */
+export async function transact(
   redis: Redis,
+  queue: (transaction: ChainableCommander) => void,
+  [, { name }, keys, args]: Parameters<typeof run>,
+): Promise<void> {
+  const transaction = redis.multi();
+  queue(transaction);
+  call(transaction, name, keys, args);
+  const replies = await transaction.exec().catch((error: Error & { readonly previousErrors?: readonly Error[] }) => {
+    throw error.previousErrors?.[0] ?? error; // why it was not run at all
+  });
+  for (const [error] of replies ?? []) if (error !== null) throw error;
+}
+
+/** defineCommand adds the methods at run time; this is the one place that calls them. */
+function call(
+  redis: Redis | ChainableCommander,
   name: string,
   keys: readonly string[],
   args: readonly (string | number | Buffer)[],
-): Promise<unknown> {
-  const command = Reflect.get(redis, name) as (...parts: readonly unknown[]) => Promise<unknown>;
-  return await command.call(redis, keys.length, ...keys, ...args);
+): unknown {
+  const command = Reflect.get(redis, name) as (...parts: readonly unknown[]) => unknown;
+  return command.call(redis, keys.length, ...keys, ...args);
 }
 
 /** Whether an error says that Redis is away, rather than that a command was wrong. */

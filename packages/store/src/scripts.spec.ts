@@ -131,13 +131,16 @@ describe("scripts", () => {
     });
   });
 
-  describe("open-session", () => {
-    const open = (...args: Args): Promise<string[]> =>
-      call(
-        scripts.openSession,
+  describe("open-sessions", () => {
+    const openAll = (keys: readonly string[], args: Args): Promise<string[][]> =>
+      call(scripts.openSessions, keys, [100, ...args]) as Promise<string[][]>;
+    const open = async (...args: Args): Promise<string[]> => {
+      const [reply = []] = await openAll(
         ["session", "desired", "actions"],
-        [...args, ...(args.length === 4 ? [""] : []), 100],
-      ) as Promise<string[]>;
+        [...args, ...(args.length === 4 ? [""] : [])],
+      );
+      return reply;
+    };
 
     it("hands out the time as the first epoch, and tells of nothing before", async () => {
       const [seconds] = await spec.redis.time();
@@ -166,6 +169,28 @@ describe("scripts", () => {
       await putSession("session", { from: "old", to: "new" });
       await spec.redis.rpush("actions", "a", "b");
       assert.deepEqual((await open("gw", 0, "", "")).slice(7), ["2", "new", "old"]);
+    });
+
+    it("opens several, each by itself", async () => {
+      await putSession("s:2", { epoch: "5", gateway: "gw-0", open: "1", seq: "7", identity: "alice" });
+      await putSession("s:3", { epoch: "6", gateway: "gw-0", open: "1", seq: "7" });
+      await spec.redis.set("d:3", "1\nconfig");
+      const keys = ["1", "2", "3"].flatMap((n) => [`s:${n}`, `d:${n}`, `a:${n}`]);
+      const far = Date.now() + 86_400_000;
+      const args = [
+        ["gw", far, "", "", ""],
+        ["gw", 0, "7", "8", "bob"],
+        ["gw", far + 1, "7", "8", "bob"],
+      ];
+      assert.deepEqual(await openAll(keys, args.flat()), [
+        [`${far}`, "", "", "", "", "", "", "0", "", ""],
+        [],
+        [`${far + 1}`, "6", "gw-0", "1", "7", "", "config", "0", "", ""],
+      ]);
+      assert.equal((await sessionOf("s:2"))["gateway"], "gw-0");
+      const { identity, seq } = await sessionOf("s:3");
+      assert.deepEqual([identity, seq], ["bob", "8"]);
+      for (const key of ["s:1", "s:3"]) assert.ok((await spec.redis.ttl(key)) > 90);
     });
 
     it("tells another identity nothing, and changes nothing for it", async () => {
@@ -682,39 +707,47 @@ describe("scripts", () => {
     });
   });
 
-  describe("put-bodies", () => {
-    const put = (): Promise<unknown> => call(scripts.putBodies, ["uses", "body"], [60, "sealed", "b"]);
+  describe("keep-bodies", () => {
+    const keep = (): Promise<unknown> => call(scripts.keepBodies, ["uses", "body"], [60, "b"]);
 
-    it("stores a body that nobody uses yet for a while", async () => {
-      assert.equal(await put(), 1);
-      assert.equal(await spec.redis.get("body"), "sealed");
+    it("says which are not there, and makes none of them up", async () => {
+      await spec.redis.set("body:2", "sealed");
+      const keys = ["uses", "body:1", "body:2", "body:3"];
+      assert.deepEqual(await call(scripts.keepBodies, keys, [60, "b1", "b2", "b3"]), [1, 3]);
+      assert.deepEqual(await spec.redis.mget("body:1", "body:2", "body:3"), [null, "sealed", null]);
+    });
+
+    it("keeps one that nobody uses yet for a while", async () => {
+      await spec.redis.set("body", "sealed");
+      assert.deepEqual(await keep(), []);
       assert.ok((await spec.redis.ttl("body")) > 0);
     });
 
-    it("stores several, each by itself", async () => {
-      await spec.redis.set("body:2", "first");
-      const args = [60, "sealed 1", "b1", "sealed 2", "b2", "sealed 3", "b3"];
-      assert.equal(await call(scripts.putBodies, ["uses", "body:1", "body:2", "body:3"], args), 2);
-      assert.deepEqual(await spec.redis.mget("body:1", "body:2", "body:3"), ["sealed 1", "first", "sealed 3"]);
-    });
-
-    it("leaves one that is there alone, but keeps it longer when it was about to go", async () => {
-      await spec.redis.set("body", "first", "PX", 400);
-      assert.equal(await put(), 0);
-      assert.equal(await spec.redis.get("body"), "first");
+    it("keeps one longer that was about to go", async () => {
+      await spec.redis.set("body", "sealed", "PX", 400);
+      assert.deepEqual(await keep(), []);
       assert.ok((await spec.redis.ttl("body")) > 5);
     });
 
-    it("does not make one that is in use expire", async () => {
-      await spec.redis.set("body", "first");
-      assert.equal(await put(), 0);
-      assert.equal(await spec.redis.ttl("body"), -1);
-    });
+    for (const [name, ...expiry] of [["that has no end"], ["that was about to go", "PX", 4_000]] as const) {
+      it(`keeps one for good ${name} and that a view refers to`, async () => {
+        await spec.redis.call("SET", "body", "sealed", ...expiry);
+        await spec.redis.hset("uses", "b", 1);
+        assert.deepEqual(await keep(), []);
+        assert.equal(await spec.redis.ttl("body"), -1);
+      });
+    }
+  });
 
-    it("keeps one for good that a view referred to before it was told", async () => {
-      await spec.redis.hset("uses", "b", 1);
-      assert.equal(await put(), 1);
-      assert.equal(await spec.redis.ttl("body"), -1);
+  describe("load-settings", () => {
+    it("tells what each agent has of each kind", async () => {
+      await spec.redis.hset("a", "packages", "p", "other", "o");
+      await spec.redis.hset("c", "connection", "c", "packages", "q");
+      assert.deepEqual(await call(scripts.loadSettings, ["a", "b", "c"], ["connection", "packages"]), [
+        [null, "p"],
+        [null, null],
+        ["c", "q"],
+      ]);
     });
   });
 

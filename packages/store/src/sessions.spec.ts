@@ -55,6 +55,24 @@ describe("sessions", () => {
     assert.equal((await open(gw1)).before?.checkpoint?.seq, 9n, "the one after a gap was not counted");
   });
 
+  it("opens what many ask for at once, each as if alone, also where what is kept of one is spoiled", async () => {
+    const { sessions } = spec.store;
+    const uids = Array.from({ length: 200 }, (_, i) => aUid(i + 100));
+    const [spoiled = uid] = uids;
+    await spec.redis.set(`muster:{${sessions.partitionOf(spoiled)}}:desired:${spoiled}`, "1\nno record of ours");
+    await sessions.open(aUid(101), gw2, 0, null);
+    const opened = await Promise.allSettled(uids.map((one) => sessions.open(one, gw1, 0, null)));
+    assert.deepEqual(
+      opened.map(({ status }) => status === "rejected"),
+      uids.map((one) => one === spoiled),
+    );
+    const before = opened.map((one) => (one.status === "fulfilled" ? (one.value.before?.gateway ?? null) : null));
+    assert.deepEqual(
+      before,
+      uids.map((one) => (one === aUid(101) ? gw2 : null)),
+    );
+  });
+
   it("gives two gateways that open at once different epochs, and one sees the other", async () => {
     const [a, b] = await Promise.all([open(gw1), open(gw2)]);
     assert.notEqual(a.epoch, b.epoch);

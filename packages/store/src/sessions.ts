@@ -3,8 +3,9 @@
 
 import type { AgentEvent, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
+import { createBatches } from "./batches.ts";
 import { unpackDesired } from "./desired.ts";
-import { appendEvents, editSession, endLost, openSession } from "./gen/scripts.ts";
+import { appendEvents, editSession, endLost, openSessions } from "./gen/scripts.ts";
 import { fleetKeys, type Partition, partitionOf } from "./keys.ts";
 import { type Json, pack, unpack } from "./packed.ts";
 import { runBinary } from "./redis.ts";
@@ -104,6 +105,18 @@ export const SESSION_TTL_S = 90 * 86_400;
 /** A stream this long means that no projector works; gateways keep what they have until one does. */
 export const MAX_STREAM_ENTRIES = 100_000;
 
+/** Agents of one command. */
+const MAX_OPENED = 64;
+
+/** An agent that a gateway takes over: what `open` is given. */
+interface Takeover {
+  readonly uid: InstanceUid;
+  readonly gateway: GatewayId;
+  readonly minEpoch: number;
+  readonly heartbeat: OpeningHeartbeat | null;
+  readonly identity: string;
+}
+
 /** Where the scripts keep what is asked for here (lua/lib/session.lua), and where in their answers it comes. */
 const FIELD = {
   gateway: 2,
@@ -139,14 +152,24 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
     return (await runBinary(fleet, editSession, [key], [newTtlS, ...args])) as Fields; // the script's header
   };
   const read = (uid: InstanceUid): Promise<Fields> => edit(uid, "", []);
+  const openAll = createBatches(async (p, takeovers: readonly Takeover[]) => {
+    const keys = takeovers.flatMap(({ uid }) => [
+      fleetKeys.session(p, uid),
+      fleetKeys.desired(p, uid),
+      fleetKeys.actions(p, uid),
+    ]);
+    const args = takeovers.flatMap(({ gateway, minEpoch, heartbeat, identity }) => {
+      const seqs = heartbeat === null ? ["", ""] : [String(heartbeat.seq - 1n), String(heartbeat.seq)];
+      return [gateway, minEpoch, ...seqs, identity];
+    });
+    const replies = await runBinary(fleet, openSessions, keys, [SESSION_TTL_S, ...args]);
+    return replies as readonly Fields[]; // the script's header
+  }, MAX_OPENED);
   return {
     partitionOf: (uid) => partitionOf(uid, partitions),
     async open(uid, gateway, minEpoch, heartbeat, identity = "") {
-      const p = partitionOf(uid, partitions);
-      const keys = [fleetKeys.session(p, uid), fleetKeys.desired(p, uid), fleetKeys.actions(p, uid)];
-      const seqs = heartbeat === null ? ["", ""] : [String(heartbeat.seq - 1n), String(heartbeat.seq)];
-      const reply = await runBinary(fleet, openSession, keys, [gateway, minEpoch, ...seqs, identity, SESSION_TTL_S]);
-      return parseOpened(reply as Fields); // the script's header
+      const takeover = { uid, gateway, minEpoch, heartbeat, identity };
+      return parseOpened(await openAll(partitionOf(uid, partitions), takeover));
     },
     rename: (from, proposed, identity = "") => rename(edit, from, proposed, identity),
     async readLeft(uid, epoch) {

@@ -33,6 +33,17 @@ describe("settings", () => {
     assert.deepEqual(await hashes(b), [null, null]);
   });
 
+  it("are read for many at once, also where those of one cannot be", async () => {
+    await put(a, "packages", "bb");
+    const spoiled = aUid(3);
+    await spec.redis.hset(`muster:{ctl}:settings:${spoiled}`, "connection", "no seal of ours");
+    const uids = [...Array.from({ length: 250 }, (_, i) => aUid(i + 10)), a, spoiled];
+    const loaded = await Promise.allSettled(uids.map((uid) => hashes(uid)));
+    assert.deepEqual(loaded.at(-2), { status: "fulfilled", value: [null, "bb"] });
+    assert.equal(loaded.at(-1)?.status, "rejected");
+    for (const one of loaded.slice(0, -2)) assert.deepEqual(one, { status: "fulfilled", value: [null, null] });
+  });
+
   it("are not readable in Redis", async () => {
     await put();
     const sealed = await spec.redis.hgetBuffer(`muster:{ctl}:settings:${a}`, "connection");

@@ -3,9 +3,10 @@
 
 import { FleetError, type InstanceUid, type SettingsKind } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { changeSettings, moveSettings } from "./gen/scripts.ts";
-import { controlKeys } from "./keys.ts";
-import { run } from "./redis.ts";
+import { createBatches } from "./batches.ts";
+import { changeSettings, loadSettings, moveSettings } from "./gen/scripts.ts";
+import { controlKeys, type Partition } from "./keys.ts";
+import { run, runBinary } from "./redis.ts";
 import { createSeal, type Seal } from "./seal.ts";
 
 /** Settings of one kind as they are offered. */
@@ -40,12 +41,20 @@ export interface Settings {
 const KINDS = ["connection", "packages"] as const satisfies readonly SettingsKind[];
 /** Times that a change is tried again when somebody else was faster. */
 const MAX_RACES = 10;
+/** Agents of one command. */
+const MAX_LOADS = 100;
+/** They are all in one place. */
+const ANY: Partition = 0;
 /** Milliseconds since 1970 as a double, then the hash's length and the hash, then the body. */
 const HEAD_BYTES = 12;
 
 /** @param secret the installation's 32-byte key · @param settle resolves when what was written is on disk */
 export function createSettings(control: Redis, secret: Uint8Array, settle: () => Promise<void>): Settings {
   const seal = createSeal(secret, "settings seal");
+  const load = createBatches(async (_, uids: readonly InstanceUid[]) => {
+    const replies = await runBinary(control, loadSettings, uids.map(controlKeys.settings), KINDS);
+    return replies as readonly (readonly (Buffer | null)[])[]; // the script's header
+  }, MAX_LOADS);
   return {
     async change(uid, kind, decide) {
       const key = controlKeys.settings(uid);
@@ -67,7 +76,7 @@ export function createSettings(control: Redis, secret: Uint8Array, settle: () =>
       if (counts.some((count) => count > 0)) await settle();
     },
     async load(uid) {
-      const [connection = null, packages = null] = await control.hmgetBuffer(controlKeys.settings(uid), ...KINDS);
+      const [connection = null, packages = null] = await load(ANY, uid);
       return { connection: decode(seal, connection), packages: decode(seal, packages) };
     },
     async move(from, to) {

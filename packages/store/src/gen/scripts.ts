@@ -198,6 +198,18 @@ export const forgetAlias = { name: "muster-forget-alias", lua: "local function r
 export const keepAnswer = { name: "muster-keep-answer", lua: "if redis.call('GET', KEYS[1]) ~= 'c' .. ARGV[1] then return 0 end\nif ARGV[2] == '' then\n  redis.call('DEL', KEYS[1])\nelse\n  redis.call('SET', KEYS[1], 'a' .. ARGV[2], 'EX', ARGV[3])\nend\nreturn 1" } as const;
 
 /**
+ * keep-bodies.lua — keep sealed bodies of a partition until an agent's view uses them, and say which are not there.
+ * KEYS[1]  hash  muster:{p}:body-uses
+ * KEYS[2..]  string  muster:{p}:body:<address>
+ * ARGV[1]  seconds one is kept while nobody uses it
+ * ARGV[2..]  address of each
+ * Returns  which of them are not there, counted from 1
+ * Why atomic: a body about to expire must be kept for the view that is on its way, and one that a view refers to
+ *   before it is told must not expire at all.
+ */
+export const keepBodies = { name: "muster-keep-bodies", lua: "local missing = {}\nfor i = 2, #KEYS do\n  if redis.call('EXISTS', KEYS[i]) == 0 then\n    missing[#missing + 1] = i - 1\n  elseif tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or 0) > 0 then\n    redis.call('PERSIST', KEYS[i])\n  else\n    redis.call('EXPIRE', KEYS[i], ARGV[1])\n  end\nend\nreturn missing" } as const;
+
+/**
  * load-agents.lua — the records of many agents of a partition, but for those that the caller has as they are.
  * KEYS[1..]  string  muster:{p}:agent:<uid>
  * ARGV[1..]  for each, the stamp of the record that the caller has; '' for none
@@ -235,6 +247,15 @@ export const loadLabels = { name: "muster-load-labels", lua: "local function rea
 export const loadRows = { name: "muster-load-rows", lua: "local uids = {}\nfor i, row in ipairs(ARGV) do uids[i] = redis.call('GETRANGE', KEYS[1], row * 16, row * 16 + 15) end\nreturn table.concat(uids)" } as const;
 
 /**
+ * load-settings.lua — what is offered to many agents beside their configs.
+ * KEYS[1..]  hash  muster:{ctl}:settings:<uid>
+ * ARGV[1..]  kinds of settings
+ * Returns  per agent the sealed settings of each kind, or nil
+ * Why atomic: it need not be; one command costs a client a fraction of what hundreds do.
+ */
+export const loadSettings = { name: "muster-load-settings", lua: "local replies = {}\nfor i, key in ipairs(KEYS) do replies[i] = redis.call('HMGET', key, unpack(ARGV)) end\nreturn replies" } as const;
+
+/**
  * move-settings.lua — what is offered to an agent beside its config follows it to its new uid.
  * KEYS[1]  hash  muster:{ctl}:settings:<uid before>
  * KEYS[2]  hash  muster:{ctl}:settings:<uid now>
@@ -245,22 +266,19 @@ export const loadRows = { name: "muster-load-rows", lua: "local uids = {}\nfor i
 export const moveSettings = { name: "muster-move-settings", lua: "local moved = 0\nfor _, kind in ipairs(ARGV) do\n  local settings = redis.call('HGET', KEYS[1], kind)\n  if settings then moved = moved + redis.call('HSETNX', KEYS[2], kind, settings) end\nend\nredis.call('DEL', KEYS[1])\nreturn moved" } as const;
 
 /**
- * open-session.lua — a gateway takes an agent over: hands out the epoch and tells what the session goes on from.
- * KEYS[1]  string  muster:{p}:session:<uid>
- * KEYS[2]  string  muster:{p}:desired:<uid>
- * KEYS[3]  list    muster:{p}:actions:<uid>
- * ARGV[1]  gateway id
- * ARGV[2]  lowest epoch to hand out (integer); above any that the caller knows of
- * ARGV[3,4]  sequence number that the message in hand follows · its own, when it is a heartbeat; else '' ''
- * ARGV[5]  name of the authenticated identity, '' for none; the first one owns the uid
- * ARGV[6]  seconds the session is remembered after it was last opened
- * Returns  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint or '', packed desired config or '',
- *          number of actions that wait, the uid it goes on under or '', the uid it had before or ''} · {} it is another's, nothing changed
+ * open-sessions.lua — a gateway takes agents of a partition over: hands out epochs and tells what each session goes on from.
+ * KEYS[1..]  per agent:  string muster:{p}:session:<uid> · string muster:{p}:desired:<uid> · list muster:{p}:actions:<uid>
+ * ARGV[1]  seconds a session is remembered after it was last opened
+ * then per agent:  gateway id · lowest epoch to hand out (integer), above any that the caller knows of · sequence number that the
+ *          message in hand follows · its own, when it is a heartbeat, else '' '' · name of the authenticated identity, '' for
+ *          none; the first one owns the uid
+ * Returns  per agent  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint
+ *          or '', packed desired config or '', number of actions that wait, the uid it goes on under or '', the uid it had
+ *          before or ''} · {} it is another's, nothing changed
  * Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
  * At least the time in ms, so that epochs go on rising when the fleet state was lost.
- * A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.
  */
-export const openSession = { name: "muster-open-session", lua: "local function readDesired(key)\n  local version, record = string.match(redis.call('GET', key) or '', '^(%d+)\\n(.*)$')\n  return tonumber(version or 0), record or ''\nend\nlocal EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal s = readSession(KEYS[1])\nif s[IDENTITY] ~= '' and s[IDENTITY] ~= ARGV[5] then return {} end\nlocal time = redis.call('TIME')\nlocal epoch = math.max(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), tonumber(ARGV[2]), (tonumber(s[EPOCH]) or 0) + 1)\nlocal text = string.format('%.0f', epoch)\nlocal _, desired = readDesired(KEYS[2])\nlocal reply = {text, s[EPOCH], s[GATEWAY], s[OPEN], s[SEQ], s[CHECKPOINT], desired,\n  tostring(redis.call('LLEN', KEYS[3])), s[TO], s[FROM]}\ns[EPOCH], s[GATEWAY], s[OPEN], s[IDENTITY] = text, ARGV[1], '1', ARGV[5]\nif ARGV[3] ~= '' and s[SEQ] == ARGV[3] then s[SEQ] = ARGV[4] end\nredis.call('SET', KEYS[1], cmsgpack.pack(s), 'EX', ARGV[6])\nreturn reply" } as const;
+export const openSessions = { name: "muster-open-sessions", lua: "local function readDesired(key)\n  local version, record = string.match(redis.call('GET', key) or '', '^(%d+)\\n(.*)$')\n  return tonumber(version or 0), record or ''\nend\nlocal EPOCH, GATEWAY, OPEN, SEQ, CHECKPOINT, IDENTITY, TO, FROM = 1, 2, 3, 4, 5, 6, 7, 8\nlocal LEFT_EPOCH, LEFT_SEQ, LEFT_CHECKPOINT, FIELDS = 9, 10, 11, 11\nlocal function readSession(key)\n  local packed = redis.call('GET', key)\n  if packed then return cmsgpack.unpack(packed), true end\n  local session = {}\n  for i = 1, FIELDS do session[i] = '' end\n  return session, false\nend\nlocal time = redis.call('TIME')\nlocal nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)\nlocal function open(key, gateway, minEpoch, follows, seq, identity)\n  local s = readSession(KEYS[key])\n  if s[IDENTITY] ~= '' and s[IDENTITY] ~= identity then return {} end\n  local epoch = string.format('%.0f', math.max(nowMs, tonumber(minEpoch), (tonumber(s[EPOCH]) or 0) + 1))\n  local _, desired = readDesired(KEYS[key + 1])\n  local reply = {epoch, s[EPOCH], s[GATEWAY], s[OPEN], s[SEQ], s[CHECKPOINT], desired,\n    tostring(redis.call('LLEN', KEYS[key + 2])), s[TO], s[FROM]}\n  s[EPOCH], s[GATEWAY], s[OPEN], s[IDENTITY] = epoch, gateway, '1', identity\n  -- A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.\n  if follows ~= '' and s[SEQ] == follows then s[SEQ] = seq end\n  redis.call('SET', KEYS[key], cmsgpack.pack(s), 'EX', ARGV[1])\n  return reply\nend\nlocal replies = {}\nfor i = 1, #KEYS / 3 do replies[i] = open(3 * i - 2, unpack(ARGV, 5 * i - 3, 5 * i + 1)) end\nreturn replies" } as const;
 
 /**
  * publish-revision.lua — store the next revision of a config, unless its content is the latest already.
@@ -273,18 +291,6 @@ export const openSession = { name: "muster-open-session", lua: "local function r
  * Why atomic: numbers must not be given twice, nor skipped.
  */
 export const publishRevision = { name: "muster-publish-revision", lua: "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\nif ARGV[3] ~= '0' then\n  local number = redis.call('GET', KEYS[3])\n  if number then return tonumber(number) end\nend\nlocal latest = redis.call('HMGET', KEYS[1], 'latest', 'latestHash')\nlocal number = tonumber(latest[1])\nif ARGV[4] ~= '' and latest[1] ~= ARGV[4] then return -1 end\nif latest[2] ~= ARGV[1] then\n  number = number + 1\n  redis.call('HSET', KEYS[2], number, ARGV[2])\n  redis.call('HSET', KEYS[1], 'latest', number, 'latestHash', ARGV[1])\nend\nif ARGV[3] ~= '0' then redis.call('SET', KEYS[3], number, 'EX', ARGV[3]) end\nreturn number" } as const;
-
-/**
- * put-bodies.lua — store sealed bodies of a partition under their addresses, each once, until an agent's view uses it.
- * KEYS[1]  hash  muster:{p}:body-uses
- * KEYS[2..]  string  muster:{p}:body:<address>
- * ARGV[1]  seconds one is kept while nobody uses it
- * ARGV[2..]  per body: sealed body · address
- * Returns  how many were stored; the others were there
- * Why atomic: a body about to expire must be kept for the view that is on its way, and one that a view refers to
- *   before it is told must not expire at all.
- */
-export const putBodies = { name: "muster-put-bodies", lua: "local count = 0\nfor i = 2, #KEYS do\n  local isUsed = tonumber(redis.call('HGET', KEYS[1], ARGV[2 * i - 1]) or 0) > 0\n  local stored = redis.call('SET', KEYS[i], ARGV[2 * i - 2], 'NX')\n  if stored then count = count + 1 end\n  if isUsed then\n    redis.call('PERSIST', KEYS[i])\n  elseif stored or redis.call('PTTL', KEYS[i]) >= 0 then\n    redis.call('EXPIRE', KEYS[i], ARGV[1])\n  end\nend\nreturn count" } as const;
 
 /**
  * put-document.lua — write or delete a small document, if the one there is the one that was read.
