@@ -13,7 +13,7 @@ describe("an effective config", () => {
   });
 });
 
-it("an effective config always has the same bytes: what it is kept under follows from them", () => {
+it("an effective config has the bytes of this version: what it is kept under follows from them, and another address is a change", () => {
   const files = [
     { name: 'a"\u2028\\ä.yaml', contentType: "text/yaml\n", body: Buffer.from("xxa: 1").subarray(2) },
     { name: "", contentType: "", body: new Uint8Array() },

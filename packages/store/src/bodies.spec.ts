@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { FleetError } from "@muster/fleet";
 import { UNUSED_BODY_TTL_S } from "./bodies.ts";
+import { serverOf } from "./cluster.ts";
+import { fleetKeys } from "./keys.ts";
 import { useStore } from "./spec-store.ts";
 
 const SECRET = "password: hunter2-correct-horse-battery";
@@ -15,6 +17,12 @@ describe("bodies", () => {
     const address = spec.store.bodies.addressOf(content);
     await spec.store.bodies.put(1, address, content);
     return address;
+  };
+
+  /** Bytes of keys and arguments that the server of the partition has been sent. */
+  const written = async (): Promise<number> => {
+    const server = await serverOf(spec.redis, fleetKeys.bodyUses(1));
+    return Number(/total_net_input_bytes:(\d+)/.exec(await server.info("stats"))?.[1]);
   };
 
   for (const content of [body, Buffer.alloc(0), randomBytes(100_000)]) {
@@ -88,15 +96,34 @@ describe("bodies", () => {
   });
 
   it("stores nothing of what Redis has no room for, and says so", async () => {
-    const { 1: before = "0" } = (await spec.redis.config("GET", "maxmemory")) as readonly string[];
-    await spec.redis.config("SET", "maxmemory", 1);
+    const server = await serverOf(spec.redis, fleetKeys.bodyUses(1));
+    const { 1: before = "0" } = (await server.config("GET", "maxmemory")) as readonly string[];
+    await server.config("SET", "maxmemory", 1);
     try {
       await assert.rejects(put(), /OOM/);
     } finally {
-      await spec.redis.config("SET", "maxmemory", before);
+      await server.config("SET", "maxmemory", before);
     }
     assert.equal(await spec.store.bodies.get(1, spec.store.bodies.addressOf(body)), undefined);
     await put();
+  });
+
+  it("stores those of one content once, though many put it at the same moment", async () => {
+    const before = await written();
+    const addresses = await Promise.all(Array.from({ length: 60 }, () => put()));
+    assert.equal(new Set(addresses).size, 1);
+    const bytes = (await written()) - before;
+    assert.ok(bytes < 20 * body.byteLength, `${bytes} bytes were sent`);
+  });
+
+  it("stores more than fits into one command", async () => {
+    const contents = Array.from({ length: 5 }, () => randomBytes(3 * 1024 * 1024));
+    const addresses = await Promise.all(contents.map(put));
+    for (const [i, content] of contents.entries()) {
+      assert.ok((await spec.store.bodies.get(1, addresses[i] ?? ""))?.equals(content));
+    }
+    const ttls = await Promise.all(addresses.map((one) => spec.redis.ttl(key(one))));
+    assert.ok(ttls.every((ttl) => ttl > 0));
   });
 
   it("copies a body to another partition as it is", async () => {

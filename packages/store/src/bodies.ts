@@ -15,11 +15,41 @@ export const UNUSED_BODY_TTL_S = 900;
 
 /** Bodies of one command; most are a few kilobytes. */
 const MAX_PUTS = 64;
+/** Bytes of bodies after which a command is sent: some may have many megabytes, and Redis takes so much from one client. */
+const MAX_PORTION_BYTES = 8 * 1024 * 1024;
 
 interface Put {
   readonly address: string;
   /** Only asked of a body that is not there yet. */
   seal(): Buffer;
+}
+
+interface Sealed {
+  readonly address: string;
+  readonly sealed: Buffer;
+}
+
+/** Seals bodies, as many at a time as one command takes. */
+function* portionsOf(puts: readonly Put[]): Generator<readonly Sealed[]> {
+  let portion: Sealed[] = [];
+  let sizeBytes = 0;
+  for (const { address, seal } of puts) {
+    const sealed = seal();
+    portion.push({ address, sealed });
+    sizeBytes += sealed.byteLength;
+    if (sizeBytes < MAX_PORTION_BYTES) continue;
+    yield portion;
+    portion = [];
+    sizeBytes = 0;
+  }
+  if (portion.length > 0) yield portion;
+}
+
+/** Keys and arguments of keep-bodies.lua. */
+function keepArguments(p: Partition, bodies: readonly { readonly address: string }[]): [string[], (string | number)[]] {
+  const addresses = bodies.map(({ address }) => address);
+  const keys = [fleetKeys.bodyUses(p), ...addresses.map((address) => fleetKeys.body(p, address))];
+  return [keys, [UNUSED_BODY_TTL_S, ...addresses]];
 }
 
 /** Stores and reads sealed bodies. */
@@ -38,18 +68,15 @@ export interface Bodies {
 export function createBodies(fleet: Redis, secret: Uint8Array): Bodies {
   const addressOf = createAddresses(secret, "body address");
   const seal = createSeal(secret, "body seal");
-  const kept = (p: Partition, puts: readonly Put[]): Parameters<typeof run> => {
-    const addresses = puts.map(({ address }) => address);
-    const keys = [fleetKeys.bodyUses(p), ...addresses.map((address) => fleetKeys.body(p, address))];
-    return [fleet, keepBodies, keys, [UNUSED_BODY_TTL_S, ...addresses]];
-  };
   const putAll = createBatches(async (p, puts: readonly Put[]) => {
-    const places = (await run(...kept(p, puts))) as readonly number[]; // the script's header
-    const missing = puts.filter((_, i) => places.includes(i + 1));
-    if (missing.length > 0) {
+    const unique = [...new Map(puts.map((put) => [put.address, put])).values()];
+    const [keys, args] = keepArguments(p, unique);
+    const missing = (await run(fleet, keepBodies, keys, args)) as readonly number[]; // the script's header
+    const portions = portionsOf(missing.map((place) => unique[place - 1] as Put));
+    for (const portion of portions) {
+      const bodies = portion.flatMap(({ address, sealed }) => [fleetKeys.body(p, address), sealed]);
       // Not through the script's hands: Redis hashes each byte of each string that Lua is given.
-      const bodies = missing.flatMap(({ address, seal }) => [fleetKeys.body(p, address), seal()]);
-      await transact(fleet, (transaction) => transaction.mset(...bodies), kept(p, missing));
+      await transact(fleet, (commands) => commands.mset(...bodies), keepBodies, ...keepArguments(p, portion));
     }
     return puts;
   }, MAX_PUTS);

@@ -88,8 +88,8 @@ const MAX_CONFLICTS = 100;
 /** Aliases that are followed: an agent is given a new uid now and then. Nothing makes a circle, but one must not hang us. */
 const MAX_HOPS = 64;
 /**
- * Views that are remembered, all of them, as they are packed; in memory a view takes five to ten times that. A usual one is a few hundred bytes, one with
- * the health of a hundred components is many thousand.
+ * Views that are remembered, all of them, as they are packed; in memory a view takes five to ten times that, which whoever reads
+ * a large fleet comes to have. A usual one is a few hundred bytes, one with the health of a hundred components is many thousand.
  */
 export const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
 /** Agents of one command: Redis serves nobody else for some milliseconds. */

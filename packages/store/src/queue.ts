@@ -31,10 +31,10 @@ export interface WorkQueue {
   requestReconcileNow(id: RolloutId): Promise<void>;
   /**
    * A look at this rollout that was asked for is to be at that time (milliseconds since 1970): whoever asks meanwhile shares it,
-   * and no wake-up takes its place.
+   * also one who asks for it now, and no wake-up takes its place. It is seconds away at most.
    */
   putOffReconcile(id: RolloutId, atMs: number): Promise<void>;
-  /** Look at this rollout at a time (milliseconds since 1970), and no more at the one that was asked for like this before. */
+  /** Look at this rollout at a time (milliseconds since 1970), which replaces the time that was asked for by this before. */
   requestReconcileAt(id: RolloutId, atMs: number): Promise<void>;
   /** Look at this rollout soon, unless somebody is going to at some time anyway. */
   ensureReconcile(id: RolloutId): Promise<void>;

@@ -88,11 +88,17 @@ export async function runBinary(...[redis, { name }, keys, args]: Parameters<typ
   return await call(redis, `${name}Buffer`, keys, args);
 }
 
-/** Runs commands and a script after them, all at once or not at all. @throws the first error that one of them answers */
+/**
+ * Runs commands and a script after them, with nobody's commands in between. Nothing is done when one of them is refused; what
+ * fails while it runs leaves the others done. The script must have run before: in a transaction nothing sends its text again.
+ * @throws the first error that one of them answers
+ */
 export async function transact(
   redis: Redis,
-  queue: (transaction: ChainableCommander) => void,
-  [, { name }, keys, args]: Parameters<typeof run>,
+  queue: (commands: ChainableCommander) => void,
+  { name }: Script,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[],
 ): Promise<void> {
   const transaction = redis.multi();
   queue(transaction);

@@ -38,6 +38,11 @@ describe("remembered views", () => {
       [1, 2, undefined],
       "the last one is new, and takes nobody's place",
     );
+    remembered.fill(aUid(2), aView(4, 6_000));
+    assert.equal(remembered.get(aUid(2))?.version, 4, "an agent's newer view takes the place of its older one");
+    remembered.fill(aUid(2), aView(5, 7_000));
+    assert.equal(remembered.get(aUid(2)), undefined, "there is no room for the newest, and the older one is of no use");
+    remembered.fill(aUid(1), aView(6, 8_000));
     remembered.fill(aUid(3), aView(3, 4_000));
     assert.equal(remembered.get(aUid(3))?.version, 3, "it came by again");
   });

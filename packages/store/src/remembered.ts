@@ -1,6 +1,8 @@
-// Views that are likely to be asked for again. A view is remembered when its agent comes by a second time within some ten
-// thousands of others: in a fleet larger than the memory most are never asked for again before they are forgotten, and what is
-// kept for nothing costs the collector more than reading it anew. As the doorkeeper of TinyLFU (Einziger, Friedman, Manes: "TinyLFU:
+// Views that are likely to be asked for again. There are two ways in. Whoever reads a fleet page by page mostly reads it again
+// soon: what it reads is remembered while there is room (`fill`). Otherwise, and for those who fold events (`set`), a view is
+// remembered when its agent comes by a second time within some ten thousands of others: in a fleet larger than the memory most
+// are never asked for again before they are forgotten, and what is kept for nothing costs the collector more than reading it
+// anew. As the doorkeeper of TinyLFU (Einziger, Friedman, Manes: "TinyLFU:
 // A Highly Efficient Cache Admission Policy", 2017), with one slot for all agents that share it: the last one counts.
 
 import { crc32 } from "node:zlib";
@@ -13,7 +15,7 @@ export interface Remembered {
   get(uid: InstanceUid): StampedView | undefined;
   /** Remembers a view, if its agent came by lately. */
   set(uid: InstanceUid, view: StampedView): void;
-  /** Remembers a view of somebody who reads many, to whom it may be worth it at once: while there is room, all are remembered. */
+  /** As `set`, but while there is room also a view whose agent did not come by lately: for those who read many. */
   fill(uid: InstanceUid, view: StampedView): void;
   delete(uid: InstanceUid): void;
 }
@@ -42,6 +44,7 @@ export function createRemembered(maxBytes: number): Remembered {
     delete: (uid) => void views.delete(uid),
     set,
     fill(uid, view) {
+      views.delete(uid); // an older one of the same agent makes room for it
       const hasRoom = views.size < MAX_VIEWS && views.calculatedSize + sizeOf(view) <= maxBytes;
       (hasRoom ? keep : set)(uid, view);
     },

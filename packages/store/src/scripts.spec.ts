@@ -723,6 +723,13 @@ describe("scripts", () => {
       assert.ok((await spec.redis.ttl("body")) > 0);
     });
 
+    it("gives one an end that has none and that nobody uses", async () => {
+      await spec.redis.set("body", "sealed");
+      await spec.redis.hset("uses", "b", 0);
+      assert.deepEqual(await keep(), []);
+      assert.ok((await spec.redis.ttl("body")) > 0);
+    });
+
     it("keeps one longer that was about to go", async () => {
       await spec.redis.set("body", "sealed", "PX", 400);
       assert.deepEqual(await keep(), []);

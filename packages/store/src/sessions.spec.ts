@@ -58,18 +58,23 @@ describe("sessions", () => {
   it("opens what many ask for at once, each as if alone, also where what is kept of one is spoiled", async () => {
     const { sessions } = spec.store;
     const uids = Array.from({ length: 200 }, (_, i) => aUid(i + 100));
-    const [spoiled = uid] = uids;
-    await spec.redis.set(`muster:{${sessions.partitionOf(spoiled)}}:desired:${spoiled}`, "1\nno record of ours");
-    await sessions.open(aUid(101), gw2, 0, null);
+    const spoiled = uids.slice(0, 3);
+    const key = (one: InstanceUid, kind: string) => `muster:{${sessions.partitionOf(one)}}:${kind}:${one}`;
+    const [noRecord = uid, noSession = uid, otherType = uid] = spoiled;
+    await spec.redis.set(key(noRecord, "desired"), "1\nno record of ours");
+    await spec.redis.set(key(noSession, "session"), "\xc1 is no MessagePack");
+    await spec.redis.rpush(key(otherType, "session"), "a list");
+    const known = aUid(103);
+    await sessions.open(known, gw2, 0, null);
     const opened = await Promise.allSettled(uids.map((one) => sessions.open(one, gw1, 0, null)));
     assert.deepEqual(
       opened.map(({ status }) => status === "rejected"),
-      uids.map((one) => one === spoiled),
+      uids.map((one) => spoiled.includes(one)),
     );
     const before = opened.map((one) => (one.status === "fulfilled" ? (one.value.before?.gateway ?? null) : null));
     assert.deepEqual(
       before,
-      uids.map((one) => (one === aUid(101) ? gw2 : null)),
+      uids.map((one) => (one === known ? gw2 : null)),
     );
   });
 

@@ -1,7 +1,7 @@
 // Which gateway holds which agent, and what a session is resumed from when the agent turns up at another one.
 // Written by gateways only. The epoch that opening hands out orders everything that is ever said of the agent.
 
-import type { AgentEvent, DesiredRecord, GatewayId, InstanceUid } from "@muster/fleet";
+import { type AgentEvent, type DesiredRecord, FleetError, type GatewayId, type InstanceUid } from "@muster/fleet";
 import type { Redis } from "ioredis";
 import { createBatches } from "./batches.ts";
 import { unpackDesired } from "./desired.ts";
@@ -163,13 +163,13 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
       return [gateway, minEpoch, ...seqs, identity];
     });
     const replies = await runBinary(fleet, openSessions, keys, [SESSION_TTL_S, ...args]);
-    return replies as readonly Fields[]; // the script's header
+    return replies as readonly (Fields | null)[]; // the script's header
   }, MAX_OPENED);
   return {
     partitionOf: (uid) => partitionOf(uid, partitions),
     async open(uid, gateway, minEpoch, heartbeat, identity = "") {
       const takeover = { uid, gateway, minEpoch, heartbeat, identity };
-      return parseOpened(await openAll(partitionOf(uid, partitions), takeover));
+      return parseOpened(readable(uid, await openAll(partitionOf(uid, partitions), takeover)));
     },
     rename: (from, proposed, identity = "") => rename(edit, from, proposed, identity),
     async readLeft(uid, epoch) {
@@ -206,6 +206,14 @@ export function createSessions(fleet: Redis, partitions: number): Sessions {
       return { kind: "written", sessions: codes.map(flushCode) };
     },
   };
+}
+
+function readable(uid: InstanceUid, reply: Fields | null): Fields {
+  if (reply !== null) return reply;
+  throw new FleetError(
+    "internal",
+    `What is kept of the session of agent ${uid} cannot be read; delete its session key.`,
+  );
 }
 
 function flushCode(code: number): "kept" | "superseded" | "unknown" {

@@ -35,13 +35,14 @@ describe("settings", () => {
 
   it("are read for many at once, also where those of one cannot be", async () => {
     await put(a, "packages", "bb");
-    const spoiled = aUid(3);
-    await spec.redis.hset(`muster:{ctl}:settings:${spoiled}`, "connection", "no seal of ours");
-    const uids = [...Array.from({ length: 250 }, (_, i) => aUid(i + 10)), a, spoiled];
-    const loaded = await Promise.allSettled(uids.map((uid) => hashes(uid)));
-    assert.deepEqual(loaded.at(-2), { status: "fulfilled", value: [null, "bb"] });
-    assert.equal(loaded.at(-1)?.status, "rejected");
-    for (const one of loaded.slice(0, -2)) assert.deepEqual(one, { status: "fulfilled", value: [null, null] });
+    const [noSeal, otherType] = [aUid(3), aUid(4)];
+    await spec.redis.hset(`muster:{ctl}:settings:${noSeal}`, "connection", "no seal of ours");
+    await spec.redis.set(`muster:{ctl}:settings:${otherType}`, "no hash");
+    const uids = [noSeal, otherType, a, ...Array.from({ length: 250 }, (_, i) => aUid(i + 10))];
+    const [first, second, third, ...others] = await Promise.allSettled(uids.map((uid) => hashes(uid)));
+    assert.deepEqual([first?.status, second?.status], ["rejected", "rejected"]);
+    assert.deepEqual(third, { status: "fulfilled", value: [null, "bb"] });
+    for (const one of others) assert.deepEqual(one, { status: "fulfilled", value: [null, null] });
   });
 
   it("are not readable in Redis", async () => {

@@ -53,7 +53,7 @@ export function createSettings(control: Redis, secret: Uint8Array, settle: () =>
   const seal = createSeal(secret, "settings seal");
   const load = createBatches(async (_, uids: readonly InstanceUid[]) => {
     const replies = await runBinary(control, loadSettings, uids.map(controlKeys.settings), KINDS);
-    return replies as readonly (readonly (Buffer | null)[])[]; // the script's header
+    return replies as readonly (readonly (Buffer | null)[] | null)[]; // the script's header
   }, MAX_LOADS);
   return {
     async change(uid, kind, decide) {
@@ -76,7 +76,12 @@ export function createSettings(control: Redis, secret: Uint8Array, settle: () =>
       if (counts.some((count) => count > 0)) await settle();
     },
     async load(uid) {
-      const [connection = null, packages = null] = await load(ANY, uid);
+      const reply = await load(ANY, uid);
+      if (reply === null) {
+        const message = `What is offered to agent ${uid} cannot be read; delete ${controlKeys.settings(uid)} and offer it again.`;
+        throw new FleetError("internal", message);
+      }
+      const [connection = null, packages = null] = reply;
       return { connection: decode(seal, connection), packages: decode(seal, packages) };
     },
     async move(from, to) {

@@ -77,7 +77,8 @@ export async function openGateway(deps: GatewayDeps): Promise<Gateway> {
   const ownMetrics = openOwnMetrics(deps, counts, retryAfterS);
   const { path } = config;
   const handlers = socketHandlers({ intake, hub, counts, connections, door, retryAfterS, ownMetrics, path });
-  // Whoever takes an agent over must be known to live, or the agent is taken for lost with it (reap.ts of the projector).
+  // Whoever takes an agent over must be known to live, or the agent is taken for lost with it (reap.ts of the projector). Where
+  // this fails, Redis is away: nobody is taken over until it is back, and presence renews the lease first.
   await store.gateways.renew(self, JSON.stringify({ name: config.name })).catch(onError);
   const sockets = await openSockets(config, handlers);
   const info = JSON.stringify({ name: config.name, port: sockets.port, startedAtMs: clock.nowMs() });

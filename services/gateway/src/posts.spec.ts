@@ -7,7 +7,9 @@ const LONG_MS = 60_000;
 
 describe("posts", () => {
   it("end at once when none is under way", async () => {
-    await createPosts().end(LONG_MS);
+    const ended = createPosts().end(LONG_MS);
+    const isEnded = await Promise.race([ended.then(() => true), new Promise((later) => setImmediate(later, false))]);
+    assert.equal(isEnded, true);
   });
 
   it("end when the last one under way is over, and take none meanwhile", async () => {

@@ -154,7 +154,7 @@ export async function openSockets(options: SocketOptions, handlers: SocketHandle
     upgrade: (res, req, context) => {
       // Agents send no Origin; a page in somebody's browser does (R153).
       if (req.getHeader("origin") !== "") return answer(res, 403, "Browsers are not agents.");
-      // On a connection that was accepted before nobody was any more.
+      // On a connection that was accepted before the gateway stopped listening.
       if (posts.isLeaving) return answer(res, 503, LEAVING, { closes: true });
       const authorization = req.getHeader("authorization");
       const admission = handlers.admit({ authorization, isUpgrade: true });
@@ -316,7 +316,7 @@ interface Details {
   readonly closes?: boolean;
 }
 
-/** To whom a gateway that leaves takes in no more; without Retry-After, since another one would take it at once. */
+/** Told to whoever comes too late; without Retry-After, since another gateway takes it at once. */
 const LEAVING = "This gateway leaves; send it again, another one takes it.";
 
 function answer(res: HttpResponse, status: HttpStatus, sentence: string, details: Details = {}): void {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { parseConfigId, parseGatewayId } from "@muster/fleet";
+import { encodeEffective, parseConfigId, parseGatewayId } from "@muster/fleet";
 import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { ActionKind, AgentHistoryKind } from "@muster/protocol/muster/agents";
 import { AvailableComponentsSchema } from "@muster/protocol/opamp";
@@ -153,7 +153,7 @@ describe("AgentService", () => {
 
   it("gets one agent with its effective config, its desired config and its attempts, newest first", async () => {
     const uid = await storeAgent(api.store, 3_000, { labels: { env: "one" } });
-    const body = Buffer.from(JSON.stringify([["collector.yaml", "text/yaml", Buffer.from("a: 1").toString("base64")]]));
+    const body = encodeEffective([{ name: "collector.yaml", contentType: "text/yaml", body: Buffer.from("a: 1") }]);
     const address = api.store.bodies.addressOf(body);
     await api.store.bodies.put(api.store.sessions.partitionOf(uid), address, body);
     const fact = { uid, epoch: 1, atMs: 5_000 };

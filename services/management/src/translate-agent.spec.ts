@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
-import { type AgentView, type AttributeValue, type DesiredRecord, parseConfigId, unknownAgent } from "@muster/fleet";
+import {
+  type AgentView,
+  type AttributeValue,
+  type DesiredRecord,
+  encodeEffective,
+  parseConfigId,
+  unknownAgent,
+} from "@muster/fleet";
 import { aHash, anAgent, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import {
   type Agent,
@@ -175,8 +182,8 @@ describe("attempts", () => {
 
 describe("an effective config", () => {
   it("is read as gateways write it", () => {
-    const body = JSON.stringify([["collector.yaml", "text/yaml", Buffer.from("a: 1").toString("base64")]]);
-    const [file] = toEffectiveFiles(Buffer.from(body));
+    const body = encodeEffective([{ name: "collector.yaml", contentType: "text/yaml", body: Buffer.from("a: 1") }]);
+    const [file] = toEffectiveFiles(body);
     assert.deepEqual(
       [file?.name, file?.contentType, String(Buffer.from(file?.body ?? []))],
       ["collector.yaml", "text/yaml", "a: 1"],

@@ -144,7 +144,7 @@ export function toAction({
   return create(ActionSchema, { actionId, kind: ACTION_KIND[action], ...(sendTime !== undefined && { sendTime }) });
 }
 
-/** The files of a stored effective config, as the gateway wrote them: `[[name, content type, base64], …]`. */
+/** The files of a stored effective config. */
 export function toEffectiveFiles(body: Uint8Array): ConfigFile[] {
   return decodeEffective(body).map((file) => create(ConfigFileSchema, { ...file, body: Uint8Array.from(file.body) }));
 }

@@ -104,6 +104,22 @@ describe("reap", () => {
     assert.equal(view().connection?.value.gateway, gw2);
   });
 
+  it("asks once for each gateway whether it began a moment ago, however many agents it has", async () => {
+    const uids = [aUid(1), aUid(2), aUid(3)];
+    const owners = new Map(uids.map((uid) => [uid, gw2]));
+    const { deps } = aWorld(
+      uids.map((uid) => connected(uid, gw1)),
+      { owners },
+    );
+    const asked: GatewayId[] = [];
+    const isAlive: ReapDeps["isAlive"] = async (gateway) => {
+      asked.push(gateway);
+      return true;
+    };
+    assert.equal(await reap({ ...deps, isAlive }), 0);
+    assert.deepEqual(asked, [gw2]);
+  });
+
   it("changes nothing the second time", async () => {
     const { deps, view } = aWorld([connected(aUid(), gw1)]);
     await reap(deps);

@@ -54,12 +54,11 @@ async function markLost(
   deps: ReapDeps,
 ): Promise<number> {
   const views = await deps.load(uids);
-  const sessions = await Promise.all(views.map(({ view }) => sessionOf(view, deps)));
+  const sessions = await Promise.all(views.map(async ({ view }) => ({ view, ...(await sessionOf(view, deps)) })));
   const living = new Set(alive);
   const others = new Set(sessions.flatMap(({ owner }) => (owner === null || alive.has(owner) ? [] : [owner])));
   for (const owner of others) if (await deps.isAlive(owner)) living.add(owner);
-  const judged = views.map(async ({ view }, i): Promise<AgentEvent[]> => {
-    const { uid = view.uid, owner = null } = sessions[i] ?? {};
+  const judged = sessions.map(async ({ view, uid, owner }): Promise<AgentEvent[]> => {
     // An agent that polls may be served by another gateway without having connected anew.
     if (owner !== null && living.has(owner)) return moved(view, owner);
     const isLost = owner === null || (await deps.endLost(uid, owner, !isInGrace));

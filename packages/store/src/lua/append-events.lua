@@ -6,7 +6,7 @@
 -- ARGV[2]    events (JSON array); empty when there are none
 -- ARGV[3..]  per session: epoch, "1" while open, "m" between gateways or "0", last sequence number, checkpoint,
 --            event (JSON) that ends the session or '': counts only while no newer session took over
--- Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown, or taken for lost
+-- Returns    {0} the stream is full, nothing written · {1, code per session}: 1 kept · 0 a newer session took over · -1 unknown, or taken for lost: it is to be opened anew, though the events are written
 -- Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
 --include session.lua
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
@@ -18,7 +18,7 @@ for i = 2, #KEYS do
   if s[EPOCH] == '' then
     codes[i] = -1
   elseif s[EPOCH] == ARGV[base] and s[OPEN] == '0' and ARGV[base + 1] ~= '0' then
-    codes[i] = -1 -- taken for lost with its gateway (end-lost.lua), and told so
+    codes[i] = -1 -- ended by end-lost.lua: watchers were told that it is disconnected, so it is opened anew
   elseif s[EPOCH] == ARGV[base] then
     s[OPEN], s[SEQ], s[CHECKPOINT] = ARGV[base + 1], ARGV[base + 2], ARGV[base + 3]
     s[FROM] = '' -- that the agent goes on under this uid was told with the events

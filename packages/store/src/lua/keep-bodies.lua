@@ -6,7 +6,7 @@
 -- ARGV[2..]  address of each
 -- Returns  which of them are not there, counted from 1
 -- Why atomic: a body about to expire must be kept for the view that is on its way, and one that a view refers to
---   before it is told must not expire at all.
+--   before it is told must not expire at all. One without an end that nobody uses was just stored: its end is set here.
 local missing = {}
 for i = 2, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then

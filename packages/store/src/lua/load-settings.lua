@@ -2,8 +2,11 @@
 --
 -- KEYS[1..]  hash  muster:{ctl}:settings:<uid>
 -- ARGV[1..]  kinds of settings
--- Returns  per agent the sealed settings of each kind, or nil
+-- Returns  per agent the sealed settings of each kind, or nil · nil what is kept of it cannot be read
 -- Why atomic: it need not be; one command costs a client a fraction of what hundreds do.
 local replies = {}
-for i, key in ipairs(KEYS) do replies[i] = redis.call('HMGET', key, unpack(ARGV)) end
+for i, key in ipairs(KEYS) do
+  local reply = redis.pcall('HMGET', key, unpack(ARGV))
+  replies[i] = not reply.err and reply
+end
 return replies

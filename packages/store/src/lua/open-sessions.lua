@@ -7,7 +7,7 @@
 --          none; the first one owns the uid
 -- Returns  per agent  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint
 --          or '', packed desired config or '', number of actions that wait, the uid it goes on under or '', the uid it had
---          before or ''} · {} it is another's, nothing changed
+--          before or ''} · {} it is another's, nothing changed · nil what is kept of it cannot be read, nothing changed
 -- Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
 --include desired.lua
 --include session.lua
@@ -28,5 +28,8 @@ local function open(key, gateway, minEpoch, follows, seq, identity)
   return reply
 end
 local replies = {}
-for i = 1, #KEYS / 3 do replies[i] = open(3 * i - 2, unpack(ARGV, 5 * i - 3, 5 * i + 1)) end
+for i = 1, #KEYS / 3 do
+  local isRead, reply = pcall(open, 3 * i - 2, unpack(ARGV, 5 * i - 3, 5 * i + 1))
+  replies[i] = isRead and reply
+end
 return replies
