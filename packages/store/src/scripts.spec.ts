@@ -76,6 +76,18 @@ describe("scripts", () => {
       assert.deepEqual(await entries(), ['["bye a","bye c"]']);
     });
 
+    it("says that a session is unknown that cannot be read, and writes everything else once", async () => {
+      await putSession("s:a", session);
+      await spec.redis.set("s:b", Buffer.from([0xc1]));
+      await spec.redis.rpush("s:c", "a list");
+      await spec.redis.set("s:d", Buffer.from([0x07]));
+      const each = [5, "1", 4, "new", ""];
+      const keys = ["s:b", "s:a", "s:c", "s:d"];
+      assert.deepEqual(await append([10, '["x"]', ...keys.flatMap(() => each)], keys), [1, -1, 1, -1, -1]);
+      assert.deepEqual(await entries(), ['["x"]']);
+      assert.equal((await sessionOf("s:a"))["checkpoint"], "new");
+    });
+
     it("writes no entry for a checkpoint alone", async () => {
       await putSession("s:a", session);
       assert.deepEqual(await append([10, "", 5, "1", 4, "new", ""]), [1, 1]);
@@ -147,7 +159,7 @@ describe("scripts", () => {
       const [epoch, ...rest] = await open("gw", 0, "", "");
       assert.ok(Number(epoch) >= Number(seconds) * 1_000, `${epoch} is a time`);
       assert.deepEqual(rest, ["", "", "", "", "", "", "0", "", ""]);
-      assert.deepEqual(await sessionOf("session"), { epoch, gateway: "gw", open: "1" });
+      assert.deepEqual(await sessionOf("session"), { epoch, gateway: "gw", open: "o" });
     });
 
     it("hands out a higher epoch every time, though the clock stood still or went back", async () => {
@@ -162,8 +174,15 @@ describe("scripts", () => {
       await spec.redis.set("desired", "1\nconfig");
       assert.deepEqual((await open("gw", 0, "", "")).slice(1, 7), ["5", "gw-0", "0", "7", "{}", "config"]);
       assert.equal((await sessionOf("session"))["gateway"], "gw");
-      assert.equal((await sessionOf("session"))["open"], "1");
     });
+
+    for (const [before, after] of ["1 1", "m 1", "0 o", "o o"].map((codes) => codes.split(" "))) {
+      it(`leaves a session that was ${before} at ${after}`, async () => {
+        await putSession("session", { epoch: "5", gateway: "gw-0", open: before ?? "" });
+        assert.equal((await open("gw", 0, "", ""))[3], before);
+        assert.equal((await sessionOf("session"))["open"], after);
+      });
+    }
 
     it("tells what waits for the agent, and the uids before and after", async () => {
       await putSession("session", { from: "old", to: "new" });

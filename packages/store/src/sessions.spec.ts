@@ -38,7 +38,14 @@ describe("sessions", () => {
     assert.deepEqual(await flush(first.epoch, { checkpoint }), { kind: "written", sessions: ["kept"] });
     const { epoch, before } = await open(gw2);
     assert.ok(epoch > first.epoch);
-    assert.deepEqual(before, { epoch: first.epoch, gateway: gw1, wasOpen: true, wasBetween: false, checkpoint });
+    assert.deepEqual(before, {
+      epoch: first.epoch,
+      gateway: gw1,
+      wasOpen: true,
+      wasTold: true,
+      wasBetween: false,
+      checkpoint,
+    });
   });
 
   it("has no checkpoint of a session that wrote none", async () => {
@@ -62,7 +69,7 @@ describe("sessions", () => {
     const key = (one: InstanceUid, kind: string) => `muster:{${sessions.partitionOf(one)}}:${kind}:${one}`;
     const [noRecord = uid, noSession = uid, otherType = uid] = spoiled;
     await spec.redis.set(key(noRecord, "desired"), "1\nno record of ours");
-    await spec.redis.set(key(noSession, "session"), "\xc1 is no MessagePack");
+    await spec.redis.set(key(noSession, "session"), Buffer.from([0xc1]));
     await spec.redis.rpush(key(otherType, "session"), "a list");
     const known = aUid(103);
     await sessions.open(known, gw2, 0, null);
@@ -76,6 +83,31 @@ describe("sessions", () => {
       before,
       uids.map((one) => (one === known ? gw2 : null)),
     );
+  });
+
+  it("knows whether anything was written that says the agent is connected", async () => {
+    const states: unknown[] = [];
+    const openAgain = async (gateway = gw1) => {
+      const { before, epoch } = await open(gateway);
+      states.push([before?.wasOpen, before?.wasTold]);
+      return epoch;
+    };
+    await open();
+    const epoch = await openAgain();
+    assert.deepEqual(states, [[true, false]], "the first answer may have been lost on its way");
+    await flush(epoch);
+    await flush(await openAgain(gw2), { ending: { ...ended, epoch: 0 }, state: "ended" });
+    assert.deepEqual(states.at(-1), [true, true]);
+    await openAgain();
+    assert.deepEqual(states.at(-1), [false, false]);
+    await openAgain();
+    assert.deepEqual(states.at(-1), [true, false], "watchers were told last that it had ended");
+    assert.equal(await spec.store.sessions.endLost(uid, gw1, false), true);
+    const left = await openAgain();
+    await flush(left, { state: "between" });
+    await open(gw2);
+    await openAgain(gw2);
+    assert.deepEqual(states.at(-1), [true, true], "it goes on with the same connection");
   });
 
   it("gives two gateways that open at once different epochs, and one sees the other", async () => {

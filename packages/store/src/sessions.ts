@@ -34,6 +34,8 @@ export interface OpenedSession {
     readonly epoch: number;
     readonly gateway: GatewayId;
     readonly wasOpen: boolean;
+    /** Something that says that the agent is connected was written; where not, it is to be told though it was open. */
+    readonly wasTold: boolean;
     /** Its gateway left; whoever takes the agent goes on with the same connection. */
     readonly wasBetween: boolean;
     readonly checkpoint: Checkpoint | null;
@@ -143,6 +145,8 @@ type EditSession = (uid: InstanceUid, newTtlS: number | "", edits: readonly Edit
 
 /** How states are spelled in the session's field for it (lua/lib/session.lua); the scripts know them, too. */
 const SESSION_CODES = { open: "1", ended: "0", between: "m" } as const satisfies Record<SessionFlush["state"], string>;
+/** Opened, and nothing written yet. */
+const UNTOLD = "o";
 
 /** Sessions in `fleet`, spread over `partitions` as they were at install. Closes nothing: `fleet` is the caller's. */
 export function createSessions(fleet: Redis, partitions: number): Sessions {
@@ -262,7 +266,8 @@ function parseOpened(reply: Fields): OpenedSession {
   const before = {
     epoch: Number(epochBefore),
     gateway: gateway as GatewayId, // written by a gateway with its own id
-    wasOpen: open === SESSION_CODES.open,
+    wasOpen: open === SESSION_CODES.open || open === UNTOLD,
+    wasTold: open === SESSION_CODES.open,
     wasBetween: open === SESSION_CODES.between,
     checkpoint: parseCheckpoint(seq, reply[5]),
   };

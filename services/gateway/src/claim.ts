@@ -140,10 +140,10 @@ export function createClaims(deps: ClaimDeps): Claims {
       // A gateway that left wrote all it knew; one that lives may know more; one that died is asked no more.
       if (before.wasBetween)
         return { kind: "opened", opening: { ...told, checkpoint: before.checkpoint, isMove: true } };
-      const isMove = before.wasOpen && (before.gateway === deps.self || (await isAlive(before.gateway)));
-      const checkpoint = isMove ? await resumeFrom(claim, before) : before.checkpoint;
+      const isHeld = before.wasOpen && (before.gateway === deps.self || (await isAlive(before.gateway)));
+      const checkpoint = isHeld ? await resumeFrom(claim, before) : before.checkpoint;
       if (checkpoint === "twin") return { kind: "twin" };
-      return { kind: "opened", opening: { ...told, checkpoint, isMove } };
+      return { kind: "opened", opening: { ...told, checkpoint, isMove: isHeld && before.wasTold } };
     },
   };
 }

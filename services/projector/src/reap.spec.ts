@@ -106,7 +106,8 @@ describe("reap", () => {
 
   it("asks once for each gateway whether it began a moment ago, however many agents it has", async () => {
     const uids = [aUid(1), aUid(2), aUid(3)];
-    const owners = new Map(uids.map((uid) => [uid, gw2]));
+    const newcomer = parseGatewayId("gw-3");
+    const owners = new Map(uids.map((uid) => [uid, newcomer]));
     const { deps } = aWorld(
       uids.map((uid) => connected(uid, gw1)),
       { owners },
@@ -117,7 +118,7 @@ describe("reap", () => {
       return true;
     };
     assert.equal(await reap({ ...deps, isAlive }), 0);
-    assert.deepEqual(asked, [gw2]);
+    assert.deepEqual(asked, [newcomer]);
   });
 
   it("changes nothing the second time", async () => {

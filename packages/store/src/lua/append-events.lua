@@ -10,12 +10,17 @@
 -- Why atomic: a checkpoint without its events would let the next gateway believe that they are stored.
 --include session.lua
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
+local codes, endings, sessions = {1}, {}, {}
+-- Before anything is written: one that cannot be read must not have all events written again and again.
+for i = 2, #KEYS do
+  local isRead, session = pcall(readSession, KEYS[i])
+  sessions[i] = isRead and session
+end
 if ARGV[2] ~= '' then redis.call('XADD', KEYS[1], '*', 'e', ARGV[2]) end
-local codes, endings = {1}, {}
 for i = 2, #KEYS do
   local base = 3 + (i - 2) * 5
-  local s = readSession(KEYS[i])
-  if s[EPOCH] == '' then
+  local s = sessions[i]
+  if not s or s[EPOCH] == '' then
     codes[i] = -1
   elseif s[EPOCH] == ARGV[base] and s[OPEN] == '0' and ARGV[base + 1] ~= '0' then
     codes[i] = -1 -- ended by end-lost.lua: watchers were told that it is disconnected, so it is opened anew

@@ -26,7 +26,7 @@ for i = 1, (#KEYS - 2) / 3 do
     redis.call('SET', desired, ARGV[1] .. '\n' .. ARGV[3 + tonumber(ARGV[at + 1])])
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'u', ARGV[at])
     local session = readSession(KEYS[3 * i + 1])
-    replies[i] = '1' .. (session[OPEN] == '1' and session[GATEWAY] or '')
+    replies[i] = '1' .. (isHeld(session) and session[GATEWAY] or '')
   end
 end
 return replies

@@ -7,7 +7,7 @@
 -- Why atomic: an action must not wait for an agent that may come back long after anybody expects it.
 --include session.lua
 local session = readSession(KEYS[1])
-if session[OPEN] ~= '1' then return {0} end
+if not isHeld(session) then return {0} end
 if redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[2]) then return {1} end
 redis.call('RPUSH', KEYS[2], ARGV[1])
 redis.call('EXPIRE', KEYS[2], ARGV[3])

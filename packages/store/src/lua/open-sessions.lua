@@ -5,7 +5,7 @@
 -- then per agent:  gateway id · lowest epoch to hand out (integer), above any that the caller knows of · sequence number that the
 --          message in hand follows · its own, when it is a heartbeat, else '' '' · name of the authenticated identity, '' for
 --          none; the first one owns the uid
--- Returns  per agent  {epoch, epoch before or '', gateway before or '', '1' if it was open, its sequence number or '', checkpoint
+-- Returns  per agent  {epoch, epoch before or '', gateway before or '', whether it was open (lib/session.lua), its sequence number or '', checkpoint
 --          or '', packed desired config or '', number of actions that wait, the uid it goes on under or '', the uid it had
 --          before or ''} · {} it is another's, nothing changed · nil what is kept of it cannot be read, nothing changed
 -- Why atomic: two gateways that claim at once must get different epochs, and the later one must see the earlier.
@@ -21,7 +21,9 @@ local function open(key, gateway, minEpoch, follows, seq, identity)
   local _, desired = readDesired(KEYS[key + 1])
   local reply = {epoch, s[EPOCH], s[GATEWAY], s[OPEN], s[SEQ], s[CHECKPOINT], desired,
     tostring(redis.call('LLEN', KEYS[key + 2])), s[TO], s[FROM]}
-  s[EPOCH], s[GATEWAY], s[OPEN], s[IDENTITY] = epoch, gateway, '1', identity
+  s[EPOCH], s[GATEWAY], s[IDENTITY] = epoch, gateway, identity
+  -- Whose answer is lost on its way opens once more, and must find that nobody was told yet.
+  s[OPEN] = (s[OPEN] == '1' or s[OPEN] == 'm') and '1' or 'o'
   -- A heartbeat that follows exactly is counted here, so that a poll that moves again finds the right number.
   if follows ~= '' and s[SEQ] == follows then s[SEQ] = seq end
   redis.call('SET', KEYS[key], cmsgpack.pack(s), 'EX', ARGV[1])
