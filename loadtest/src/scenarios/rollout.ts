@@ -1,8 +1,7 @@
 // A rollout to a whole fleet in one stage, against real processes: how long a plan takes, how long it is from the start to
 // the last offer at an agent, what the same broadcast costs as a bare loop over as many sockets, and what the workers
 // cost while the rollout bakes. The agents are real OpAMP clients in this process, the same for both broadcasts; nothing of the
-// one runs while the other does, and each round begins with the other. Both have all cores. Each broadcasts twice: what processes
-// that have just begun do for the first time, and then what they take in a fleet that is at work.
+// one runs while the other does, and each round begins with the other. Both have all cores.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { hash } from "node:crypto";
@@ -15,7 +14,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentService } from "@muster/protocol/muster/agents";
 import { ConfigService } from "@muster/protocol/muster/configs";
-import { RolloutPhase, RolloutService, StageState } from "@muster/protocol/muster/rollouts";
+import { RolloutService, StageState } from "@muster/protocol/muster/rollouts";
 import { type FleetOptions, startFleet } from "@muster/simulator";
 import { guard, until } from "@muster/testkit";
 import { LIKE_SERVICES } from "../measure/footing.ts";
@@ -25,12 +24,10 @@ import { type Muster, openMuster } from "../servers/muster.ts";
 import { MUSTER } from "../servers/server.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
-const CONFIGS = ["nop", "nop/2"].map(
-  (name) =>
-    `receivers: {${name}: {}}\nexporters: {nop: {}}\nservice: {pipelines: {traces: {receivers: [${name}], exporters: [nop]}}}\n`,
-);
-/** Longer than agents take from an offer until they have said all that they have to say of it. */
-const APPLIED_MS = 8_000;
+const CONFIG =
+  "receivers: {nop: {}}\nexporters: {nop: {}}\nservice: {pipelines: {traces: {receivers: [nop], exporters: [nop]}}}\n";
+/** What agents say that they have then; any will do. */
+const CONFIG_HASH = hash("sha256", CONFIG);
 const PATIENCE_MS = 300_000;
 const loopEntry = fileURLToPath(new URL("../../peers/bare-loop.ts", import.meta.url));
 
@@ -68,42 +65,37 @@ async function measureMuster(
   );
   await fleet.started;
   await configs.createConfig({ configId: "base" });
-  const requestOf = (bakeSeconds: number) => ({
+  await configs.publishRevision({
     configId: "base",
-    stages: [{ size: { case: "percent", value: 100 } as const, bake: { seconds: BigInt(bakeSeconds) } }],
-    settings: { timing: { soak: { seconds: 0n }, finalBake: { seconds: 0n } } },
+    files: [{ name: "base.yaml", body: Buffer.from(CONFIG) }],
   });
-  const broadcast = async (config: string, bakeSeconds: number) => {
-    await configs.publishRevision({ configId: "base", files: [{ name: "base.yaml", body: Buffer.from(config) }] });
-    const request = requestOf(bakeSeconds);
-    // Every agent has been heard of when the plan reaches them all.
-    await until(async () => (await rollouts.planRollout({ rollout: request })).targeted === BigInt(agents), {
-      timeoutMs: PATIENCE_MS,
-      what: "all agents in the plan",
-    });
-    await fleetOf.listAgents({ pageSize: 1 });
-    const plannedAtMs = performance.now();
-    await rollouts.planRollout({ rollout: request });
-    const startedAtMs = performance.now();
-    const last = offers.next();
-    const { rollout } = await rollouts.startRollout(request);
-    return { plan: startedAtMs - plannedAtMs, offers: (await last) - startedAtMs, rolloutId: rollout?.rolloutId ?? "" };
+  const request = {
+    configId: "base",
+    stages: [
+      { size: { case: "percent", value: 100 } as const, bake: { seconds: BigInt(Math.ceil(bakeMs / 1_000) + 60) } },
+    ],
+    settings: { timing: { soak: { seconds: 0n }, finalBake: { seconds: 0n } } },
   };
-  const [firstConfig = "", secondConfig = ""] = CONFIGS;
-  const first = await broadcast(firstConfig, 0);
-  await until(
-    async () => (await rollouts.getRollout({ rolloutId: first.rolloutId })).rollout?.phase === RolloutPhase.SUCCEEDED,
-    { timeoutMs: PATIENCE_MS, what: "the first rollout to succeed" },
-  );
-  await sleep(APPLIED_MS);
-  const { plan, offers: offersMs, rolloutId } = await broadcast(secondConfig, Math.ceil(bakeMs / 1_000) + 60);
+  // Every agent has been heard of when the plan reaches them all.
+  await until(async () => (await rollouts.planRollout({ rollout: request })).targeted === BigInt(agents), {
+    timeoutMs: PATIENCE_MS,
+    what: "all agents in the plan",
+  });
+  await fleetOf.listAgents({ pageSize: 1 });
+  const plannedAtMs = performance.now();
+  await rollouts.planRollout({ rollout: request });
+  const planMs = performance.now() - plannedAtMs;
+  const startedAtMs = performance.now();
+  const { rollout } = await rollouts.startRollout(request);
+  const offersMs = (await offers.last) - startedAtMs;
+  const rolloutId = rollout?.rolloutId ?? "";
   await until(async () => (await rollouts.getRollout({ rolloutId })).rollout?.stages[0]?.state === StageState.BAKING, {
     timeoutMs: PATIENCE_MS,
     what: "the stage to bake",
   });
   const bakeCpuShare = await shareOfCore(muster, bakeMs);
   await fleet.stop();
-  return { plan, first: first.offers, offers: offersMs, bake: bakeCpuShare };
+  return { plan: planMs, offers: offersMs, bake: bakeCpuShare };
 }
 
 /** Agents as fast as they may be, but for the five seconds that a supervisor takes to say APPLIED. */
@@ -111,21 +103,16 @@ function fleetOptions(count: number, endpoint: string): FleetOptions {
   return { count, endpoint, maxEvents: 8, connectConcurrencyCount: 256 };
 }
 
-/** Tells of one broadcast after the other when the last of so many agents was offered it. */
+/** Resolves with when the last of so many agents was offered a config. */
 function countOffers(agents: number) {
-  let { promise, resolve } = Promise.withResolvers<number>();
+  const { promise, resolve } = Promise.withResolvers<number>();
   const offered = new Set<string>();
   const onEvent: NonNullable<FleetOptions["onEvent"]> = (event, agent) => {
     if (event.kind !== "config-offered") return;
     offered.add(agent.uid);
     if (offered.size === agents) resolve(performance.now());
   };
-  const next = (): Promise<number> => {
-    offered.clear();
-    ({ promise, resolve } = Promise.withResolvers<number>());
-    return promise;
-  };
-  return { next, onEvent };
+  return { last: promise, onEvent };
 }
 
 /** What all workers cost together in a while. */
@@ -138,14 +125,10 @@ async function shareOfCore(muster: Muster, forMs: number): Promise<number> {
 
 /** The same agents, the same config, and nothing but a loop. */
 async function measureLoop({ agents, signal }: Run) {
-  const server = spawn(
-    process.execPath,
-    [loopEntry, ...CONFIGS.flatMap((config) => [config, hash("sha256", config)])],
-    {
-      ...LIKE_SERVICES,
-      stdio: ["pipe", "pipe", "inherit"],
-    },
-  );
+  const server = spawn(process.execPath, [loopEntry, CONFIG, CONFIG_HASH], {
+    ...LIKE_SERVICES,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   guard(server);
   try {
     const url = await firstLine(server);
@@ -153,17 +136,11 @@ async function measureLoop({ agents, signal }: Run) {
     const fleet = startFleet({ ...fleetOptions(agents, url), onEvent: offers.onEvent }, signal);
     await fleet.started;
     await until(() => fleet.counts().received >= agents, { timeoutMs: PATIENCE_MS, what: "an answer to every agent" });
-    const broadcast = async (): Promise<number> => {
-      const startedAtMs = performance.now();
-      const last = offers.next();
-      server.stdin.write("go\n");
-      return (await last) - startedAtMs;
-    };
-    const first = await broadcast();
-    await sleep(APPLIED_MS);
-    const again = await broadcast();
+    const startedAtMs = performance.now();
+    server.stdin.write("go\n");
+    const offersMs = (await offers.last) - startedAtMs;
     await fleet.stop();
-    return { first, offers: again };
+    return { offers: offersMs };
   } finally {
     server.stdin.end();
     if (server.exitCode === null) await once(server, "exit");
@@ -202,19 +179,11 @@ export const rollout: Scenario = {
   plan: () => ({
     metrics: [
       { id: "plan", title: "plan of the rollout", unit: "ms" },
-      { id: "first", title: "start to the last offer, one stage, by processes that have just begun", unit: "ms" },
       { id: "offers", title: "start to the last offer, one stage", unit: "ms" },
       { id: "bake", title: "workers' share of a core while the stage bakes", unit: "share" },
     ],
     ratios: [
       { id: "offers-to-bare", title: "offers, Muster to a bare loop", metric: "offers", of: MUSTER, to: BARE_LOOP },
-      {
-        id: "first-to-bare",
-        title: "the first time, Muster to a bare loop",
-        metric: "first",
-        of: MUSTER,
-        to: BARE_LOOP,
-      },
     ],
     targets: [
       {
