@@ -3,6 +3,9 @@
 
 import type { Partition } from "./keys.ts";
 
+/** Where partitions do not matter, or whoever answers sees to them: all is gathered together. */
+export const ANY: Partition = 0;
+
 /** Asks for one item; rejects when the command for its batch did. */
 export type Ask<Item, Answer> = (p: Partition, item: Item) => Promise<Answer>;
 

@@ -39,7 +39,7 @@ import {
   unsaved,
   type VersionedView,
 } from "./agent-record.ts";
-import { type Ask, createBatches } from "./batches.ts";
+import { ANY, type Ask, createBatches } from "./batches.ts";
 import type { DesiredConfigs } from "./desired.ts";
 import { loadAgents, retireAgent, saveAgents } from "./gen/scripts.ts";
 import { loadHistory, packHistory } from "./history.ts";
@@ -95,8 +95,6 @@ export const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
 /** Agents of one command: Redis serves nobody else for some milliseconds. */
 const MAX_READS = 250;
 const MAX_SAVES = 64;
-/** Of reads that see to partitions themselves, or know none: gathered all together. */
-const ANY: Partition = 0;
 
 /** Everything that projecting works on. Closes nothing: `fleet` is the caller's. */
 export function createContext(deps: ProjectDeps): ProjectContext {

@@ -3,9 +3,9 @@
 
 import { FleetError, type InstanceUid, type SettingsKind } from "@muster/fleet";
 import type { Redis } from "ioredis";
-import { createBatches } from "./batches.ts";
+import { ANY, createBatches } from "./batches.ts";
 import { changeSettings, loadSettings, moveSettings } from "./gen/scripts.ts";
-import { controlKeys, type Partition } from "./keys.ts";
+import { controlKeys } from "./keys.ts";
 import { run, runBinary } from "./redis.ts";
 import { createSeal, type Seal } from "./seal.ts";
 
@@ -43,8 +43,6 @@ const KINDS = ["connection", "packages"] as const satisfies readonly SettingsKin
 const MAX_RACES = 10;
 /** Agents of one command. */
 const MAX_LOADS = 100;
-/** They are all in one place. */
-const ANY: Partition = 0;
 /** Milliseconds since 1970 as a double, then the hash's length and the hash, then the body. */
 const HEAD_BYTES = 12;
 
