@@ -52,5 +52,5 @@ export { MAX_RESOURCES, scanMetrics } from "./otlp-scan.ts";
 export type { ReportScan } from "./scan.ts";
 export { createReportScan, isBareHeartbeat, scanReport } from "./scan.ts";
 export { formatUid, parseUid, UID_BYTES } from "./uid.ts";
-export { formatUidAt } from "./uid-at.ts";
+export { formatUidAt, isUidAt, type UidWords, uidWords } from "./uid-at.ts";
 export { hasUnrecognized } from "./unrecognized.ts";

@@ -1,31 +1,42 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aUid } from "@muster/fleet/builders";
-import { createAgentsOf } from "./agents-of.ts";
+import { addAgent, agentsOf, type Carrier, countAgents, onlyAgent, removeAgent } from "./agents-of.ts";
+
+const [a, b, c] = [{ n: 1 }, { n: 2 }, { n: 3 }];
+const nobody = (): Carrier<object> => ({ carried: null });
 
 describe("the agents of a connection", () => {
   it("are those that were added and not removed, however many", () => {
-    const agents = createAgentsOf<object>();
-    const [one, many] = [{}, {}];
-    agents.add(one, aUid(1));
-    agents.add(one, aUid(1));
-    for (const n of [1, 2, 3]) agents.add(many, aUid(n));
-    assert.deepEqual([agents.of(one), agents.of(many)], [[aUid(1)], [aUid(1), aUid(2), aUid(3)]]);
-    agents.remove(many, aUid(2));
-    agents.remove(one, aUid(2));
-    assert.deepEqual([agents.count(one), agents.count(many)], [1, 2]);
-    agents.remove(one, aUid(1));
-    agents.remove(many, aUid(1));
-    agents.remove(many, aUid(3));
-    assert.deepEqual([agents.of(one), agents.of(many), agents.count(one), agents.count(many)], [[], [], 0, 0]);
+    const [one, many] = [nobody(), nobody()];
+    addAgent(one, a);
+    addAgent(one, a);
+    for (const agent of [a, b, c, b]) addAgent(many, agent);
+    assert.deepEqual([agentsOf(one), agentsOf(many)], [[a], [a, b, c]]);
+    removeAgent(many, b);
+    removeAgent(one, b);
+    assert.deepEqual([countAgents(one), countAgents(many)], [1, 2]);
+    removeAgent(one, a);
+    removeAgent(many, a);
+    removeAgent(many, c);
+    assert.deepEqual([agentsOf(one), agentsOf(many), countAgents(one), countAgents(many)], [[], [], 0, 0]);
   });
 
-  it("are nobody after it is forgotten, or before anybody came", () => {
-    const agents = createAgentsOf<object>();
-    const connection = {};
-    assert.deepEqual([agents.of(connection), agents.count(connection)], [[], 0]);
-    agents.add(connection, aUid(1));
-    agents.forget(connection);
-    assert.deepEqual([agents.of(connection), agents.count(connection)], [[], 0]);
+  it("are nobody before anybody came", () => {
+    const connection = nobody();
+    removeAgent(connection, a);
+    assert.deepEqual([agentsOf(connection), countAgents(connection), onlyAgent(connection)], [[], 0, null]);
+  });
+
+  it("are one for certain where there was never another", () => {
+    const connection = nobody();
+    addAgent(connection, a);
+    assert.equal(onlyAgent(connection), a);
+    removeAgent(connection, a);
+    addAgent(connection, b);
+    assert.equal(onlyAgent(connection), b);
+    addAgent(connection, c);
+    assert.equal(onlyAgent(connection), null);
+    removeAgent(connection, c);
+    assert.deepEqual(agentsOf(connection), [b]);
   });
 });

@@ -1,44 +1,39 @@
 // Which agents a connection carries: nearly always one, and then no set is kept for it, which would be larger than all else
-// that is known of the connection. Used by hub.ts.
+// that is known of the connection. Kept on the connection itself, since every heartbeat asks, and in a map of ten thousand
+// none is in a processor's cache. Written by hub.ts, asked by intake.ts.
 
-import type { InstanceUid } from "@muster/fleet";
-
-/** The agents of each connection. */
-export interface AgentsOf<Connection> {
-  add(connection: Connection, uid: InstanceUid): void;
-  remove(connection: Connection, uid: InstanceUid): void;
-  forget(connection: Connection): void;
-  count(connection: Connection): number;
-  /** A list of its own. */
-  of(connection: Connection): readonly InstanceUid[];
+/** What carries agents. */
+export interface Carrier<Agent extends object> {
+  /** Nobody's but this file's; null at first. */
+  carried: Agent | Set<Agent> | null;
 }
 
-/** Nobody is connected. */
-export function createAgentsOf<Connection>(): AgentsOf<Connection> {
-  const agents = new Map<Connection, InstanceUid | Set<InstanceUid>>();
-  return {
-    add(connection, uid) {
-      const present = agents.get(connection);
-      if (present === undefined) agents.set(connection, uid);
-      else if (typeof present !== "string") present.add(uid);
-      else if (present !== uid) agents.set(connection, new Set([present, uid]));
-    },
-    remove(connection, uid) {
-      const present = agents.get(connection);
-      if (present === uid) agents.delete(connection);
-      else if (typeof present === "object") present.delete(uid);
-    },
-    forget(connection) {
-      agents.delete(connection);
-    },
-    count(connection) {
-      const present = agents.get(connection);
-      if (present === undefined) return 0;
-      return typeof present === "string" ? 1 : present.size;
-    },
-    of(connection) {
-      const present = agents.get(connection) ?? [];
-      return typeof present === "string" ? [present] : [...present];
-    },
-  };
+export function addAgent<Agent extends object>(carrier: Carrier<Agent>, agent: Agent): void {
+  const { carried } = carrier;
+  if (carried === null) carrier.carried = agent;
+  else if (carried instanceof Set) carried.add(agent);
+  else if (carried !== agent) carrier.carried = new Set([carried, agent]);
+}
+
+export function removeAgent<Agent extends object>(carrier: Carrier<Agent>, agent: Agent): void {
+  const { carried } = carrier;
+  if (carried === agent) carrier.carried = null;
+  else if (carried instanceof Set) carried.delete(agent);
+}
+
+export function countAgents(carrier: Carrier<object>): number {
+  const { carried } = carrier;
+  if (carried === null) return 0;
+  return carried instanceof Set ? carried.size : 1;
+}
+
+/** The agent of whoever carries one and never carried several; null for anybody else. */
+export function onlyAgent<Agent extends object>({ carried }: Carrier<Agent>): Agent | null {
+  return carried instanceof Set ? null : carried;
+}
+
+/** Those of this moment, in a list of its own. */
+export function agentsOf<Agent extends object>({ carried }: Carrier<Agent>): readonly Agent[] {
+  if (carried === null) return [];
+  return carried instanceof Set ? [...carried] : [carried];
 }

@@ -21,6 +21,7 @@ function aGateway(connected: number, polling: number, overrides: Partial<DrainDe
       authorization: "",
       ping: async () => true,
       isClosed: false,
+      carried: null,
     };
     connections.add(connection);
     entries.set(uid, { uid, connection, session: { kind: "active", epoch: i } });

@@ -3,6 +3,7 @@
 // what they know are in a processor's cache. Made by hub.ts, asked by intake.ts.
 
 import type { InstanceUid } from "@muster/fleet";
+import { isUidAt, type UidWords, uidWords } from "@muster/protocol";
 import { afterBeats, nextBeat, type Session } from "./session.ts";
 import type { Connection } from "./socket.ts";
 
@@ -15,6 +16,7 @@ export class Entry {
   readonly connection: Connection | null;
   /** When an agent that polls was last heard of; whether a WebSocket lives, its pings tell. */
   lastSeenAtMs = 0;
+  readonly #uidWords: UidWords;
   #session: Session;
   /** Of the next heartbeat that would change nothing; -1 while every message needs a thought. */
   #seq: number;
@@ -26,8 +28,14 @@ export class Entry {
     this.uid = uid;
     this.identity = identity;
     this.connection = connection;
+    this.#uidWords = uidWords(uid);
     this.#session = session;
     ({ seq: this.#seq, capabilities: this.#capabilities } = nextBeat(session));
+  }
+
+  /** Whether the 16 bytes from `start` are its uid. */
+  hasUidAt(bytes: Uint8Array, start: number): boolean {
+    return isUidAt(this.#uidWords, bytes, start);
   }
 
   /** The session, with every heartbeat that was counted. */

@@ -65,6 +65,7 @@ function aConnection(isOpen = true, answersPings = false) {
     close: (code) => closed.push(code),
     ping: async () => answersPings,
     isClosed: false,
+    carried: null,
   };
   return { connection, sent, closed };
 }

@@ -11,7 +11,7 @@
 //   H4. Messages of one agent on one connection are taken in in order, also when one must wait for a question.
 
 import type { DesiredRecord, DisconnectReason, GatewayId, InstanceUid } from "@muster/fleet";
-import { createAgentsOf } from "./agents-of.ts";
+import { addAgent, agentsOf, countAgents, removeAgent } from "./agents-of.ts";
 import { Entry } from "./entry.ts";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
 import type { Counts } from "./metrics.ts";
@@ -113,7 +113,6 @@ class LiveHub implements Hub {
   readonly #prepareDeps: PrepareDeps;
   readonly #openingDeps: OpeningDeps;
   readonly #twins: Twins;
-  readonly #agentsOf = createAgentsOf<Connection>();
   readonly #exchanges = new Map<ExchangeId, Responder>();
   /** Messages that wait for the one before them, by agent and connection (H4). */
   readonly #waiting = new Map<Connection | null, Map<InstanceUid, Incoming[]>>();
@@ -123,7 +122,7 @@ class LiveHub implements Hub {
 
   constructor(deps: HubDeps) {
     this.#deps = deps;
-    this.#prepareDeps = { ...deps, isShared: (connection) => this.#agentsOf.count(connection) > 1 };
+    this.#prepareDeps = { ...deps, isShared: (connection) => countAgents(connection) > 1 };
     this.#openingDeps = { ...deps, endHere: (uid) => this.#endFormer(uid) };
     this.#twins = createTwins(deps);
   }
@@ -157,14 +156,12 @@ class LiveHub implements Hub {
   }
 
   connectionClosed(connection: Connection): void {
-    for (const uid of this.#agentsOf.of(connection)) {
-      if (this.entries.get(uid)?.connection === connection) this.end(uid, "closed");
-    }
-    this.#agentsOf.forget(connection);
+    for (const entry of agentsOf(connection)) this.#end(entry, "closed");
   }
 
   end(uid: InstanceUid, reason: DisconnectReason): void {
-    this.feed(uid, { kind: "ended", reason, nowMs: this.#deps.nowMs() });
+    const entry = this.entries.get(uid);
+    if (entry !== undefined) this.#end(entry, reason);
   }
 
   letGo(uid: InstanceUid, epoch: number): void {
@@ -232,7 +229,7 @@ class LiveHub implements Hub {
     const session = openSession(this.#peerOf(incoming));
     const entry = new Entry(uid, identity, connection, session);
     this.entries.set(uid, entry);
-    if (connection !== null) this.#agentsOf.add(connection, uid);
+    if (connection !== null) addAgent(connection, entry);
     return entry;
   }
 
@@ -244,7 +241,11 @@ class LiveHub implements Hub {
 
   #forget(entry: Entry): void {
     if (this.entries.get(entry.uid) === entry) this.entries.delete(entry.uid);
-    if (entry.connection !== null) this.#agentsOf.remove(entry.connection, entry.uid);
+    if (entry.connection !== null) removeAgent(entry.connection, entry);
+  }
+
+  #end(entry: Entry, reason: DisconnectReason): void {
+    this.#feed(entry, { kind: "ended", reason, nowMs: this.#deps.nowMs() });
   }
 
   #feed(entry: Entry, input: Input): void {
@@ -378,7 +379,7 @@ class LiveHub implements Hub {
   }
 
   #isFull(connection: Connection | null): boolean {
-    return connection !== null && this.#agentsOf.count(connection) >= MAX_AGENTS_PER_CONNECTION;
+    return connection !== null && countAgents(connection) >= MAX_AGENTS_PER_CONNECTION;
   }
 
   /** The agent left while the store was asked, which now has it as connected here; nobody else would say that it is not. */

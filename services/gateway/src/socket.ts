@@ -17,13 +17,15 @@ import {
   us_socket_local_port,
   type WebSocket,
 } from "uWebSockets.js";
+import type { Carrier } from "./agents-of.ts";
 import { BodiesWaiting, type BodyBudget, BodyTooLarge, createBody, createBodyBudget, createInflate } from "./body.ts";
 import { compressFor } from "./compression.ts";
 import type { Admission, Caller } from "./door.ts";
+import type { Entry } from "./entry.ts";
 import { createPosts, type Posts } from "./posts.ts";
 
 /** One WebSocket. */
-export interface Connection {
+export interface Connection extends Carrier<Entry> {
   readonly remoteAddress: string;
   /** Who it showed itself to be; "" when nobody is asked to. */
   readonly identity: string;
@@ -241,6 +243,7 @@ class OpenConnection implements Connection {
   readonly remoteAddress: string;
   readonly identity: string;
   readonly authorization: string;
+  carried: Entry | Set<Entry> | null = null;
   /** null before it is open and once it is closed. */
   #ws: WebSocket<SocketData> | null = null;
   /** Those who wait for a pong; null while nobody does. */

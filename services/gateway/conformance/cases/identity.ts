@@ -3,7 +3,7 @@
 import { type Agent, aDescription } from "../agent.ts";
 import { BOTH, type Case, type Context } from "../case.ts";
 import { ensure, ensureEqual, waitFor } from "../check.ts";
-import { ensureAsksNothing, ensureBadRequest, ensureTakenIn } from "../expect.ts";
+import { ensureAsksFullState, ensureAsksNothing, ensureBadRequest, ensureTakenIn } from "../expect.ts";
 import { describeAnswer, exchange } from "../link.ts";
 import { describe, encodeReport, isSame, newUid, REQUEST_INSTANCE_UID, uidText } from "../wire.ts";
 
@@ -79,6 +79,21 @@ export const identity: readonly Case[] = [
       const [one, two] = [await context.agent({ link }), await context.agent({ link, seq: 40n })];
       for (const agent of [one, two]) ensureTakenIn(await agent.introduce());
       for (const agent of [one, two, two, one]) ensureAsksNothing(await agent.report());
+    },
+  },
+  {
+    ids: ["R41"],
+    says: "takes nobody's heartbeat for that of another agent on the same connection",
+    over: BOTH,
+    async run(context) {
+      const link = await context.link();
+      const one = await context.agent({ link });
+      ensureTakenIn(await one.introduce());
+      ensureAsksNothing(await one.report());
+      // It was never heard of, although its number is the one that the other would send next.
+      const two = await context.agent({ link, seq: one.seq });
+      ensureAsksFullState(await two.report());
+      ensureAsksNothing(await one.report());
     },
   },
   {
