@@ -4,6 +4,7 @@
 //   scan.ts             recognise a heartbeat without decoding it
 //   heartbeat-reply.ts  answer one without building a message
 //   uid.ts              instance uid: 16 bytes to text and back
+//   uid-at.ts           the same where a message has it, for the hot path
 //   capabilities.ts     bitmasks to names; what may be offered to whom
 //   attributes.ts       attribute lists to JSON-safe values and back
 //   unrecognized.ts     whether a message holds what this version has no name for
@@ -52,5 +53,6 @@ export { MAX_RESOURCES, scanMetrics } from "./otlp-scan.ts";
 export type { ReportScan } from "./scan.ts";
 export { createReportScan, isBareHeartbeat, scanReport } from "./scan.ts";
 export { formatUid, parseUid, UID_BYTES } from "./uid.ts";
-export { formatUidAt, isUidAt, type UidWords, uidWords } from "./uid-at.ts";
+export type { UidWords } from "./uid-at.ts";
+export { formatUidAt, uidWordAt, uidWords } from "./uid-at.ts";
 export { hasUnrecognized } from "./unrecognized.ts";

@@ -27,26 +27,17 @@ export function formatUidAt(bytes: Uint8Array, start: number): string {
   return TEXT.toString("latin1");
 }
 
-/** A uid to compare with: its bytes as four 32-bit numbers, the first byte uppermost. */
+/** A uid to compare with: its bytes as four signed 32-bit numbers, as `uidWordAt` reads them. */
 export type UidWords = readonly [number, number, number, number];
 
-/** Reads canonical UUID text. @throws ProtocolError for any other text */
+/** The words of a uid that is known to be one. @throws ProtocolError for text that is no UUID */
 export function uidWords(uid: string): UidWords {
   const bytes = parseUid(uid);
-  if (bytes instanceof ProtocolError) throw bytes;
-  return [wordAt(bytes, 0), wordAt(bytes, 4), wordAt(bytes, 8), wordAt(bytes, 12)];
+  if (bytes instanceof ProtocolError) throw bytes; // the caller's mistake, not an agent's
+  return [uidWordAt(bytes, 0), uidWordAt(bytes, 4), uidWordAt(bytes, 8), uidWordAt(bytes, 12)];
 }
 
-/** Whether the 16 bytes from `start` are the uid. The caller guarantees that 16 bytes are there. */
-export function isUidAt(uid: UidWords, bytes: Uint8Array, start: number): boolean {
-  return (
-    wordAt(bytes, start) === uid[0] &&
-    wordAt(bytes, start + 4) === uid[1] &&
-    wordAt(bytes, start + 8) === uid[2] &&
-    wordAt(bytes, start + 12) === uid[3]
-  );
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
+/** The four bytes from `at` as a signed number, the first byte uppermost. The caller guarantees that they are there. */
+export function uidWordAt(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }

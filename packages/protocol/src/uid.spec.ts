@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "./error.ts";
 import { formatUid, parseUid } from "./uid.ts";
-import { formatUidAt, isUidAt, uidWords } from "./uid-at.ts";
+import { formatUidAt, uidWordAt, uidWords } from "./uid-at.ts";
 
 const TEXT = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
 
@@ -27,20 +27,21 @@ describe("uid", () => {
         const larger = new Uint8Array(start + 16);
         larger.set(bytes, start);
         assert.equal(formatUidAt(larger, start), text);
-        assert.ok(isUidAt(uidWords(text), larger, start));
+        const words = [0, 4, 8, 12].map((at) => uidWordAt(larger, start + at));
+        assert.deepEqual(uidWords(text), words);
       }),
     );
   });
 
-  it("is another one with any other bit", () => {
+  it("has words of its own: any other bit is in them", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.nat(127), (bytes, bit) => {
-        const text = formatUid(bytes);
-        assert.ok(typeof text === "string");
         const other = bytes.map((byte, i) => (i === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
-        assert.ok(!isUidAt(uidWords(text), other, 0));
+        const [words, others] = [bytes, other].map((each) => uidWords(String(formatUid(each))));
+        assert.notDeepEqual(others, words);
       }),
     );
+    assert.throws(() => uidWords("x"), ProtocolError);
   });
 
   for (const length of [0, 15, 17, 26]) {

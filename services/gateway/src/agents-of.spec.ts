@@ -14,7 +14,7 @@ describe("the agents of a connection", () => {
     assert.deepEqual([agentsOf(one), agentsOf(many)], [[a], [a, b, c]]);
     removeAgent(many, b);
     removeAgent(one, b);
-    assert.deepEqual([countAgents(one), countAgents(many)], [1, 2]);
+    assert.deepEqual([countAgents(one), countAgents(many), onlyAgent(one)], [1, 2, a]);
     removeAgent(one, a);
     removeAgent(many, a);
     removeAgent(many, c);
@@ -27,7 +27,7 @@ describe("the agents of a connection", () => {
     assert.deepEqual([agentsOf(connection), countAgents(connection), onlyAgent(connection)], [[], 0, null]);
   });
 
-  it("are one for certain where there was never another", () => {
+  it("are one for certain where there is no other, any more", () => {
     const connection = nobody();
     addAgent(connection, a);
     assert.equal(onlyAgent(connection), a);
@@ -37,6 +37,8 @@ describe("the agents of a connection", () => {
     addAgent(connection, c);
     assert.equal(onlyAgent(connection), null);
     removeAgent(connection, c);
-    assert.deepEqual(agentsOf(connection), [b]);
+    assert.deepEqual([onlyAgent(connection), agentsOf(connection)], [b, [b]]);
+    removeAgent(connection, b);
+    assert.deepEqual([onlyAgent(connection), countAgents(connection)], [null, 0]);
   });
 });

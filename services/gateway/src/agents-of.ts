@@ -1,10 +1,10 @@
 // Which agents a connection carries: nearly always one, and then no set is kept for it, which would be larger than all else
-// that is known of the connection. Kept on the connection itself, since every heartbeat asks, and in a map of ten thousand
-// none is in a processor's cache. Written by hub.ts, asked by intake.ts.
+// that is known of the connection. Kept on the connection itself, since every heartbeat asks: in a map of ten thousand
+// connections hardly one would be in a processor's cache. Written by hub.ts, asked by intake.ts and drain.ts.
 
 /** What carries agents. */
 export interface Carrier<Agent extends object> {
-  /** Nobody's but this file's; null at first. */
+  /** Nobody's but this file's; null at first, a set where there are several. */
   carried: Agent | Set<Agent> | null;
 }
 
@@ -18,7 +18,9 @@ export function addAgent<Agent extends object>(carrier: Carrier<Agent>, agent: A
 export function removeAgent<Agent extends object>(carrier: Carrier<Agent>, agent: Agent): void {
   const { carried } = carrier;
   if (carried === agent) carrier.carried = null;
-  else if (carried instanceof Set) carried.delete(agent);
+  else if (carried instanceof Set && carried.delete(agent) && carried.size === 1) {
+    carrier.carried = agentsOf(carrier)[0] ?? null;
+  }
 }
 
 export function countAgents(carrier: Carrier<object>): number {
@@ -27,7 +29,7 @@ export function countAgents(carrier: Carrier<object>): number {
   return carried instanceof Set ? carried.size : 1;
 }
 
-/** The agent of whoever carries one and never carried several; null for anybody else. */
+/** The agent of whoever carries exactly one; null for anybody else. */
 export function onlyAgent<Agent extends object>({ carried }: Carrier<Agent>): Agent | null {
   return carried instanceof Set ? null : carried;
 }

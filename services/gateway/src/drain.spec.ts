@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { InstanceUid } from "@muster/fleet";
 import { aUid } from "@muster/fleet/builders";
+import { addAgent, agentsOf } from "./agents-of.ts";
 import { type DrainDeps, drain } from "./drain.ts";
+import type { Entry } from "./entry.ts";
 import type { Hub } from "./hub.ts";
 import type { Connection } from "./socket.ts";
 
@@ -24,7 +26,9 @@ function aGateway(connected: number, polling: number, overrides: Partial<DrainDe
       carried: null,
     };
     connections.add(connection);
-    entries.set(uid, { uid, connection, session: { kind: "active", epoch: i } });
+    const entry = { uid, connection, session: { kind: "active", epoch: i } };
+    entries.set(uid, entry);
+    connection.carried = entry as unknown as Entry; // the part that drain uses
   }
   for (let i = connected + 1; i <= connected + polling; i++) {
     entries.set(aUid(i), { uid: aUid(i), connection: null, session: { kind: "active", epoch: i } });
@@ -91,10 +95,11 @@ describe("drain", () => {
   });
 
   it("closes connections that no agent spoke on, and ends all agents of one that carries several", async () => {
-    const { deps, done, entries } = aGateway(2, 0);
-    const [first, second] = [...entries.values()];
+    const { deps, done, connections } = aGateway(2, 0);
+    const [first, second] = [...connections];
     assert.ok(first !== undefined && second !== undefined);
-    second.connection = first.connection;
+    for (const entry of agentsOf(second)) addAgent(first, entry);
+    second.carried = null;
     await drain(deps);
     assert.deepEqual(done.slice(1, 5), ["end 1 drained", "end 2 drained", "close 1 1012", "flush"]);
     assert.ok(done.includes("close 2 1012"));

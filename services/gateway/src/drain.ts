@@ -2,6 +2,7 @@
 // comes back at once and somebody else must take them; then everything that is known is written. Agents that poll and
 // are answered meanwhile go with their answer, and the rest at the end.
 
+import { agentsOf } from "./agents-of.ts";
 import type { Hub } from "./hub.ts";
 import type { Connection } from "./socket.ts";
 
@@ -27,11 +28,10 @@ export async function drain(deps: DrainDeps): Promise<void> {
   const { hub, connections } = deps;
   deps.stopListening();
   const open = [...connections];
-  const agentsOf = Map.groupBy(hub.entries.values(), (entry) => entry.connection);
   const batchSize = Math.max(1, Math.ceil(open.length / BATCHES));
   for (let from = 0; from < open.length; from += batchSize) {
     for (const connection of open.slice(from, from + batchSize)) {
-      for (const { uid } of agentsOf.get(connection) ?? []) hub.end(uid, "drained");
+      for (const { uid } of agentsOf(connection)) hub.end(uid, "drained");
       connection.close(CLOSE_RESTART, "the gateway restarts");
     }
     await deps.flushAll();

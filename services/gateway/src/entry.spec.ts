@@ -35,6 +35,19 @@ const quiet: ActiveSession = {
 const entryOf = (session: Session) => new Entry(aUid(), "", null, session);
 
 describe("an entry", () => {
+  it("knows its uid where a message has it, and no other", () => {
+    const [own, other] = [aUid(), aUid(2)].map((uid) => Buffer.from(`ffff${uid.replaceAll("-", "")}ff`, "hex"));
+    const entry = entryOf(quiet);
+    assert.deepEqual(
+      [own, other].map((bytes) => bytes !== undefined && entry.hasUidAt(bytes, 2)),
+      [true, false],
+    );
+    for (let i = 2; i < 18; i++) {
+      const changed = Uint8Array.from(own ?? [], (byte, at) => (at === i ? byte ^ 1 : byte));
+      assert.ok(!entry.hasUidAt(changed, 2), `with another byte at ${i}`);
+    }
+  });
+
   it("counts heartbeats that follow", () => {
     const entry = entryOf(quiet);
     assert.deepEqual([entry.beat(1, 7), entry.beat(2, 0)], [true, true]);

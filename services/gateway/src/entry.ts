@@ -3,7 +3,7 @@
 // what they know are in a processor's cache. Made by hub.ts, asked by intake.ts.
 
 import type { InstanceUid } from "@muster/fleet";
-import { isUidAt, type UidWords, uidWords } from "@muster/protocol";
+import { uidWordAt, uidWords } from "@muster/protocol";
 import { afterBeats, nextBeat, type Session } from "./session.ts";
 import type { Connection } from "./socket.ts";
 
@@ -16,7 +16,11 @@ export class Entry {
   readonly connection: Connection | null;
   /** When an agent that polls was last heard of; whether a WebSocket lives, its pings tell. */
   lastSeenAtMs = 0;
-  readonly #uidWords: UidWords;
+  /** The uid as it is compared with. No array: it would be as large as all the rest, and one more place to read. */
+  readonly #uid0: number;
+  readonly #uid1: number;
+  readonly #uid2: number;
+  readonly #uid3: number;
   #session: Session;
   /** Of the next heartbeat that would change nothing; -1 while every message needs a thought. */
   #seq: number;
@@ -28,14 +32,19 @@ export class Entry {
     this.uid = uid;
     this.identity = identity;
     this.connection = connection;
-    this.#uidWords = uidWords(uid);
+    [this.#uid0, this.#uid1, this.#uid2, this.#uid3] = uidWords(uid);
     this.#session = session;
     ({ seq: this.#seq, capabilities: this.#capabilities } = nextBeat(session));
   }
 
-  /** Whether the 16 bytes from `start` are its uid. */
+  /** Whether the 16 bytes from `start` are its uid. The caller guarantees that 16 bytes are there. */
   hasUidAt(bytes: Uint8Array, start: number): boolean {
-    return isUidAt(this.#uidWords, bytes, start);
+    return (
+      uidWordAt(bytes, start) === this.#uid0 &&
+      uidWordAt(bytes, start + 4) === this.#uid1 &&
+      uidWordAt(bytes, start + 8) === this.#uid2 &&
+      uidWordAt(bytes, start + 12) === this.#uid3
+    );
   }
 
   /** The session, with every heartbeat that was counted. */

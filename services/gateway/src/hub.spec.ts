@@ -5,6 +5,7 @@ import { aHash, aUid, ROLLOUT_ID } from "@muster/fleet/builders";
 import { agentCapabilityMask, decodeServerBody, decodeServerFrame, ProtocolError } from "@muster/protocol";
 import type { ServerToAgent } from "@muster/protocol/opamp";
 import type { QueuedAction } from "@muster/store";
+import { onlyAgent } from "./agents-of.ts";
 import type { Claim, Claimed, Claims } from "./claim.ts";
 import { createHub, type HubDeps, type Incoming } from "./hub.ts";
 import { encodeKnown, NOTHING_KNOWN } from "./known.ts";
@@ -460,6 +461,33 @@ describe("hub", () => {
       hub.letGo(aUid(), 10);
       assert.deepEqual([take(), hub.entries.size], [["10 let go"], 0]);
       assert.equal(sources.at(-1)?.checkpoint().seq, 1n);
+    });
+
+    it("leaves nothing of the agent on its connection", async () => {
+      const { connection } = aConnection();
+      const { hub } = await aHubWithAgent({}, connection);
+      assert.equal(onlyAgent(connection), hub.entries.get(aUid()));
+      hub.letGo(aUid(), 10);
+      assert.equal(onlyAgent(connection), null);
+    });
+
+    it("does not let what the store answers late about the former session touch the one that came after it", async () => {
+      const { connection } = aConnection();
+      const late = Promise.withResolvers<{ readonly kind: "twin" }>();
+      let claims = 0;
+      const claim = async ({ minEpoch }: Claim): Promise<Opening | { readonly kind: "twin" }> => {
+        claims += 1;
+        return claims === 2 ? late.promise : { epoch: minEpoch + 10, checkpoint: null, isMove: false, desired: null };
+      };
+      const { hub, receive, idle } = await aHubWithAgent({ claim }, connection);
+      hub.feed(aUid(), { kind: "lost" });
+      hub.letGo(aUid(), 10);
+      receive(0, { connection });
+      late.resolve({ kind: "twin" });
+      await idle();
+      assert.equal(onlyAgent(connection), hub.entries.get(aUid()));
+      hub.connectionClosed(connection);
+      assert.deepEqual([hub.entries.size, onlyAgent(connection)], [0, null]);
     });
 
     it("is not for a session that is newer than the one that was taken, nor for one that opens", async () => {

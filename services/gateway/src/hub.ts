@@ -9,6 +9,8 @@
 //       is told a uid of its own, and what it says under the old one is answered and forgotten.
 //   H3. Effects happen in order; only the bytes of an offer may have to be loaded first.
 //   H4. Messages of one agent on one connection are taken in in order, also when one must wait for a question.
+//   H5. A connection carries exactly the entries that are on it: intake.ts takes the heartbeat of one that it carries without
+//       looking in `entries`.
 
 import type { DesiredRecord, DisconnectReason, GatewayId, InstanceUid } from "@muster/fleet";
 import { addAgent, agentsOf, countAgents, removeAgent } from "./agents-of.ts";
@@ -241,7 +243,7 @@ class LiveHub implements Hub {
 
   #forget(entry: Entry): void {
     if (this.entries.get(entry.uid) === entry) this.entries.delete(entry.uid);
-    if (entry.connection !== null) removeAgent(entry.connection, entry);
+    if (entry.connection !== null) removeAgent(entry.connection, entry); // H5
   }
 
   #end(entry: Entry, reason: DisconnectReason): void {

@@ -123,7 +123,7 @@ class HubIntake implements Intake {
     return true;
   }
 
-  /** Whose uid it is. On a connection of its own an agent is recognised without the text of its uid, at a tenth of the time. */
+  /** Who has this uid, if anybody. Who has a connection of its own is recognised by the bytes (H5), in a tenth of the time that text takes. */
   #entryAt(bytes: Uint8Array, uidStart: number, connection: Connection | null): Entry | undefined {
     const only = connection === null ? null : onlyAgent(connection);
     if (only?.hasUidAt(bytes, uidStart) === true) return only;
