@@ -29,6 +29,7 @@ const fleet = fleetOptions(settings, {
   muster_offer_received: ["rate==1"], // a rollout to all is offered to all
   muster_start_to_offer_ms: [`p(95)<=${settings.MAX_START_TO_OFFER_P95_MS}`],
   muster_rollout_succeeded: ["rate==1"], // agents that say APPLIED and stay healthy are verified
+  muster_heartbeats: ["count>0"], // else the next line says nothing
   muster_heartbeat_reply_ms: [`p(95)<=${settings.MAX_HEARTBEAT_P95_MS}`],
   muster_error_replies: ["count==0"], // every message is a good one
 });

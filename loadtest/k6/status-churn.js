@@ -61,7 +61,10 @@ export function carryAgents() {
   startShare(settings, (index) => new SocketAgent(createAgent(settings.SEED, index, [], Date.now()), index, plan));
 }
 
-/** Of every two changes in a row one is of health at least: what is seen of an agent may be so old. */
+/**
+ * Of every two changes in a row one is of health at least: what is seen of an agent may be so old, and nothing of that counts as
+ * lag. Who looks does not know when an agent changed last; with a smaller CHANGE_SECONDS a store that falls behind shows sooner.
+ */
 const ALLOWED_AGE_MS = 2 * settings.CHANGE_SECONDS * 1000;
 const LOOK_SECONDS = 0.1;
 

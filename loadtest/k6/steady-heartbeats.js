@@ -21,6 +21,7 @@ const settings = readSettings(__ENV, ["ws", "wss"], {
 
 export const options = fleetOptions(settings, {
   muster_agents_answered: ["rate==1"], // nobody is left outside
+  muster_heartbeats: ["count>0"], // else the next line says nothing
   muster_heartbeat_reply_ms: [`p(95)<=${settings.MAX_HEARTBEAT_P95_MS}`, `p(99)<=${settings.MAX_HEARTBEAT_P99_MS}`],
   muster_messages_answered: [`rate>=${settings.MIN_ANSWERED}`],
   muster_disconnects: [`count<=${settings.MAX_DISCONNECTS}`],

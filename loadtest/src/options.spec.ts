@@ -28,6 +28,7 @@ describe("parseOptions", () => {
     ["--scenario churn --server a=ws://h:1/,2", /churn compares no servers/],
     ["--scenario peers --server a=http://h:1/,2", /--server takes name=ws:\/\/address,pid/],
     ["--record --smoke", /--smoke says nothing/],
+    ["--scenario peers --profile --smoke", /--smoke says nothing/],
     ["--scenario peers --record --rounds 1", /--record keeps .*3 rounds/],
     ["--scenario peers --server muster=ws://h:1/,2", /no other server has, not "muster"/],
     ["--scenario peers --server a=ws://h:1/,2 --server a=ws://h:2/,3", /not "a"/],

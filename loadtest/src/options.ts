@@ -60,7 +60,7 @@ export function parseOptions(args: readonly string[], scenarios: readonly Scenar
   const taken = [...RESERVED, ...given.map(({ name }) => name)];
   const twice = taken.find((name, i) => taken.indexOf(name) !== i);
   if (twice !== undefined) return `--server takes a name that no other server has, not ${JSON.stringify(twice)}.`;
-  if (values.record && values.smoke) return "--smoke says nothing that would be worth recording.";
+  if ((values.record || values.profile) && values.smoke) return "--smoke says nothing that would be worth keeping.";
   if (values.record && (agents < scenario.full.agents || rounds < scenario.full.rounds)) {
     return `--record keeps what targets can be judged by: ${scenario.full.agents} agents and ${scenario.full.rounds} rounds at least.`;
   }

@@ -19,6 +19,8 @@ export const errorReplies = new Counter("muster_error_replies");
 
 /** How long does the answer to a heartbeat take? Milliseconds. */
 export const heartbeatReplyMs = new Trend("muster_heartbeat_reply_ms", isTime);
+/** How many heartbeats were answered? With none there is nothing to say of how long it takes. */
+export const heartbeats = new Counter("muster_heartbeats");
 /** How long does the answer to a change of health or config take? Milliseconds. */
 export const statusReplyMs = new Trend("muster_status_reply_ms", isTime);
 /** How long does the answer to a poll over plain HTTP take, from the first try on? Milliseconds. */

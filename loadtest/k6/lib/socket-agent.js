@@ -32,6 +32,11 @@ const EXCUSED_ANSWERS = 2;
 /** A change is stored for all gateways within this, far more than the 25 ms for which they gather changes. */
 const STORED_WITHIN_MS = 1_000;
 
+/** k6 does not say what a refused WebSocket was answered. */
+function hintFor(error) {
+  return /bad handshake/.test(error) ? "; see whether ADDRESS has the right path, and TOKEN is known there" : "";
+}
+
 /** One agent; it dials at once and lives until `plan.endsAtMs`. */
 export class SocketAgent {
   #plan;
@@ -84,7 +89,7 @@ export class SocketAgent {
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#received(event);
     // "close" follows, and decides what becomes of it.
-    socket.onerror = ({ error }) => warnOnce(`a connection failed: ${error}`);
+    socket.onerror = ({ error }) => warnOnce(`a connection failed: ${error}${hintFor(error)}`);
     socket.onclose = () => this.#closed();
     this.#socket = socket;
   }
@@ -136,6 +141,7 @@ export class SocketAgent {
     this.#pending.shift();
     metrics.messagesAnswered.add(true); // W1
     sent.trend?.add(atMs - sent.atMs);
+    if (sent.trend === metrics.heartbeatReplyMs) metrics.heartbeats.add(1);
   }
 
   #online(atMs) {

@@ -38,12 +38,13 @@ it("adds up time by caller, without idling", () => {
 });
 
 it("draws frames as wide as they took, and names no folder of the machine", () => {
-  const svg = renderFlame("gateway", foldProfile(profile));
+  const svg = renderFlame("gateway", "commit abc, 2026-11-23", foldProfile(profile));
   assert.match(
     svg,
     /<title>step services\/gateway\/src\/session\.ts:10: 50\.0 %<\/title><rect x="0\.0" y="-34" width="600\.0"/,
   );
+  assert.match(svg, /0\.00 s of processor time; commit abc, 2026-11-23</);
   assert.doesNotMatch(svg, /elsewhere/);
 });
 
-it("draws an empty profile", () => assert.match(renderFlame("none", foldProfile({ nodes: [] })), /<svg/));
+it("draws an empty profile", () => assert.match(renderFlame("none", "", foldProfile({ nodes: [] })), /<svg/));

@@ -14,8 +14,8 @@ const MIN_WIDTH = 1;
 /** Deeper calls are cut off. */
 const MAX_DEPTH = 60;
 
-/** Draws it. */
-export function renderFlame(title: string, root: Frame): string {
+/** Draws it; `origin` says where the profile comes from. */
+export function renderFlame(title: string, origin: string, root: Frame): string {
   const rows: string[] = [];
   const depth = placeChildren(root, 0, 0, root.micros || 1, rows);
   const height = TOP + (depth + 1) * ROW + 8;
@@ -24,7 +24,7 @@ export function renderFlame(title: string, root: Frame): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="monospace" font-size="11">`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     `<text x="8" y="20" font-size="15" font-family="sans-serif" fill="#333333">${escapeXml(title)}</text>`,
-    `<text x="8" y="36" font-family="sans-serif" fill="#666666">${(root.micros / 1_000_000).toFixed(2)} s of processor time</text>`,
+    `<text x="8" y="36" font-family="sans-serif" fill="#666666">${(root.micros / 1_000_000).toFixed(2)} s of processor time; ${escapeXml(origin)}</text>`,
     `<g transform="translate(0 ${height - 8})">`,
     ...rows,
     "</g></svg>",

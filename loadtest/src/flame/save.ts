@@ -9,8 +9,8 @@ import { foldProfile } from "./profile.ts";
 /** Where flame graphs are kept. */
 export const flameDir = fileURLToPath(new URL("../../results/flame/", import.meta.url));
 
-/** Draws a graph for each service that left a profile, of its longest one; the files that were written. */
-export function saveFlames(profileDir: string, scenario: string): readonly string[] {
+/** Draws a graph for each service that left a profile, of its longest one; the files that were written. `origin`: see there. */
+export function saveFlames(profileDir: string, scenario: string, origin: string): readonly string[] {
   mkdirSync(flameDir, { recursive: true });
   return readdirSync(profileDir).flatMap((service) => {
     const profiles = readdirSync(join(profileDir, service)).map((name) => join(profileDir, service, name));
@@ -18,7 +18,7 @@ export function saveFlames(profileDir: string, scenario: string): readonly strin
     if (longest === undefined) return [];
     const file = join(flameDir, `${scenario}-${service}.svg`);
     const frames = foldProfile(JSON.parse(readFileSync(longest, "utf8")));
-    writeFileSync(file, renderFlame(`${service} in ${scenario}`, frames));
+    writeFileSync(file, renderFlame(`${service} in ${scenario}`, origin, frames));
     return [file];
   });
 }

@@ -45,6 +45,7 @@ describe("arguments of the k6 runner", () => {
     { args: ["connect-storm", "gateway-loss"], says: /one script is needed/ },
     { args: ["connect-storm", "--agent", "5"], says: /--agent/ },
     { args: ["connect-storm", "--token", "t"], says: /go with --address/ },
+    { args: ["connect-storm", "--address", "ws://a", "--gateways", "3"], says: /leave it out/ },
     { args: ["connect-storm", "--set", "agents=5"], says: /NAME=VALUE/ },
     { args: ["gateway-loss", "--gateways", "1"], says: /from 2 to 64/ },
     { args: ["connect-storm", "--gateways", "x"], says: /whole number/ },

@@ -64,6 +64,9 @@ export function parseArguments(args: readonly string[]): Arguments | string {
   if (address === undefined && (token ?? management) !== undefined) {
     return "--token and --management go with --address: a Muster of the runner's own has no token";
   }
+  if (address !== undefined && values.gateways !== undefined) {
+    return "--gateways is for a Muster of the runner's own; leave it out with --address";
+  }
   if (
     script === "smoke" &&
     (address ?? values.agents ?? values["duration-seconds"] ?? values.set ?? values["local-ips"]) !== undefined

@@ -62,14 +62,21 @@ export function thisMachine(): Machine {
   };
 }
 
+/** What this process runs: the commit, and whether files differ from it. */
+export function thisCommit(): Pick<RecordedResult, "commit" | "isDirty"> {
+  return {
+    commit: git("rev-parse", "HEAD"),
+    // Results of the run before, and what is drawn from them, are no part of what was measured.
+    isDirty: git("status", "--porcelain", "--", ":/", ":!/loadtest/results", ":!/docs") !== "",
+  };
+}
+
 /** Writes the result over the one that the scenario had, with everything that says where it comes from. */
 export function saveResult(result: Omit<RecordedResult, "format" | "commit" | "isDirty" | "date" | "machine">): string {
   const recorded: RecordedResult = {
     format: FORMAT,
     ...result,
-    commit: git("rev-parse", "HEAD"),
-    // Results of the run before, and what is drawn from them, are no part of what was measured.
-    isDirty: git("status", "--porcelain", "--", ":/", ":!/loadtest/results", ":!/docs") !== "",
+    ...thisCommit(),
     date: new Date().toISOString(),
     machine: thisMachine(),
   };

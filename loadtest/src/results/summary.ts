@@ -89,7 +89,7 @@ function judge(target: TargetPlan, values: readonly number[], agents: number): T
 }
 
 function whyNot({ minAgents }: TargetPlan, value: number | null, agents: number, rounds: number): string {
-  if (value === null) return "a server that it compares with did not take part";
   if (agents < minAgents) return `it takes ${minAgents} agents`;
+  if (value === null) return "a server that it compares with did not take part";
   return rounds < MIN_ROUNDS ? `it takes ${MIN_ROUNDS} rounds` : "";
 }

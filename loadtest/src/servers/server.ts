@@ -104,8 +104,13 @@ export function given({ name, url, pid }: GivenServer): Contestant {
     async start() {
       const cores = coresOf(pid);
       pin(pid, CORE.server);
-      const stop = async (): Promise<void> => {
+      const giveBack = (): void => {
         if (cores !== null) pin(pid, cores);
+      };
+      process.once("exit", giveBack); // an interrupted run gives them back, too
+      const stop = async (): Promise<void> => {
+        process.off("exit", giveBack);
+        giveBack();
       };
       return { url, pids: [pid], settled: async () => {}, stop };
     },

@@ -105,6 +105,6 @@ describe("main", () => {
       output += String(chunk);
     });
     assert.equal(await new Promise((resolve) => child.once("close", resolve)), 2);
-    assert.match(output, /--profile is one of supervisor, .*\nusage:/);
+    assert.match(output, /--profile is one of supervisor, .*\nnpm run simulate/);
   });
 });

@@ -1,17 +1,32 @@
-// A fleet as a process: node packages/simulator/src/main.ts --endpoint ws://127.0.0.1:4320/v1/opamp --agents 40
+// A fleet as a process: npm run simulate -- --endpoint ws://127.0.0.1:4320/v1/opamp --agents 40
 //
-// Prints `simulator.ready agents=<n>` once every agent is connected. SIGTERM or SIGINT: every agent says
-// goodbye and the process ends; a second signal ends it at once.
+// Prints `simulator.ready agents=<n>` once every agent has been connected; while some have not, says now and then how many
+// and why. SIGTERM or SIGINT: every agent says goodbye and the process ends; a second signal ends it at once.
 
 import { parseArgs } from "node:util";
-import type { FleetOptions } from "./fleet.ts";
+import type { AgentEvent } from "./event.ts";
+import type { Fleet, FleetOptions } from "./fleet.ts";
 import { startFleet } from "./fleet.ts";
 import type { Profile } from "./profile.ts";
 import { PROFILES } from "./profile.ts";
 
-const USAGE = `usage: main.ts --endpoint <url> [--agents 40] [--transport ws|http] [--profile ${PROFILES.join("|")}]
-               [--apply-timeout-ms 5000] [--heartbeat-ms 30000] [--seed 1] [--first-index 0]
-               [--no-config-status] [--header "name: value"]...`;
+const USAGE = `npm run simulate -- [options]
+
+  --endpoint URL           where to; given several times, agents take them in turn and stay (default ws://127.0.0.1:4320/v1/opamp)
+  --agents N               how many (default 40); a process may hold as many as it may open files
+  --first-index N          number of the first one, so that several processes share a fleet (default 0)
+  --seed N                 same seed, same fleet (default 1)
+  --transport ws|http      instead of the endpoint's
+  --profile NAME           ${PROFILES.join(", ")} (default supervisor)
+  --heartbeat-ms N         default 30000
+  --apply-timeout-ms N     how long a supervisor gives a Collector to become healthy (default 5000)
+  --no-config-status       agents do not say what became of a config
+  --header "NAME: VALUE"   of the upgrade or of every request, for example "authorization: Bearer ..."; may be repeated
+  --help                   this text
+`;
+
+/** Between sentences about agents that are not connected yet. */
+const SAY_MS = 10_000;
 
 /** Reads the command line; throws with a sentence on the first thing that is wrong. */
 function parseOptions(args: readonly string[]): FleetOptions {
@@ -69,20 +84,37 @@ function parseHeader(text: string): readonly [string, string] {
   return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()];
 }
 
+/** Says now and then who is still not connected, and with what the last one was turned away. */
+function sayProgress(fleet: Fleet, count: number, lastRefusal: () => string): { stop(): void } {
+  const timer = setInterval(() => {
+    const connected = fleet.agents.filter(({ counts }) => counts.connects > 0).length;
+    process.stderr.write(`${connected} of ${count} agents have been connected${lastRefusal()}\n`);
+  }, SAY_MS);
+  return { stop: () => clearInterval(timer) };
+}
+
 async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args.includes("--help")) return void process.stdout.write(USAGE);
+  const options = parseOptions(args);
   const ending = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => (ending.signal.aborted ? process.exit(1) : ending.abort()));
   }
-  const fleet = startFleet(options, ending.signal);
+  let refusal = "";
+  const onEvent = (event: AgentEvent): void => {
+    if (event.kind === "refused") refusal = `; the last refusal was ${event.status ?? "no answer"}`;
+  };
+  const fleet = startFleet({ ...options, onEvent }, ending.signal);
+  const progress = sayProgress(fleet, options.count, () => refusal);
   await fleet.started;
+  progress.stop();
   if (!ending.signal.aborted) process.stdout.write(`simulator.ready agents=${options.count}\n`);
 }
 
 try {
   await main();
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`);
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
   process.exitCode = 2;
 }
