@@ -8,7 +8,7 @@ import { ensureRedisServer, wordsFor } from "@muster/local";
 import { saveFlames } from "./flame/save.ts";
 import { canPin } from "./measure/pin.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
-import { saveResult, thisCommit, thisMachine } from "./results/record.ts";
+import { codeOf, saveResult, thisCommit, thisMachine } from "./results/record.ts";
 import { summarize } from "./results/summary.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { buildBundles } from "./servers/bundles.ts";
@@ -31,9 +31,8 @@ async function runScenario(options: Options, args: readonly string[], signal: Ab
   const summary = summarize(plan, readings, agents);
   process.stdout.write(renderTable(plan, summary));
   if (profileDir !== null) {
-    const { commit, isDirty } = thisCommit();
-    const day = new Date().toISOString().slice(0, 10);
-    const origin = `commit ${commit.slice(0, 12)}${isDirty ? " with changes" : ""}, ${day}, ${agents} agents, ${cpu}, Node ${node}`;
+    const code = codeOf({ ...thisCommit(), date: new Date().toISOString() });
+    const origin = `${code}, ${agents} agents, ${cpu}, Node ${node}`;
     for (const file of saveFlames(profileDir, scenario.name, origin)) say(`flame graph: ${file}`);
     await rm(profileDir, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-// Everything on one machine. The commands are start.ts, test.ts and verify.ts, run by ../bootstrap.mjs; end-to-end
+// Everything on one machine. The commands are start.ts, test.ts, verify.ts and run-tool.ts, run by ../bootstrap.mjs; end-to-end
 // tests and load tests use the stack itself.
 //   stack.ts   the services as processes      child.ts  one process: started, watched, ended
 //   allocator.ts  what they take memory from

@@ -3,7 +3,7 @@
 // and the steps after it still run.
 
 import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { toolEnv, toolPath } from "./dev-tool.ts";
 import { listenForInterrupts } from "./interrupt.ts";
 import { root } from "./paths.ts";
 import { runTests } from "./run-tests.ts";
@@ -68,7 +68,7 @@ async function main(): Promise<boolean> {
 
 /** Runs a development tool of this checkout. */
 function tool(name: string, ...args: string[]): Promise<Outcome> {
-  return capture(join(root, "node_modules", ".bin", name), args);
+  return capture(toolPath(name), args);
 }
 
 function capture(command: string, args: readonly string[]): Promise<Outcome> {
@@ -77,7 +77,7 @@ function capture(command: string, args: readonly string[]): Promise<Outcome> {
       cwd: root,
       signal,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" },
+      env: toolEnv(),
     });
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text) => {

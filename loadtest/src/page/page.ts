@@ -2,7 +2,7 @@
 // around the sections is written by hand.
 
 import { formatValue, type Plan, type Unit } from "../results/plan.ts";
-import type { RecordedResult } from "../results/record.ts";
+import { codeOf, type RecordedResult } from "../results/record.ts";
 import { summarize, type TargetOutcome } from "../results/summary.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
 import { renderChart } from "./chart.ts";
@@ -90,10 +90,8 @@ function drawScenario(
   return [head, `${origin}\n`, ...figures.map((figure) => `${figure}\n`), drawTable(result)].join("\n");
 }
 
-function originOf({ commit, isDirty, date, isPinned }: RecordedResult): string {
-  const changes = isDirty ? ", with changes that were not committed" : "";
-  const pinning = isPinned ? "" : "; nothing was kept to a core";
-  return `commit ${commit.slice(0, 12)}${changes}, ${date.slice(0, 10)}${pinning}`;
+function originOf(result: RecordedResult): string {
+  return `${codeOf(result)}${result.isPinned ? "" : "; nothing was kept to a core"}`;
 }
 
 /** A chart for each metric that has several subjects, or a target. */

@@ -71,6 +71,12 @@ export function thisCommit(): Pick<RecordedResult, "commit" | "isDirty"> {
   };
 }
 
+/** The code that something was measured with, and the day, in words. */
+export function codeOf({ commit, isDirty, date }: Pick<RecordedResult, "commit" | "isDirty" | "date">): string {
+  const changes = isDirty ? ", with changes that were not committed" : "";
+  return `commit ${commit.slice(0, 12)}${changes}, ${date.slice(0, 10)}`;
+}
+
 /** Writes the result over the one that the scenario had, with everything that says where it comes from. */
 export function saveResult(result: Omit<RecordedResult, "format" | "commit" | "isDirty" | "date" | "machine">): string {
   const recorded: RecordedResult = {

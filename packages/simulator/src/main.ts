@@ -85,10 +85,10 @@ function parseHeader(text: string): readonly [string, string] {
 }
 
 /** Says now and then who is still not connected, and with what the last one was turned away. */
-function sayProgress(fleet: Fleet, count: number, lastRefusal: () => string): { stop(): void } {
+function sayProgress({ agents }: Fleet, lastRefusal: () => string): { stop(): void } {
   const timer = setInterval(() => {
-    const connected = fleet.agents.filter(({ counts }) => counts.connects > 0).length;
-    process.stderr.write(`${connected} of ${count} agents have been connected${lastRefusal()}\n`);
+    const connected = agents.filter(({ counts }) => counts.connects > 0).length;
+    process.stderr.write(`${connected} of ${agents.length} agents have been connected${lastRefusal()}\n`);
   }, SAY_MS);
   return { stop: () => clearInterval(timer) };
 }
@@ -106,7 +106,7 @@ async function main(): Promise<void> {
     if (event.kind === "refused") refusal = `; the last refusal was ${event.status ?? "no answer"}`;
   };
   const fleet = startFleet({ ...options, onEvent }, ending.signal);
-  const progress = sayProgress(fleet, options.count, () => refusal);
+  const progress = sayProgress(fleet, () => refusal);
   await fleet.started;
   progress.stop();
   if (!ending.signal.aborted) process.stdout.write(`simulator.ready agents=${options.count}\n`);
