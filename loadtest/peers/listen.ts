@@ -1,5 +1,5 @@
 // How the bare peers that are made of uWebSockets.js come up and end, as processes of their own: they print their address, and end
-// with their standard input. What they do for a message is each one's own, but for the constant that two of them answer.
+// with their standard input. What they do for a message is each one's own, but for the constant that most of them answer.
 
 import {
   DISABLED,

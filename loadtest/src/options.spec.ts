@@ -31,6 +31,7 @@ describe("parseOptions", () => {
     ["--scenario peers --profile --smoke", /--smoke says nothing/],
     ["--scenario peers --record --rounds 1", /--record keeps .*3 rounds/],
     ["--scenario peers --server muster=ws://h:1/,2", /no other server has, not "muster"/],
+    ["--scenario peers --server bare-pipeline=ws://h:1/,2", /not "bare-pipeline"/],
     ["--scenario peers --server a=ws://h:1/,2 --server a=ws://h:2/,3", /not "a"/],
     ["--record --profile", /--profile slows/],
   ];

@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import type { Scenario } from "./scenarios/scenario.ts";
-import { BARE_STORE, BARE_UWS, type GivenServer, MUSTER, OPAMP_GO } from "./servers/server.ts";
+import { BARE_PIPELINE, BARE_STORE, BARE_UWS, type GivenServer, MUSTER, OPAMP_GO } from "./servers/server.ts";
 
 /** What was asked for. */
 export interface Options {
@@ -78,7 +78,7 @@ export function parseOptions(args: readonly string[], scenarios: readonly Scenar
 }
 
 /** Names of servers that take part by themselves. */
-const RESERVED = [MUSTER, BARE_UWS, BARE_STORE, OPAMP_GO];
+const RESERVED = [MUSTER, BARE_UWS, BARE_STORE, BARE_PIPELINE, OPAMP_GO];
 
 function readArgs(args: readonly string[]) {
   try {

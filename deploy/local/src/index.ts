@@ -13,6 +13,6 @@ export type { PingOutcome } from "./ping.ts";
 export { ping } from "./ping.ts";
 export { wordsFor } from "./say.ts";
 export type { EnvOverrides, Ports, ServiceName, ServiceProcess, Stack, StackOptions } from "./stack.ts";
-export { ensureEncryptionKey, fixedPorts, serviceNames, startStack } from "./stack.ts";
+export { ensureEncryptionKey, fixedPorts, nodeFlags, serviceNames, startStack } from "./stack.ts";
 export type { AgentCounter } from "./visible.ts";
 export { createAgentCounter } from "./visible.ts";

@@ -180,7 +180,7 @@ function createService(place: Place, key: string, options: StackOptions): Servic
  * memory, several kilobytes for each of ten thousand agents; much less, and a storm of connects takes a quarter longer. A
  * projector's outlives a batch or two: with more room it dies before it is moved to where collecting costs a quarter of all.
  */
-function nodeFlags(service: ServiceName): readonly string[] {
+export function nodeFlags(service: ServiceName): readonly string[] {
   if (service === "gateway") return ["--max-semi-space-size=8"];
   return service === "projector" ? ["--max-semi-space-size=32"] : [];
 }

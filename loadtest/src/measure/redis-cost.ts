@@ -11,6 +11,8 @@ export interface RedisCost {
   usedBytes(): Promise<number>;
   /** Memory of keys by what they hold (`agent`, `session`, `body`, ...), in bytes. Blocks the server while it counts. */
   bytesByKind(): Promise<ReadonlyMap<string, number>>;
+  /** Entries of a stream; 0 for one that is not there. Counts as one `xlen` among the commands. */
+  entriesOf(stream: string): Promise<number>;
 }
 
 const OURS = new Set(["info", "eval", "scan", "memory|usage", "client|setinfo", "hello"]);
@@ -45,6 +47,9 @@ export function createRedisCost(port: number): RedisCost {
     async bytesByKind() {
       const lines = (await ask(port, "EVAL", BY_KIND, "0")).split("\n").map((line) => line.split("="));
       return new Map(lines.map(([kind = "", bytes = "0"]) => [kind, Number(bytes)]));
+    },
+    async entriesOf(stream) {
+      return Number(await ask(port, "EVAL", "return tostring(redis.call('XLEN', KEYS[1]))", "1", stream));
     },
   };
 }

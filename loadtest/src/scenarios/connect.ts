@@ -2,7 +2,7 @@
 // projector and Redis together, on a core of their own beside the load's; and then, with a Muster that has both cores as the load
 // does, how many come through a second. That they are there is
 // seen by counting them: the list, which has them at the same moment, takes a second to be read, and is read afterwards. The bare
-// servers beside it are done with an agent when they have answered.
+// servers beside it are done with an agent when they have answered, the bare pipeline when there is a record of it.
 
 import { type LeanFleet, prepareFleet } from "../lean/fleet.ts";
 import { CORE } from "../measure/pin.ts";
@@ -10,7 +10,9 @@ import { cpuMicros } from "../measure/process-cost.ts";
 import type { Reading } from "../results/plan.ts";
 import { openMuster } from "../servers/muster.ts";
 import {
+  BARE_PIPELINE,
   BARE_STORE,
+  barePipeline,
   bareStore,
   type Contestant,
   MUSTER,
@@ -36,6 +38,7 @@ async function runRounds(run: Run): Promise<readonly Reading[]> {
     const measures = [
       async () => readings.push({ round, subject: MUSTER, values: await measureMuster(run) }),
       async () => readings.push({ round, subject: BARE_STORE, values: await measurePeer(bareStore, run) }),
+      async () => readings.push({ round, subject: BARE_PIPELINE, values: await measurePeer(barePipeline, run) }),
       async () => go !== null && readings.push({ round, subject: OPAMP_GO, values: await measurePeer(go, run) }),
     ];
     for (const measure of round % 2 === 1 ? measures : measures.toReversed()) await measure();
@@ -91,8 +94,10 @@ async function measurePeer(peer: Contestant, { agents }: Run) {
   const [warmUp, fleet] = await prepareBoth(agents, server.url, CORE.load);
   try {
     await warmUp.connect();
+    await server.settled();
     const before = cpuMicros(...server.pids);
     const { elapsedMs } = await fleet.connect(LANES);
+    await server.settled();
     const connect = (cpuMicros(...server.pids) - before) / agents;
     return { connect, answeredRate: (agents * 1_000) / elapsedMs };
   } finally {
@@ -120,7 +125,11 @@ export const connect: Scenario = {
   takesServers: false,
   plan: () => ({
     metrics: [
-      { id: "connect", title: "processor time per agent, connect to visible (others: to answered)", unit: "us" },
+      {
+        id: "connect",
+        title: "processor time per agent, connect to visible (bare pipeline: to a record, others: to answered)",
+        unit: "us",
+      },
       { id: "gateway", title: "of it the gateway", unit: "us" },
       { id: "projector", title: "of it the projector", unit: "us" },
       { id: "redis", title: "of it Redis", unit: "us" },
@@ -140,6 +149,13 @@ export const connect: Scenario = {
         title: "connect, a bare server that only keeps what it is told in a Redis, to opamp-go",
         metric: "connect",
         of: BARE_STORE,
+        to: OPAMP_GO,
+      },
+      {
+        id: "pipeline-to-opamp-go",
+        title: "connect, the bare pipeline to opamp-go",
+        metric: "connect",
+        of: BARE_PIPELINE,
         to: OPAMP_GO,
       },
     ],

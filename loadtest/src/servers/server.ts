@@ -6,10 +6,11 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { root } from "@muster/local";
-import { guard, startRedis } from "@muster/testkit";
+import { nodeFlags, root } from "@muster/local";
+import { guard, type RedisServer, startRedis, until } from "@muster/testkit";
 import { LIKE_SERVICES } from "../measure/footing.ts";
 import { CORE, coresOf, pin, pinned } from "../measure/pin.ts";
+import { createRedisCost } from "../measure/redis-cost.ts";
 import { type Launch, openMuster, settled } from "./muster.ts";
 
 /** A server that runs. */
@@ -39,10 +40,13 @@ export interface GivenServer {
 export const MUSTER = "muster";
 export const BARE_UWS = "bare-uws";
 export const BARE_STORE = "bare-store";
+export const BARE_PIPELINE = "bare-pipeline";
 export const OPAMP_GO = "opamp-go";
 
-const uwsEntry = fileURLToPath(new URL("../../peers/bare-uws.ts", import.meta.url));
-const storeEntry = fileURLToPath(new URL("../../peers/bare-store.ts", import.meta.url));
+const uwsEntry = entryOf(BARE_UWS);
+const storeEntry = entryOf(BARE_STORE);
+const pipelineEntry = entryOf(BARE_PIPELINE);
+const projectorEntry = entryOf("bare-projector");
 const opampGo = join(root, ".muster", "tools", "opamp-go-load-peer");
 const SETTLE_TIMEOUT_MS = 60_000;
 
@@ -73,23 +77,25 @@ export function startBareUws(core: number): Promise<Server> {
 /** A bare uWebSockets.js server that keeps what it is told in a Redis of its own; its cost is both. */
 export const bareStore: Contestant = {
   name: BARE_STORE,
-  async start() {
-    const redis = await startRedis();
-    const redisPid = redis.pid() ?? 0;
-    pin(redisPid, CORE.server);
-    const server = await startPeer(process.execPath, [storeEntry, String(redis.port)]).catch(async (error: unknown) => {
-      await redis.stop();
-      throw error;
-    });
-    return {
-      ...server,
-      pids: [...server.pids, redisPid],
-      async stop() {
-        await server.stop();
-        await redis.stop();
+  start: () => startWithRedis([[storeEntry]], async () => {}),
+};
+
+/** One that understands what it is told, and a second process that makes records of it; its cost is both and that Redis'. */
+export const barePipeline: Contestant = {
+  name: BARE_PIPELINE,
+  start: () =>
+    startWithRedis(
+      [
+        [...nodeFlags("gateway"), pipelineEntry],
+        [...nodeFlags("projector"), projectorEntry],
+      ],
+      // Who is answered is in the stream, and who is in a record is not any more.
+      async (redis) => {
+        const cost = createRedisCost(redis.port);
+        const isRead = async (): Promise<boolean> => (await cost.entriesOf("facts")) === 0;
+        await until(isRead, { timeoutMs: SETTLE_TIMEOUT_MS, what: "what agents told to be read from the stream" });
       },
-    };
-  },
+    ),
 };
 
 /** A server on opamp-go; null when it has not been built (loadtest/setup). */
@@ -178,6 +184,38 @@ async function startPeer(command: string, args: readonly string[], core: number 
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     },
   };
+}
+
+/** Starts Node with each of these arguments and the port of a Redis beside them; the first process serves. */
+async function startWithRedis(
+  programs: readonly (readonly string[])[],
+  whenSettled: (redis: RedisServer) => Promise<void>,
+): Promise<Server> {
+  const redis = await startRedis();
+  const redisPid = redis.pid() ?? 0;
+  pin(redisPid, CORE.server);
+  const servers: Server[] = [];
+  const stop = async (): Promise<void> => {
+    for (const server of servers) await server.stop();
+    await redis.stop();
+  };
+  try {
+    for (const args of programs) servers.push(await startPeer(process.execPath, [...args, String(redis.port)]));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    url: servers[0]?.url ?? "",
+    pids: [...servers.flatMap(({ pids }) => pids), redisPid],
+    settled: () => whenSettled(redis),
+    stop,
+  };
+}
+
+/** The file of a peer. */
+function entryOf(name: string): string {
+  return fileURLToPath(new URL(`../../peers/${name}.ts`, import.meta.url));
 }
 
 async function firstLine(child: ChildProcess, command: string): Promise<string> {
