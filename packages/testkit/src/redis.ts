@@ -148,8 +148,16 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** Folders that end with this process: one listener for all, since a long run starts many servers. */
+const temporaryDirs: string[] = [];
+
 function temporaryDir(): string {
   const dir = mkdtempSync(join(tmpdir(), "muster-redis-"));
-  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  if (temporaryDirs.length === 0) process.once("exit", removeTemporaryDirs);
+  temporaryDirs.push(dir);
   return dir;
+}
+
+function removeTemporaryDirs(): void {
+  for (const dir of temporaryDirs) rmSync(dir, { recursive: true, force: true });
 }
