@@ -127,7 +127,7 @@ export const connect: Scenario = {
     metrics: [
       {
         id: "connect",
-        title: "processor time per agent, connect to visible (bare pipeline: to a record, others: to answered)",
+        title: "processor time per agent, until visible (bare servers: until done)",
         unit: "us",
       },
       { id: "gateway", title: "of it the gateway", unit: "us" },
