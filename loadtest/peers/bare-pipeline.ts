@@ -60,7 +60,7 @@ function seal(body: Uint8Array): Buffer {
 async function flush(): Promise<void> {
   isFlushing = true;
   await new Promise(setImmediate);
-  for (; told.length > 0; ) {
+  while (told.length > 0) {
     const batch = told;
     told = [];
     const bodies = batch.flatMap(({ fact, body }) => [`body:${fact.config}`, body]);
