@@ -217,15 +217,15 @@ function addReplacement(
   command.editCount += joins.length + leaves.length;
 }
 
-/** Where labels are among those of the command, from 1: many agents have the same. */
-function placesOf(labels: readonly Label[], places: Map<Label, number>): string {
-  let text = "";
-  for (const label of labels) {
+/** Where labels are among those of the command, from 1, in two bytes each: many agents have the same. */
+function placesOf(labels: readonly Label[], places: Map<Label, number>): Buffer {
+  const packed = Buffer.allocUnsafe(2 * labels.length);
+  for (const [i, label] of labels.entries()) {
     const place = places.get(label) ?? places.size + 1;
     places.set(label, place);
-    text += `${place} `;
+    packed.writeUInt16BE(place, 2 * i);
   }
-  return text;
+  return packed;
 }
 
 /** Arguments of retire-agent.lua: `former` goes on as `to`. */

@@ -292,8 +292,9 @@ describe("scripts", () => {
       const keys = ["agents", "changes", "unassigned", "uses", "rows", "free", "labels", "history"];
       const labels: string[] = [];
       const args: (string | number | Buffer)[] = [];
-      const placesOf = (some: readonly string[]): string =>
-        some.map((label) => labels.push(longLabel(label))).join(" ");
+      const placeOf = (label: string): number => labels.indexOf(label) + 1 || labels.push(label);
+      const placesOf = (some: readonly string[]): Buffer =>
+        Buffer.from(some.flatMap((name) => [0, placeOf(longLabel(name))]));
       for (const {
         version = 0,
         decide = "0",
@@ -550,7 +551,7 @@ describe("scripts", () => {
         bytesOf("u"),
         "1",
         "view",
-        "1 2",
+        Buffer.of(0, 1, 0, 2),
         "",
         0,
         0,
@@ -613,7 +614,7 @@ describe("scripts", () => {
         bytesOf("u"),
         "1",
         "view",
-        "1",
+        Buffer.of(0, 1),
         "",
         1,
         0,

@@ -9,10 +9,10 @@
 -- KEYS[8]  hash    muster:{p}:history (16 bytes of each uid → what happened to it)
 -- then per agent:  string muster:{p}:agent:<uid> · string muster:{p}:body:<address>: those now used, those no longer used
 -- ARGV[1]  most entries of the changes stream · ARGV[2] seconds a body that nobody uses is kept
--- ARGV[3]  how many labels follow · then the labels that any of the agents joins or leaves
+-- ARGV[3]  how many labels follow · then the labels that any of the agents joins or leaves, each once
 -- then per agent:  uid · version that was read (0: none) · stamp that was read ('': none) · 16 bytes of the uid · "1" to decide
---                  again · view, packed · places of the labels that it joins · that it leaves · how many bodies are now used ·
---                  no longer used · what happened, packed, '' for nothing · the address of each
+--                  again · view, packed · places of the labels that it joins, from 1, each in 2 bytes · that it leaves · how many
+--                  bodies are now used · no longer used · what happened, packed, '' for nothing · the address of each
 -- Returns  per agent the stamp of what was saved · '' the record moved (caller re-reads)
 -- Why atomic: an index that disagrees with its record would hide agents from rollouts.
 -- The stamp is the id of the record's entry among the changes. Versions count from 1 again after a loss; stamps do not.
@@ -26,12 +26,12 @@ local function takeRow(bytes)
   redis.call('ZADD', KEYS[1], 0, bytes .. packRow(row))
   return row
 end
-local edits = {}
+local labels, edits = {}, {}
+for place = 1, tonumber(ARGV[3]) do labels[place], edits[place] = ARGV[3 + place], {} end
 local function edit(places, row, isIn)
-  for place in string.gmatch(places, '%d+') do
-    local label = ARGV[3 + place]
-    edits[label] = edits[label] or {}
-    edits[label][row] = isIn
+  for at = 1, #places, 2 do
+    local high, low = string.byte(places, at, at + 1)
+    edits[high * 256 + low][row] = isIn
   end
 end
 local key, arg, stamps = 9, 4 + tonumber(ARGV[3]), {}
@@ -55,5 +55,5 @@ while key <= #KEYS do
   end
   key, arg = key + 1 + used + unused, arg + 11 + used + unused
 end
-editLabels(KEYS[7], edits, countRows(KEYS[5]))
+editLabels(KEYS[7], labels, edits, countRows(KEYS[5]))
 return stamps

@@ -129,61 +129,65 @@ local function dropValue(list, value)
   if count == 0 then return '' end
   return struct.pack('>H', count) .. string.sub(list, 3, found - 1) .. string.sub(list, found + #value + 2)
 end
--- edits: label → row → whether it has the label now.
-local function editLabels(key, edits, rowCount)
-  local labels, names, chunks, places, starts, written = {}, {}, {}, {}, {}, {}
+-- labels: each once. edits: by the place of each label, row → whether it has the label now.
+local function editLabels(key, labels, edits, rowCount)
+  local names, chunks, places, starts, written = {}, {}, {}, {}, {}
   local lists, own = {}, {}
-  for label in pairs(edits) do
-    lists[label], own[label] = splitLabel(label)
-    labels[#labels + 1] = label
-    if own[label] then names[#names + 1] = lists[label] end
+  local values = readFields(key, labels, {})
+  -- Many labels are of the same key, or in the same bucket.
+  local function ask(name)
+    if values[name] == nil then
+      values[name] = false
+      names[#names + 1] = name
+    end
   end
-  local values = readFields(key, names, readFields(key, labels, {}))
-  names = {}
-  for _, label in ipairs(labels) do
+  for i, label in ipairs(labels) do
+    lists[i], own[i] = splitLabel(label)
+    if own[i] then ask(lists[i]) end
     if values[label] then
-      chunks[label] = splitRows(edits[label])
-      for chunk in pairs(chunks[label]) do names[#names + 1] = chunk .. ' ' .. label end
+      chunks[i] = splitRows(edits[i])
+      for chunk in pairs(chunks[i]) do ask(chunk .. ' ' .. label) end
     else
-      places[label], starts[label] = placeOf(label)
-      names[#names + 1] = places[label]
+      places[i], starts[i] = placeOf(label)
+      ask(places[i])
     end
   end
   readFields(key, names, values)
-  local function editBitmaps(label, count)
-    for chunk, rows in pairs(chunks[label]) do
+  local function editBitmaps(i, label, count)
+    for chunk, rows in pairs(chunks[i]) do
       local name = chunk .. ' ' .. label
       local bitmap, more = editBitmap(values[name] or '', rows)
       written[name], count = bitmap, count + more
     end
     written[label] = count
   end
-  local function noteValue(label, isHad, isHeld)
-    local name = lists[label]
-    if isHad == isHeld or not own[label] or values[name] == '*' then return end
-    values[name] = (isHeld and addValue or dropValue)(values[name] or '', own[label])
+  local function noteValue(i, isHad, isHeld)
+    local name = lists[i]
+    if isHad == isHeld then return end
+    values[name] = (isHeld and addValue or dropValue)(values[name] or '', own[i])
     written[name] = values[name]
   end
   local least = math.max(MIN_ROWS, rowCount / (ENTRY * 8))
-  for _, label in ipairs(labels) do
-    local place, start = places[label], starts[label]
+  for i, label in ipairs(labels) do
+    local place, start = places[i], starts[i]
+    local isListed = own[i] and values[lists[i]] ~= '*'
     if not place then
-      editBitmaps(label, tonumber(values[label]))
-      noteValue(label, true, written[label] > 0)
+      editBitmaps(i, label, tonumber(values[label]))
+      if isListed then noteValue(i, true, written[label] > 0) end
     else
       local bucket = values[place] or ''
-      local isHad = findEntry(bucket, start, 1) ~= nil
-      for row, isIn in pairs(edits[label]) do
+      local isHad = isListed and findEntry(bucket, start, 1) ~= nil
+      for row, isIn in pairs(edits[i]) do
         local entry = start .. packRow(row)
         bucket = isIn and bucket .. entry or not isIn and takeEntries(bucket, entry)
       end
-      noteValue(label, isHad, findEntry(bucket, start, 1) ~= nil)
+      if isListed then noteValue(i, isHad, findEntry(bucket, start, 1) ~= nil) end
       if #bucket >= least * ENTRY and countEntries(bucket, start) >= least then
         local others, held = takeEntries(bucket, start)
         local rows = {}
         for _, row in ipairs(held) do rows[row] = true end
-        bucket, chunks[label] = others, splitRows(rows)
-        editBitmaps(label, 0)
+        bucket, chunks[i] = others, splitRows(rows)
+        editBitmaps(i, label, 0)
       end
       values[place], written[place] = bucket, bucket
     end

@@ -7,9 +7,9 @@ local function leave(row, bodies)
   redis.call('HDEL', KEYS[10], ARGV[6])
   for i = 1, #KEYS - bodies do useBody(KEYS[5], KEYS[bodies + i], ARGV[6 + i], -1, ARGV[5]) end
   if row then
-    local edits = {}
-    for i = 7 + #KEYS - bodies, #ARGV do edits[ARGV[i]] = {[row] = false} end
-    editLabels(KEYS[9], edits, countRows(KEYS[7]))
+    local labels, edits = {}, {}
+    for i = 7 + #KEYS - bodies, #ARGV do labels[#labels + 1], edits[#edits + 1] = ARGV[i], {[row] = false} end
+    editLabels(KEYS[9], labels, edits, countRows(KEYS[7]))
     redis.call('ZREM', KEYS[2], ARGV[6] .. packRow(row))
     redis.call('RPUSH', KEYS[8], row)
   end
